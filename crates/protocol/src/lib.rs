@@ -1,0 +1,3 @@
+//! See the package description.
+#![no_std]
+extern crate alloc;
