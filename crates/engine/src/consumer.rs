@@ -1,0 +1,29 @@
+//! The consumer as one machine: positions, fetching, committed offsets, commits, membership of a group.
+//!
+//! What lives here is the side of the network task. The side of the one who polls is [`crate::delivery`]: it owns what was
+//! fetched and not yet handed out, and the positions of what was. The two speak through plain data:
+//!
+//! * The engine tells the caller, in one ordered stream of [`ToCaller`]: the table of partitions, positions, batches, callbacks
+//!   to run.
+//! * The caller tells the engine, in one ordered stream of [`Event`]: commands (answered), changes that are in effect on its
+//!   side already, and progress.
+//!
+//! What does not live here: connections and metadata ([`crate::client`]), the rules of membership (`kohort-groups`), and the
+//! public consumer (`kohort`).
+
+mod action;
+mod command;
+mod config;
+mod error;
+mod event;
+mod slot;
+
+pub use action::{Action, CallbackKind, FetchedBatches, NewPosition, PartitionFailure, ToCaller};
+pub use command::{
+    BrokerAddress, Command, CommandReply, CommitMode, FoundOffset, LeaveGroup, OffsetSpec,
+    PartitionDescription,
+};
+pub use config::{ConsumerConfig, GroupConfig, IsolationLevel, OffsetReset};
+pub use error::{CommandError, PollError};
+pub use event::{Change, Event, Progress, Seek, SeekTo, SlotProgress};
+pub use slot::{FetchEpoch, Position, SlotId};

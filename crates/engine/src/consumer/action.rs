@@ -1,0 +1,121 @@
+//! What the consumer's engine wants done, and the one ordered stream in which it speaks to the caller.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use kohort_groups::TopicPartition;
+use kohort_machine::Token;
+
+use super::{CommandError, CommandReply, FetchEpoch, PollError, Position, SlotId};
+use crate::client::NetAction;
+
+/// One output of a [`ConsumerEngine`](super::ConsumerEngine).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// For the network.
+    Net(NetAction),
+    /// The one answer to a command. What the engine told the caller before it is visible to the caller before the answer.
+    Reply {
+        /// The command's name.
+        token: Token,
+        /// Its answer.
+        result: Box<Result<CommandReply, CommandError>>,
+    },
+    /// For the caller's side, in order.
+    ToCaller(Box<ToCaller>),
+    /// Read the poll counter and answer with [`Event::PollCounter`](super::Event::PollCounter).
+    ReadPollCounter,
+}
+
+/// What the engine tells the caller, in one ordered stream. [`Delivery::accept`](crate::delivery::Delivery::accept) takes each,
+/// and says what is left to do for the one who polls.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToCaller {
+    /// The group's assignment changed: the table of partitions follows.
+    Partitions {
+        /// Slots that are gone.
+        removed: Vec<SlotId>,
+        /// Slots that are new; their positions follow.
+        added: Vec<(SlotId, Arc<TopicPartition>)>,
+    },
+    /// These slots are about to be revoked: nothing of them is handed out any more. They stay in the table, with their
+    /// positions, until the listener has run.
+    Suspended(Vec<SlotId>),
+    /// Positions that the engine found or reset.
+    Positions(Vec<NewPosition>),
+    /// Fetched data.
+    Batches(Vec<FetchedBatches>),
+    /// A partition failed; the error comes after the data fetched before it.
+    PartitionFailed(PartitionFailure),
+    /// Run the rebalance listener, then answer with [`Event::ListenerDone`](super::Event::ListenerDone). Only inside of a poll,
+    /// an unsubscribe or a close.
+    Callback {
+        /// The name of this call.
+        step: u64,
+        /// Which method.
+        kind: CallbackKind,
+        /// The partitions, in order; may be empty.
+        partitions: Vec<TopicPartition>,
+    },
+    /// Report progress now (inside of the next poll, before records are taken): for a commit.
+    ProgressWanted {
+        /// Comes back in [`Progress::answers`](super::Progress::answers).
+        step: u64,
+    },
+    /// The next poll fails with this error, once.
+    Failed(PollError),
+}
+
+/// Which method of the rebalance listener is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallbackKind {
+    /// `onPartitionsRevoked`: the member still owns them; a commit is in time.
+    Revoked,
+    /// `onPartitionsLost`: others may own them already; a commit would be refused.
+    Lost,
+    /// `onPartitionsAssigned`.
+    Assigned,
+}
+
+/// A position that the engine found or reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewPosition {
+    /// Which partition.
+    pub slot: SlotId,
+    /// The fetch epoch from this position on. Older than the caller's own: the caller sought meanwhile, and this is ignored.
+    pub epoch: FetchEpoch,
+    /// The position; `None` while it is looked for.
+    pub position: Option<Position>,
+}
+
+/// What one Fetch brought for one partition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FetchedBatches {
+    /// Which partition.
+    pub slot: SlotId,
+    /// The fetch epoch when it was asked for.
+    pub epoch: FetchEpoch,
+    /// The record batches as they came, possibly none, possibly cut at the end.
+    pub records: Bytes,
+    /// The high watermark.
+    pub high_watermark: i64,
+    /// The last stable offset, or −1.
+    pub last_stable_offset: i64,
+    /// The first offset of the log, or −1.
+    pub log_start_offset: i64,
+    /// Aborted transactions that these batches touch, with `read_committed`: producer id and first offset.
+    pub aborted: Vec<(i64, i64)>,
+}
+
+/// An error of one partition that the caller has to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartitionFailure {
+    /// Which partition.
+    pub slot: SlotId,
+    /// The fetch epoch when it failed.
+    pub epoch: FetchEpoch,
+    /// What failed.
+    pub error: PollError,
+}

@@ -1,0 +1,207 @@
+//! What can go wrong for the one who polls ([`PollError`]) and for the one who asks ([`CommandError`]).
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use kohort_groups::TopicPartition;
+use kohort_protocol::ErrorCode;
+
+/// Why a poll fails. The consumer stays usable, and other partitions go on, unless [`PollError::is_fatal`] says otherwise.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PollError {
+    /// `auto.offset.reset=none`, and these partitions have neither a position nor a committed offset. Seek, or commit an
+    /// offset for them.
+    // Kafka: NoOffsetForPartitionException
+    #[error(
+        "no committed offset and no reset policy for {}; seek to an offset, or set auto.offset.reset",
+        list(partitions)
+    )]
+    NoOffsetForPartition {
+        /// All of them.
+        partitions: Vec<TopicPartition>,
+    },
+    /// `auto.offset.reset=none`, and the log does not hold the position (any more). Seek.
+    // Kafka: OffsetOutOfRangeException
+    #[error(
+        "offset {offset} of {partition} is not in the log and there is no reset policy; seek to an offset, or set auto.offset.reset"
+    )]
+    OffsetOutOfRange {
+        /// The partition.
+        partition: TopicPartition,
+        /// Its position.
+        offset: i64,
+    },
+    /// The user may not read these topics.
+    #[error("not authorized to read {}", list(topics))]
+    TopicAuthorization {
+        /// Their names.
+        topics: Vec<Arc<str>>,
+    },
+    /// These are no names of topics.
+    #[error("invalid topic: {}", list(topics))]
+    InvalidTopics {
+        /// Their names.
+        topics: Vec<Arc<str>>,
+    },
+    /// The broker answers for a partition with an error that fetching again does not explain away. It is fetched again.
+    #[error("the broker refuses to serve {partition} at offset {offset}: {code}")]
+    Partition {
+        /// The partition.
+        partition: TopicPartition,
+        /// Its position.
+        offset: i64,
+        /// The broker's error.
+        code: ErrorCode,
+    },
+    /// The group does not take this member. The next poll tries to join again where that can help.
+    #[error("group {group}: {code}{}", hint(*code))]
+    Group {
+        /// `group.id`.
+        group: Arc<str>,
+        /// The broker's error.
+        code: ErrorCode,
+    },
+    /// The members of the group and this one have no assignor in common, or the leader's assignment could not be made.
+    #[error("group {group}: {reason}")]
+    Assignment {
+        /// `group.id`.
+        group: Arc<str>,
+        /// What is wrong, and with whom.
+        reason: Arc<str>,
+    },
+    /// The brokers are too old for what this consumer needs.
+    #[error("no broker supports {what}")]
+    Unsupported {
+        /// What is not supported.
+        what: Arc<str>,
+    },
+}
+
+impl PollError {
+    /// Whether polling again cannot help until something outside is changed: another `group.instance.id`, other settings.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Group { code, .. } => matches!(
+                code,
+                ErrorCode::FencedInstanceId
+                    | ErrorCode::InvalidSessionTimeout
+                    | ErrorCode::InconsistentGroupProtocol
+                    | ErrorCode::InvalidGroupId
+                    | ErrorCode::UnsupportedVersion
+            ),
+            Self::Unsupported { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn hint(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::FencedInstanceId => ": another member uses the same group.instance.id",
+        ErrorCode::InvalidSessionTimeout => {
+            ": session.timeout.ms is outside of the broker's group.min.session.timeout.ms to group.max.session.timeout.ms"
+        }
+        ErrorCode::InconsistentGroupProtocol => {
+            ": no partition.assignment.strategy in common with the other members"
+        }
+        ErrorCode::GroupMaxSizeReached => ": the group is full (group.max.size)",
+        _ => "",
+    }
+}
+
+/// Why a command fails.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// It was tried until its time-out. `last` is what went wrong most recently.
+    #[error("{what} took longer than {timeout:?}{}", last_error(last.as_deref()))]
+    TimedOut {
+        /// What was tried.
+        what: &'static str,
+        /// The time-out.
+        timeout: Duration,
+        /// The last retriable failure, if one was seen.
+        last: Option<alloc::boxed::Box<Self>>,
+    },
+    /// It needs a `group.id`.
+    #[error("{what} needs a group.id")]
+    NoGroup {
+        /// What was tried.
+        what: &'static str,
+    },
+    /// The partition is not assigned any more.
+    #[error("the partition is not assigned to this consumer")]
+    NotAssigned,
+    /// The group went on without this member: its partitions may be others' already. Poll to join again.
+    // Kafka: CommitFailedException
+    #[error(
+        "the commit is refused because the group has rebalanced ({code}); poll more often, or raise max.poll.interval.ms"
+    )]
+    CommitRefused {
+        /// The broker's error; UNKNOWN_MEMBER_ID or ILLEGAL_GENERATION, or REBALANCE_IN_PROGRESS before the commit was sent.
+        code: ErrorCode,
+    },
+    /// A rebalance is under way. Poll to finish it, then commit again.
+    // Kafka: RebalanceInProgressException
+    #[error("the commit is refused while the group rebalances; poll, then commit again")]
+    RebalanceInProgress,
+    /// Another member took this `group.instance.id`. Fatal.
+    #[error("another member uses the same group.instance.id")]
+    FencedInstanceId,
+    /// The broker refuses, for the whole or for one partition.
+    #[error("{what} is refused{}: {code}", of_partition(partition.as_ref()))]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// The partition, if it is about one.
+        partition: Option<TopicPartition>,
+        /// The broker's error.
+        code: ErrorCode,
+    },
+    /// The partition has no position, and finding one failed.
+    #[error(transparent)]
+    Poll(#[from] PollError),
+    /// The consumer was closed.
+    #[error("the consumer is closed")]
+    Closed,
+}
+
+impl CommandError {
+    /// Whether the same command may succeed when it is given again.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::RebalanceInProgress => true,
+            Self::Refused { code, .. } => code.is_retriable(),
+            _ => false,
+        }
+    }
+}
+
+fn list<T: fmt::Display>(items: &[T]) -> Listed<'_, T> {
+    Listed(items)
+}
+
+struct Listed<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{item}")?;
+        }
+        Ok(())
+    }
+}
+
+fn last_error(last: Option<&CommandError>) -> alloc::string::String {
+    last.map_or_else(Default::default, |last| alloc::format!(" (last failure: {last})"))
+}
+
+fn of_partition(partition: Option<&TopicPartition>) -> alloc::string::String {
+    partition.map_or_else(Default::default, |partition| alloc::format!(" for {partition}"))
+}
