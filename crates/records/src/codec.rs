@@ -1,0 +1,296 @@
+//! The codecs of record batches: [`Compression`] names them, [`Decompressor`] keeps what they need from
+//! batch to batch.
+//!
+//! Each codec has a module of its own, which knows the framing that Kafka's Java client writes. What a batch is lives in
+//! [`crate::batch`].
+//!
+//! # Hostile input
+//!
+//! A decompressor never allocates by a length that the input announces before that length is checked against the limit
+//! and against the most that so many input bytes can expand to. It holds at most the limit plus one codec's fixed state
+//! (the largest is lz4's, about 8 MiB for a frame with the largest blocks).
+
+mod gzip;
+mod lz4;
+mod snappy;
+mod zstd;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Read;
+use std::str::FromStr;
+
+use crate::error::BuildError;
+
+/// How the records of a batch are compressed. Display and [`FromStr`] use Kafka's names, as in `compression.type`.
+///
+/// ```
+/// use kohort_records::Compression;
+///
+/// assert_eq!("lz4".parse(), Ok(Compression::Lz4));
+/// assert_eq!(Compression::Zstd.to_string(), "zstd");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(u8)]
+pub enum Compression {
+    /// Not compressed.
+    #[default]
+    None = 0,
+    /// gzip. Levels 1 to 9; the default is 6.
+    Gzip = 1,
+    /// Snappy, in the framing of the xerial library that Java writes. It has no levels.
+    Snappy = 2,
+    /// LZ4 frames of independent 64 KiB blocks. Levels 1 to 17 are accepted; all of them compress as Java's default does.
+    Lz4 = 3,
+    /// Zstandard. Levels -131072 to 22 are accepted; the encoder has -7 to 4, and uses the nearest. The default is 3.
+    Zstd = 4,
+}
+
+impl Compression {
+    /// All codecs, by number.
+    pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
+
+    /// The codec of a number in a batch's attributes, or `None` if there is no such codec.
+    pub const fn from_id(id: u8) -> Option<Self> {
+        match id {
+            0 => Some(Self::None),
+            1 => Some(Self::Gzip),
+            2 => Some(Self::Snappy),
+            3 => Some(Self::Lz4),
+            4 => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The number of the codec in a batch's attributes.
+    pub const fn id(self) -> u8 {
+        self as u8
+    }
+
+    /// Kafka's name of the codec.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// Whether Kafka knows such a level of this codec. No level (`None`) is the default level, and always right.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::InvalidLevel`].
+    // Kafka: CompressionType.levelValidator
+    pub fn check_level(self, level: Option<i32>) -> Result<(), BuildError> {
+        let Some(level) = level else { return Ok(()) };
+        let (known, hint) = match self {
+            Self::None | Self::Snappy => (false, "it has no levels"),
+            Self::Gzip => (
+                level == -1 || (1..=9).contains(&level),
+                "its levels are 1 to 9, and -1 for the default",
+            ),
+            Self::Lz4 => ((1..=17).contains(&level), "its levels are 1 to 17"),
+            Self::Zstd => ((-131_072..=22).contains(&level), "its levels are -131072 to 22"),
+        };
+        if known {
+            Ok(())
+        } else {
+            Err(BuildError::InvalidLevel {
+                compression: self,
+                level,
+                hint,
+            })
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The name is not that of a codec.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown compression {0:?}: it is one of none, gzip, snappy, lz4, zstd")]
+pub struct UnknownCompression(String);
+
+impl FromStr for Compression {
+    type Err = UnknownCompression;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCompression> {
+        let found = Self::ALL.into_iter().find(|codec| codec.name() == name);
+        found.ok_or_else(|| UnknownCompression(name.to_owned()))
+    }
+}
+
+/// Why decompression stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// There is more than the limit.
+    TooLarge,
+    /// The input is not what the codec writes; the position is how far the codec had read.
+    Corrupt {
+        position: usize,
+        reason: Cow<'static, str>,
+    },
+}
+
+impl Failure {
+    fn corrupt(position: usize, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Corrupt {
+            position,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Decompresses batches one after another, and keeps the codecs' tables and one buffer between them.
+///
+/// Worth having where many batches are opened ([`crate::Batch::open_with`]): a zstd decoder's tables alone cost more than a small
+/// batch. Which batch was opened before has no influence on the result.
+#[derive(Default)]
+pub struct Decompressor {
+    zstd: Option<zrip::DecompressContext>,
+    snappy: snap::raw::Decoder,
+    spare: Vec<u8>,
+}
+
+impl Decompressor {
+    /// The largest buffer that [`Decompressor::recycle`] keeps, in bytes.
+    pub const LARGEST_SPARE: usize = 4 << 20;
+
+    /// A decompressor with no tables yet: each codec makes its own at first use.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives back the buffer of an opened batch that is no longer needed, so that the next batch is decompressed into it. Does
+    /// nothing if the batch was not compressed, or if other handles of its bytes are alive.
+    pub fn recycle(&mut self, batch: crate::OpenBatch) {
+        if let Some(buffer) = batch.into_buffer()
+            && buffer.capacity() <= Self::LARGEST_SPARE
+            && buffer.capacity() > self.spare.capacity()
+        {
+            self.spare = buffer;
+            self.spare.clear();
+        }
+    }
+
+    /// Decompresses the whole input.
+    pub(crate) fn run(&mut self, codec: Compression, input: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+        let mut output = std::mem::take(&mut self.spare);
+        output.clear();
+        match codec {
+            Compression::None if input.len() > limit => return Err(Failure::TooLarge),
+            Compression::None => output.extend_from_slice(input),
+            Compression::Gzip => gzip::decompress(input, &mut output, limit)?,
+            Compression::Snappy => snappy::decompress(&mut self.snappy, input, &mut output, limit)?,
+            Compression::Lz4 => lz4::decompress(input, &mut output, limit)?,
+            Compression::Zstd => {
+                zstd::decompress(self.zstd.get_or_insert_default(), input, &mut output, limit)?;
+            }
+        }
+        Ok(output)
+    }
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("spare", &self.spare.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Compresses batches one after another at one level, and keeps the codec's tables between them.
+#[derive(Debug)]
+pub(crate) struct Compressor {
+    codec: Compression,
+    level: Option<i32>,
+    state: State,
+}
+
+enum State {
+    Stateless,
+    Snappy(Box<snap::raw::Encoder>),
+    Zstd(Box<zrip::CompressContext>),
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stateless => "Stateless",
+            Self::Snappy(_) => "Snappy",
+            Self::Zstd(_) => "Zstd",
+        })
+    }
+}
+
+impl Compressor {
+    pub(crate) fn new(codec: Compression, level: Option<i32>) -> Result<Self, BuildError> {
+        codec.check_level(level)?;
+        let state = match codec {
+            Compression::None | Compression::Gzip | Compression::Lz4 => State::Stateless,
+            Compression::Snappy => State::Snappy(Box::new(snap::raw::Encoder::new())),
+            Compression::Zstd => State::Zstd(Box::new(
+                zstd::compressor(level).map_err(|reason| failed(codec, reason))?,
+            )),
+        };
+        Ok(Self { codec, level, state })
+    }
+
+    pub(crate) const fn codec(&self) -> Compression {
+        self.codec
+    }
+
+    /// Appends the compressed input to the output.
+    pub(crate) fn run(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), BuildError> {
+        let done = match (self.codec, &mut self.state) {
+            (Compression::Gzip, _) => gzip::compress(self.level, input, output),
+            (Compression::Lz4, _) => lz4::compress(input, output),
+            (_, State::Snappy(encoder)) => snappy::compress(encoder, input, output),
+            (_, State::Zstd(context)) => zstd::compress(context, input, output),
+            (_, State::Stateless) => {
+                output.extend_from_slice(input);
+                Ok(())
+            }
+        };
+        done.map_err(|reason| failed(self.codec, reason))
+    }
+}
+
+fn failed(compression: Compression, reason: String) -> BuildError {
+    BuildError::Compress {
+        compression,
+        reason: reason.into(),
+    }
+}
+
+/// Reads to the end, or to one byte past the limit. The buffer grows with what was read, never beyond the limit plus one.
+fn read_bounded(
+    mut reader: impl Read,
+    input_length: usize,
+    output: &mut Vec<u8>,
+    limit: usize,
+) -> std::io::Result<bool> {
+    let most = limit.saturating_add(1);
+    let first = input_length.saturating_mul(4).clamp(512, 1 << 20).min(most);
+    output.reserve_exact(first);
+    loop {
+        let room = (output.capacity() - output.len()).min(most - output.len());
+        if reader.by_ref().take(room as u64).read_to_end(output)? < room {
+            return Ok(true);
+        }
+        if output.len() >= most {
+            return Ok(false);
+        }
+        output.reserve_exact(output.len().min(most - output.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

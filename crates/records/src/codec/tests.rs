@@ -1,0 +1,183 @@
+//! Limits and hostile input of each codec.
+
+use super::*;
+
+const COMPRESSED: [Compression; 4] = [
+    Compression::Gzip,
+    Compression::Snappy,
+    Compression::Lz4,
+    Compression::Zstd,
+];
+
+fn compress(codec: Compression, input: &[u8]) -> Vec<u8> {
+    let mut output = Vec::new();
+    Compressor::new(codec, None)
+        .unwrap()
+        .run(input, &mut output)
+        .unwrap();
+    output
+}
+
+fn decompress(codec: Compression, input: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    Decompressor::new().run(codec, input, limit)
+}
+
+fn text(length: usize) -> Vec<u8> {
+    (0..length).map(|i| b"consumer group"[(i * i / 7) % 14]).collect()
+}
+
+#[test]
+fn every_length_comes_back() {
+    for codec in Compression::ALL {
+        for length in [0, 1, 2, 63, 64, 1_000, 32_768, 32_769, 65_536, 65_537, 200_000] {
+            let input = text(length);
+            assert_eq!(
+                decompress(codec, &compress(codec, &input), length),
+                Ok(input),
+                "{codec} {length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn decompression_stops_at_the_limit() {
+    for codec in Compression::ALL {
+        for length in [1_usize, 1_000, 100_000, 5_000_000] {
+            let compressed = compress(codec, &text(length));
+            assert_eq!(
+                decompress(codec, &compressed, length - 1),
+                Err(Failure::TooLarge),
+                "{codec} {length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_bomb_never_grows_the_buffer_past_the_limit() {
+    let zeros = vec![0; 64 << 20];
+    for codec in COMPRESSED {
+        let bomb = compress(codec, &zeros);
+        assert!(bomb.len() < zeros.len() / 20, "{codec}: {}", bomb.len());
+        let mut output = Vec::new();
+        let limit = 100_000;
+        let result = match codec {
+            Compression::Gzip => gzip::decompress(&bomb, &mut output, limit),
+            Compression::Snappy => {
+                snappy::decompress(&mut snap::raw::Decoder::new(), &bomb, &mut output, limit)
+            }
+            Compression::Lz4 => lz4::decompress(&bomb, &mut output, limit),
+            _ => zstd::decompress(&mut zrip::DecompressContext::new(), &bomb, &mut output, limit),
+        };
+        assert_eq!(result, Err(Failure::TooLarge), "{codec}");
+        assert!(output.capacity() <= 2 * limit, "{codec}: {}", output.capacity());
+    }
+}
+
+#[test]
+fn an_announced_length_is_not_believed() {
+    // Snappy: 2 GiB announced, 3 bytes there.
+    let announced = [0xff, 0xff, 0xff, 0xff, 0x07, 0x00, 0x61];
+    let result = decompress(Compression::Snappy, &announced, usize::MAX);
+    assert!(matches!(result, Err(Failure::Corrupt { .. })), "{result:?}");
+    // Zstd: a single-segment frame that announces 2^60 bytes.
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xe0];
+    frame.extend((1_u64 << 60).to_le_bytes());
+    frame.extend([0x01, 0x00, 0x00]);
+    let result = decompress(Compression::Zstd, &frame, usize::MAX);
+    assert!(matches!(result, Err(Failure::Corrupt { .. })), "{result:?}");
+}
+
+#[test]
+fn input_cut_anywhere_is_an_error() {
+    let input = text(3_000);
+    for codec in COMPRESSED {
+        let compressed = compress(codec, &input);
+        for length in 0..compressed.len() {
+            // What ends between frames or blocks is whole as far as it goes; the batch's record count tells.
+            if let Ok(output) = decompress(codec, &compressed[..length], 1 << 20) {
+                assert!(input.starts_with(&output), "{codec} {length}");
+                assert!(
+                    output.len() < input.len() || length + 4 >= compressed.len(),
+                    "{codec} {length}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn snappy_is_read_raw_and_in_concatenated_frames() {
+    let input = text(40_000);
+    let raw = snap::raw::Encoder::new().compress_vec(&input).unwrap();
+    assert_eq!(
+        decompress(Compression::Snappy, &raw, 1 << 20).as_deref(),
+        Ok(&input[..])
+    );
+    let twice = [
+        compress(Compression::Snappy, &input),
+        compress(Compression::Snappy, &input),
+    ]
+    .concat();
+    assert_eq!(
+        decompress(Compression::Snappy, &twice, 1 << 20),
+        Ok([input.clone(), input].concat())
+    );
+}
+
+#[test]
+fn gzip_is_read_in_concatenated_members() {
+    let twice = [
+        compress(Compression::Gzip, b"one "),
+        compress(Compression::Gzip, b"two"),
+    ]
+    .concat();
+    assert_eq!(
+        decompress(Compression::Gzip, &twice, 100).as_deref(),
+        Ok(&b"one two"[..])
+    );
+}
+
+#[test]
+fn levels_are_those_of_kafka() {
+    let allowed = |codec: Compression, level| codec.check_level(Some(level)).is_ok();
+    assert!(
+        Compression::ALL
+            .iter()
+            .all(|codec| codec.check_level(None).is_ok())
+    );
+    assert!(!allowed(Compression::None, 0) && !allowed(Compression::Snappy, 1));
+    assert!(
+        allowed(Compression::Gzip, -1) && allowed(Compression::Gzip, 9) && !allowed(Compression::Gzip, 0)
+    );
+    assert!(allowed(Compression::Lz4, 17) && !allowed(Compression::Lz4, 0) && !allowed(Compression::Lz4, 18));
+    assert!(
+        allowed(Compression::Zstd, -131_072)
+            && allowed(Compression::Zstd, 22)
+            && !allowed(Compression::Zstd, 23)
+    );
+}
+
+#[test]
+fn every_level_is_read_back() {
+    let input = text(20_000);
+    for (codec, levels) in [
+        (Compression::Gzip, vec![-1, 1, 6, 9]),
+        (Compression::Lz4, vec![1, 9, 17]),
+        (Compression::Zstd, vec![-131_072, -7, -1, 0, 1, 3, 4, 19, 22]),
+    ] {
+        for level in levels {
+            let mut output = Vec::new();
+            Compressor::new(codec, Some(level))
+                .unwrap()
+                .run(&input, &mut output)
+                .unwrap();
+            assert_eq!(
+                decompress(codec, &output, 1 << 20).as_deref(),
+                Ok(&input[..]),
+                "{codec} {level}"
+            );
+        }
+    }
+}

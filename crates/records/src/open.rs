@@ -1,0 +1,398 @@
+//! The records of a batch, decompressed and checked once, so that iterating them cannot fail. What a record is lives in
+//! [`crate::record`].
+
+use bytes::Bytes;
+
+use crate::error::{BatchError, RecordProblem};
+use crate::header::{CONTROL, Header, TRANSACTIONAL, TimestampType};
+use crate::reader::Reader;
+use crate::record::{Fields, RecordView, SHORTEST_RECORD, check_headers};
+
+/// A batch whose records are decompressed and known to be well formed.
+///
+/// `Send`, `'static`, and cheap to clone: clones share the bytes.
+#[derive(Debug, Clone)]
+pub struct OpenBatch {
+    header: Header,
+    /// The records; a slice of the batch if that was not compressed.
+    records: Bytes,
+    /// How many records there are up to the first malformed one.
+    count: u32,
+    next_offset: i64,
+    owns_buffer: bool,
+    incremental: bool,
+}
+
+impl OpenBatch {
+    /// A hostile number of records must not reach anyone who counts on it.
+    pub(crate) fn check_count(header: &Header, bytes: usize) -> Result<(), BatchError> {
+        let count = header.records_count;
+        if count as usize > bytes / SHORTEST_RECORD {
+            return Err(BatchError::RecordsCount {
+                base_offset: header.base_offset,
+                count,
+                bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// Walks the records; gives the batch of the well-formed ones and what ended it, if not the end.
+    pub(crate) fn walk(header: Header, records: Bytes, owns_buffer: bool) -> (Self, Option<BatchError>) {
+        let mut open = Self {
+            header,
+            records,
+            count: 0,
+            next_offset: header.next_offset(),
+            owns_buffer,
+            incremental: true,
+        };
+        let error = open.check().err();
+        if error.is_some() {
+            open.next_offset = open.last_read().map_or(header.base_offset, |offset| offset + 1);
+        }
+        (open, error)
+    }
+
+    fn check(&mut self) -> Result<(), BatchError> {
+        let base_offset = self.header.base_offset;
+        let mut reader = Reader::new(&self.records, 0);
+        for index in 0..self.header.records_count {
+            match check_record(&mut reader, self.header.last_offset_delta) {
+                Ok(delta) => self.incremental &= delta == index,
+                Err((position, problem)) => {
+                    return Err(BatchError::Record {
+                        base_offset,
+                        index,
+                        position,
+                        problem,
+                    });
+                }
+            }
+            self.count = index + 1;
+        }
+        match reader.left() {
+            0 => Ok(()),
+            bytes => Err(BatchError::TrailingBytes {
+                base_offset,
+                position: reader.at(),
+                bytes,
+            }),
+        }
+    }
+
+    fn last_read(&self) -> Option<i64> {
+        self.iter().last().map(|record| record.offset)
+    }
+
+    pub(crate) fn into_buffer(self) -> Option<Vec<u8>> {
+        (self.owns_buffer && self.records.is_unique()).then(|| Vec::from(self.records))
+    }
+
+    /// The memory that the batch holds, in bytes: its decompressed records or, if it was not compressed, its part of the bytes
+    /// it was decoded from.
+    pub const fn size(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The number of records.
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there are no records, as in a batch that was compacted away.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The base offset of the batch.
+    pub const fn base_offset(&self) -> i64 {
+        self.header.base_offset
+    }
+
+    /// The last offset of the batch, as its header says; that record may be compacted away.
+    pub const fn last_offset(&self) -> i64 {
+        self.header.last_offset()
+    }
+
+    /// The offset after the batch.
+    pub const fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// The epoch of the leader that appended the batch, or -1.
+    pub const fn partition_leader_epoch(&self) -> i32 {
+        self.header.partition_leader_epoch
+    }
+
+    /// The producer's id, or -1.
+    pub const fn producer_id(&self) -> i64 {
+        self.header.producer_id
+    }
+
+    /// Whether the batch holds a control record.
+    pub const fn is_control(&self) -> bool {
+        self.header.has(CONTROL)
+    }
+
+    /// Whether the batch is part of a transaction.
+    pub const fn is_transactional(&self) -> bool {
+        self.header.has(TRANSACTIONAL)
+    }
+
+    /// Which clock the timestamps come from.
+    pub const fn timestamp_type(&self) -> TimestampType {
+        self.header.timestamp_type()
+    }
+
+    /// Whether the records' offsets begin with the base offset and have no gap, as those of a batch that a producer sends. A broker
+    /// refuses others; consumers take what is there.
+    // Kafka: LogValidator.validateRecord
+    pub const fn has_incremental_offsets(&self) -> bool {
+        self.incremental
+    }
+
+    /// The position of the first record.
+    pub const fn cursor(&self) -> Cursor {
+        Cursor {
+            position: 0,
+            index: 0,
+        }
+    }
+
+    /// The record at the cursor, which moves behind it; `None` at the end. Nothing is allocated.
+    #[inline]
+    pub fn record_at<'a>(&'a self, cursor: &mut Cursor) -> Option<RecordView<'a>> {
+        if cursor.index >= self.count {
+            return None;
+        }
+        let mut reader = Reader::new(&self.records, cursor.position);
+        // The records were walked when the batch was opened, so each can be read.
+        let mut body = next_body(&mut reader).ok()?;
+        let fields = Fields::read(&mut body).ok()?;
+        cursor.position = reader.at();
+        cursor.index += 1;
+        let offset = self
+            .header
+            .base_offset
+            .wrapping_add(i64::from(fields.offset_delta));
+        let timestamp_type = self.header.timestamp_type();
+        let timestamp = match timestamp_type {
+            TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(fields.timestamp_delta),
+            TimestampType::LogAppendTime => self.header.max_timestamp,
+        };
+        Some(RecordView::new(
+            fields,
+            offset,
+            timestamp,
+            timestamp_type,
+            &self.records,
+        ))
+    }
+
+    /// All records.
+    pub const fn iter(&self) -> Records<'_> {
+        Records {
+            batch: self,
+            cursor: self.cursor(),
+            left: self.count,
+        }
+    }
+
+    /// Moves the cursor forward to the first record at or after the offset; to the end if there is none.
+    pub fn skip_to(&self, cursor: &mut Cursor, offset: i64) {
+        if offset > self.header.last_offset() {
+            *cursor = Cursor {
+                position: self.records.len(),
+                index: self.count,
+            };
+            return;
+        }
+        let mut next = *cursor;
+        while self
+            .record_at(&mut next)
+            .is_some_and(|record| record.offset < offset)
+        {
+            *cursor = next;
+        }
+    }
+
+    /// The next records, at most `max`, as a chunk that is iterated on its own; the cursor moves behind them.
+    ///
+    /// Takes the rest of the batch without looking at it if that is not more than `max`, and walks the records taken otherwise.
+    pub fn take(&self, cursor: &mut Cursor, max: usize) -> Chunk {
+        let start = *cursor;
+        let left = self.count.saturating_sub(start.index);
+        let count = u32::try_from(max).map_or(left, |max| left.min(max));
+        let next_offset = if count == left {
+            *cursor = Cursor {
+                position: self.records.len(),
+                index: self.count,
+            };
+            self.next_offset
+        } else {
+            self.skip(cursor, count).unwrap_or(self.header.base_offset)
+        };
+        Chunk {
+            batch: self.clone(),
+            start,
+            count,
+            next_offset,
+        }
+    }
+
+    /// Moves the cursor by some records; gives the offset after the last of them, or that of the next record if there are none.
+    fn skip(&self, cursor: &mut Cursor, count: u32) -> Option<i64> {
+        let Some(before_last) = count.checked_sub(1) else {
+            return self.record_at(&mut cursor.clone()).map(|record| record.offset);
+        };
+        let mut reader = Reader::new(&self.records, cursor.position);
+        for _ in 0..before_last {
+            next_body(&mut reader).ok()?;
+        }
+        *cursor = Cursor {
+            position: reader.at(),
+            index: cursor.index.saturating_add(before_last),
+        };
+        self.record_at(cursor)
+            .map(|record| record.offset.saturating_add(1))
+    }
+}
+
+impl<'a> IntoIterator for &'a OpenBatch {
+    type Item = RecordView<'a>;
+    type IntoIter = Records<'a>;
+
+    fn into_iter(self) -> Records<'a> {
+        self.iter()
+    }
+}
+
+/// The body of the next record, and the reader behind it.
+#[inline]
+fn next_body<'a>(reader: &mut Reader<'a>) -> Result<Reader<'a>, RecordProblem> {
+    let before = *reader;
+    let length = usize::try_from(reader.varint()?).map_err(|_| RecordProblem::NegativeLength);
+    match length.and_then(|length| reader.take(length)) {
+        Ok(body) => Ok(Reader::new(body, 0)),
+        Err(problem) => {
+            *reader = before;
+            Err(problem)
+        }
+    }
+}
+
+/// Checks one record; gives its offset delta, or where it is malformed and how.
+#[inline]
+fn check_record(reader: &mut Reader<'_>, last_offset_delta: u32) -> Result<u32, (usize, RecordProblem)> {
+    let mut body = next_body(reader).map_err(|problem| (reader.at(), problem))?;
+    let body_start = reader.at() - body.left();
+    let checked = match Fields::read(&mut body) {
+        Ok(fields) => match u32::try_from(fields.offset_delta) {
+            Ok(delta) if delta <= last_offset_delta => {
+                check_headers(&fields.headers, &mut body).map(|()| delta)
+            }
+            _ => Err(RecordProblem::OffsetOutOfRange),
+        },
+        Err(problem) => Err(problem),
+    };
+    checked.map_err(|problem| (body_start + body.at(), problem))
+}
+
+/// The position of a record inside of an opened batch. A cursor belongs to the batch that it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    position: usize,
+    index: u32,
+}
+
+impl Cursor {
+    /// How many records of the batch lie before the cursor.
+    pub const fn index(&self) -> usize {
+        self.index as usize
+    }
+}
+
+/// The records of an opened batch, or of a chunk of it.
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    batch: &'a OpenBatch,
+    cursor: Cursor,
+    left: u32,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = RecordView<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<RecordView<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        self.batch.record_at(&mut self.cursor)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+impl ExactSizeIterator for Records<'_> {}
+impl std::iter::FusedIterator for Records<'_> {}
+
+/// Some consecutive records of an opened batch, which it keeps alive.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    batch: OpenBatch,
+    start: Cursor,
+    count: u32,
+    next_offset: i64,
+}
+
+impl Chunk {
+    /// The records.
+    pub const fn iter(&self) -> Records<'_> {
+        Records {
+            batch: &self.batch,
+            cursor: self.start,
+            left: self.count,
+        }
+    }
+
+    /// The number of records.
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there are no records.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The position after these records: the offset after the last of them or, if they are the last of their batch, the offset after the
+    /// batch.
+    // Kafka: CompletedFetch.fetchRecords
+    pub const fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// The batch.
+    pub const fn batch(&self) -> &OpenBatch {
+        &self.batch
+    }
+
+    /// The batch, for [`crate::Decompressor::recycle`].
+    pub fn into_batch(self) -> OpenBatch {
+        self.batch
+    }
+}
+
+impl<'a> IntoIterator for &'a Chunk {
+    type Item = RecordView<'a>;
+    type IntoIter = Records<'a>;
+
+    fn into_iter(self) -> Records<'a> {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests;
