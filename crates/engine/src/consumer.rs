@@ -18,7 +18,7 @@ mod error;
 mod event;
 mod slot;
 
-pub use action::{Action, CallbackKind, FetchedBatches, NewPosition, PartitionFailure, ToCaller};
+pub use action::{Action, CallbackKind, FetchedBatches, Halt, NewPosition, ToCaller};
 pub use command::{
     BrokerAddress, Command, CommandReply, CommitMode, FoundOffset, LeaveGroup, OffsetSpec,
     PartitionDescription,

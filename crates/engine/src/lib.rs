@@ -7,3 +7,4 @@ extern crate alloc;
 
 pub mod client;
 pub mod consumer;
+pub mod delivery;

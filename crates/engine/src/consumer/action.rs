@@ -47,8 +47,8 @@ pub enum ToCaller {
     Positions(Vec<NewPosition>),
     /// Fetched data.
     Batches(Vec<FetchedBatches>),
-    /// A partition failed; the error comes after the data fetched before it.
-    PartitionFailed(PartitionFailure),
+    /// Fetching of a partition stopped; this comes after the data fetched before it.
+    Halted(Halt),
     /// Run the rebalance listener, then answer with [`Event::ListenerDone`](super::Event::ListenerDone). Only inside of a poll,
     /// an unsubscribe or a close.
     Callback {
@@ -109,13 +109,14 @@ pub struct FetchedBatches {
     pub aborted: Vec<(i64, i64)>,
 }
 
-/// An error of one partition that the caller has to know.
+/// The place in the stream at which fetching of one partition stopped. When the caller gets there, it hands the error out, if
+/// there is one, and says so in [`Progress::reached`](super::Progress::reached); the engine then goes on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PartitionFailure {
+pub struct Halt {
     /// Which partition.
     pub slot: SlotId,
-    /// The fetch epoch when it failed.
+    /// The fetch epoch when it stopped.
     pub epoch: FetchEpoch,
-    /// What failed.
-    pub error: PollError,
+    /// What the caller has to know; `None` when the engine only waits until everything before was handed out.
+    pub error: Option<PollError>,
 }

@@ -138,4 +138,11 @@ impl ConsumerConfig {
             memory_budget: 64 * 1024 * 1024,
         }
     }
+
+    /// Buffered bytes of a partition up to which it is fetched again: one fetch is on its way while another is consumed.
+    pub(crate) fn low_water(&self) -> u64 {
+        u64::try_from(self.max_partition_fetch_bytes)
+            .unwrap_or(0)
+            .min(self.memory_budget / 4)
+    }
 }

@@ -7,6 +7,9 @@ use core::time::Duration;
 
 use kohort_groups::TopicPartition;
 use kohort_protocol::ErrorCode;
+use kohort_records::BatchError;
+
+use crate::client::RequestFailure;
 
 /// Why a poll fails. The consumer stays usable, and other partitions go on, unless [`PollError::is_fatal`] says otherwise.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -33,6 +36,18 @@ pub enum PollError {
         partition: TopicPartition,
         /// Its position.
         offset: i64,
+    },
+    /// A batch cannot be read. The position stays at `offset`; seek past `next_offset − 1` to go on without it.
+    #[error("the batch of {partition} at offset {offset} cannot be read: {error}; seek past it to go on")]
+    UnreadableBatch {
+        /// The partition.
+        partition: TopicPartition,
+        /// The position, which stays.
+        offset: i64,
+        /// The first offset after the batch, if its header was readable.
+        next_offset: Option<i64>,
+        /// What is wrong.
+        error: BatchError,
     },
     /// The user may not read these topics.
     #[error("not authorized to read {}", list(topics))]
@@ -161,6 +176,14 @@ pub enum CommandError {
         /// The broker's error.
         code: ErrorCode,
     },
+    /// The request did not reach a broker, or its answer did not come. Whether it was carried out is not known.
+    #[error("{what} failed: {failure}")]
+    Request {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        failure: RequestFailure,
+    },
     /// The partition has no position, and finding one failed.
     #[error(transparent)]
     Poll(#[from] PollError),
@@ -175,6 +198,7 @@ impl CommandError {
         match self {
             Self::TimedOut { .. } | Self::RebalanceInProgress => true,
             Self::Refused { code, .. } => code.is_retriable(),
+            Self::Request { failure, .. } => failure.is_retriable(),
             _ => false,
         }
     }

@@ -99,8 +99,8 @@ pub enum SeekTo {
 pub struct Progress {
     /// Positions that moved: those after the last record handed out.
     pub positions: Vec<SlotProgress>,
-    /// Partitions whose error was handed out: they may be fetched again.
-    pub failed: Vec<(SlotId, FetchEpoch)>,
+    /// Partitions whose [`Halt`](super::Halt) was reached: they may be fetched again.
+    pub reached: Vec<(SlotId, FetchEpoch)>,
     /// Whether this answers [`ToCaller::ProgressWanted`](super::ToCaller::ProgressWanted), and which.
     pub answers: Option<u64>,
 }

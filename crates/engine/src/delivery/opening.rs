@@ -1,0 +1,350 @@
+//! Taking records: the front of the queue is drained before the next item's turn, each batch is checked and opened once.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use kohort_records::{Batch, ControlRecord, Decompressor};
+
+use super::Delivery;
+use super::fetched::{Content, Fetched, Open, Run, Unreadable};
+use super::table::Entry;
+use super::taken::{Taken, TakenChunk};
+use crate::consumer::{PollError, Position};
+
+/// What became of the front of the queue.
+enum Turn {
+    /// It has more.
+    More,
+    /// It is drained.
+    Drained,
+    /// It cannot be read on.
+    Unreadable(Unreadable),
+}
+
+impl Delivery {
+    /// Takes up to `max` records, in the order in which they were fetched: what one fetch brought for one partition is
+    /// handed out before the next partition's turn, so no partition waits for more than what is buffered of the others.
+    ///
+    /// The positions move behind the records taken.
+    ///
+    /// # Errors
+    ///
+    /// The error of one partition, once everything before it was handed out by earlier calls. The position stays. An
+    /// unreadable batch gives the same error at each call until the caller seeks, or pauses the partition.
+    // Kafka: FetchCollector.collectFetch
+    pub fn take(&mut self, max: usize) -> Result<Taken, PollError> {
+        let mut taken = Taken::default();
+        while taken.len() < max {
+            let Some(front) = self.queue.front_mut() else {
+                break;
+            };
+            let slot = front.slot;
+            let Some(entry) = self.table.get_mut(slot) else {
+                self.queue.pop_front(&mut self.table, self.low_water);
+                continue;
+            };
+            if entry.paused {
+                self.queue.set_front_aside();
+                continue;
+            }
+            let run = match &mut front.content {
+                Content::Batches(run) => run,
+                Content::Halt(_) if !taken.is_empty() => break,
+                Content::Halt(error) => {
+                    let (error, epoch) = (error.take(), front.epoch);
+                    self.queue.pop_front(&mut self.table, self.low_water);
+                    self.table.reached.push((slot, epoch));
+                    match error {
+                        Some(error) => return Err(error),
+                        None => continue,
+                    }
+                }
+            };
+            let Some(position) = &mut entry.position else {
+                // The position is looked for, so what is buffered is of an older one.
+                self.queue.pop_front(&mut self.table, self.low_water);
+                continue;
+            };
+            let held = run.held;
+            let mut opening = Opening {
+                check_crcs: self.check_crcs,
+                read_committed: self.read_committed,
+                largest_batch: self.largest_batch,
+                decompressor: &mut self.decompressor,
+            };
+            let turn = match run.ready(position, &mut taken, &mut opening) {
+                Some(turn) => turn,
+                None => {
+                    let before = *position;
+                    take_open(run, entry, max - taken.len(), slot, before, &mut taken);
+                    run.close_drained(entry, &mut taken, &mut opening);
+                    Turn::More
+                }
+            };
+            let given_free = held - run.held;
+            match turn {
+                Turn::More => self.table.free(slot, given_free, self.low_water),
+                Turn::Drained => {
+                    self.table.free(slot, given_free, self.low_water);
+                    self.queue.pop_front(&mut self.table, self.low_water);
+                }
+                Turn::Unreadable(unreadable) => {
+                    self.table.free(slot, given_free, self.low_water);
+                    if !taken.is_empty() {
+                        break;
+                    }
+                    return Err(self.unreadable(slot, unreadable));
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    #[cold]
+    fn unreadable(&self, slot: crate::consumer::SlotId, unreadable: Unreadable) -> PollError {
+        let entry = self.table.get(slot);
+        PollError::UnreadableBatch {
+            partition: entry.map_or_else(
+                || kohort_groups::TopicPartition::new("", -1),
+                |entry| (*entry.partition).clone(),
+            ),
+            offset: entry
+                .and_then(|entry| entry.position)
+                .map_or(-1, |position| position.offset),
+            next_offset: unreadable.next_offset,
+            error: unreadable.error,
+        }
+    }
+
+    /// Takes back the end of what [`Delivery::take`] gave: `chunk`, from the record at `from_offset` on. The next take begins
+    /// with that record. For a record that cannot be handed out: give back the chunks after it, the last one first, then its
+    /// own. A chunk whose partition was revoked or sought meanwhile is dropped.
+    pub fn put_back(&mut self, chunk: TakenChunk, from_offset: i64) {
+        let Some(entry) = self.table.get_mut(chunk.slot) else {
+            return;
+        };
+        if entry.epoch != chunk.epoch {
+            return;
+        }
+        let batch = chunk.chunk.batch().clone();
+        let mut cursor = chunk.start;
+        batch.skip_to(&mut cursor, from_offset);
+        entry.position = Some(Position {
+            offset: from_offset.max(chunk.before.offset),
+            leader_epoch: chunk.before.leader_epoch,
+        });
+        let open = Open {
+            batch,
+            cursor,
+            size: 0,
+            cut: None,
+        };
+        self.queue.push_front(Fetched {
+            slot: chunk.slot,
+            epoch: chunk.epoch,
+            content: Content::Batches(Box::new(Run::of_open(open))),
+        });
+    }
+}
+
+/// Hands out of the open batch.
+fn take_open(
+    run: &mut Run,
+    entry: &mut Entry,
+    max: usize,
+    slot: crate::consumer::SlotId,
+    before: Position,
+    taken: &mut Taken,
+) {
+    let Some(open) = &mut run.open else {
+        return;
+    };
+    let start = open.cursor;
+    let chunk = open.batch.take(&mut open.cursor, max);
+    if chunk.is_empty() {
+        return;
+    }
+    let leader_epoch = known_epoch(open.batch.partition_leader_epoch());
+    entry.position = Some(Position {
+        offset: chunk.next_offset(),
+        leader_epoch,
+    });
+    taken.push(TakenChunk {
+        partition: Arc::clone(&entry.partition),
+        slot,
+        epoch: entry.epoch,
+        chunk,
+        start,
+        before,
+        leader_epoch,
+    });
+}
+
+fn known_epoch(epoch: i32) -> Option<i32> {
+    (epoch >= 0).then_some(epoch)
+}
+
+/// What opening a batch needs beside the batch.
+struct Opening<'a> {
+    check_crcs: bool,
+    read_committed: bool,
+    largest_batch: usize,
+    decompressor: &'a mut Decompressor,
+}
+
+impl Run {
+    fn of_open(open: Open) -> Self {
+        Self {
+            batches: kohort_records::batches(bytes::Bytes::new()),
+            open: Some(open),
+            unreadable: None,
+            held: 0,
+            aborted: None,
+        }
+    }
+
+    /// Makes sure that a batch with a record is open, and gives `None`; or says why there is none. `position` moves over what is
+    /// not handed out.
+    fn ready(
+        &mut self,
+        position: &mut Position,
+        taken: &mut Taken,
+        opening: &mut Opening<'_>,
+    ) -> Option<Turn> {
+        loop {
+            if let Some(open) = &mut self.open {
+                if open.cursor.index() < open.batch.len() {
+                    return None;
+                }
+                self.close_batch(position, taken, opening);
+            }
+            if let Some(unreadable) = &self.unreadable {
+                return Some(Turn::Unreadable(unreadable.clone()));
+            }
+            match self.batches.next() {
+                None => return Some(Turn::Drained),
+                Some(Ok(batch)) => self.open_batch(&batch, position, taken, opening),
+                Some(Err(error)) => {
+                    self.unreadable = Some(Unreadable {
+                        error,
+                        next_offset: None,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Gives the open batch free as soon as its last record is taken.
+    fn close_drained(&mut self, entry: &mut Entry, taken: &mut Taken, opening: &mut Opening<'_>) {
+        if let (Some(open), Some(position)) = (&self.open, &mut entry.position)
+            && open.cursor.index() >= open.batch.len()
+        {
+            self.close_batch(position, taken, opening);
+        }
+    }
+
+    /// The open batch is done.
+    fn close_batch(&mut self, position: &mut Position, taken: &mut Taken, opening: &mut Opening<'_>) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        self.held = self.held.saturating_sub(open.size);
+        move_to(
+            position,
+            open.batch.next_offset(),
+            open.batch.partition_leader_epoch(),
+            taken,
+        );
+        self.unreadable = open.cut;
+        opening.decompressor.recycle(open.batch);
+    }
+
+    fn open_batch(
+        &mut self,
+        batch: &Batch,
+        position: &mut Position,
+        taken: &mut Taken,
+        opening: &mut Opening<'_>,
+    ) {
+        let size = batch.size() as u64;
+        if batch.next_offset() <= position.offset {
+            self.held = self.held.saturating_sub(size);
+            return;
+        }
+        if let Err(unreadable) = self.try_open(batch, size, position, taken, opening) {
+            self.unreadable = Some(unreadable);
+        }
+    }
+
+    // Kafka: CompletedFetch.nextFetchedRecord
+    fn try_open(
+        &mut self,
+        batch: &Batch,
+        size: u64,
+        position: &mut Position,
+        taken: &mut Taken,
+        opening: &mut Opening<'_>,
+    ) -> Result<(), Unreadable> {
+        let unreadable = |error| Unreadable {
+            error,
+            next_offset: Some(batch.next_offset()),
+        };
+        if opening.check_crcs {
+            batch.verify_crc().map_err(unreadable)?;
+        }
+        let mut skip = batch.is_control();
+        if opening.read_committed
+            && batch.producer_id() >= 0
+            && let Some(aborted) = &mut self.aborted
+        {
+            aborted.reach(batch.last_offset());
+            if batch.is_control() {
+                if is_abort_marker(batch, opening).map_err(unreadable)? {
+                    aborted.end(batch.producer_id());
+                }
+            } else {
+                skip |= batch.is_transactional() && aborted.contains(batch.producer_id());
+            }
+        }
+        if skip {
+            move_to(
+                position,
+                batch.next_offset(),
+                batch.partition_leader_epoch(),
+                taken,
+            );
+            self.held = self.held.saturating_sub(size);
+            return Ok(());
+        }
+        let (open, cut) = batch
+            .open_prefix(opening.decompressor, opening.largest_batch)
+            .map_err(unreadable)?;
+        let mut cursor = open.cursor();
+        if open.base_offset() < position.offset {
+            open.skip_to(&mut cursor, position.offset);
+        }
+        self.open = Some(Open {
+            batch: open,
+            cursor,
+            size,
+            cut: cut.map(unreadable),
+        });
+        Ok(())
+    }
+}
+
+fn is_abort_marker(batch: &Batch, opening: &mut Opening<'_>) -> Result<bool, kohort_records::BatchError> {
+    let open = batch.open_with(opening.decompressor, opening.largest_batch)?;
+    let marker = open.iter().next().map(|record| ControlRecord::decode(&record));
+    Ok(matches!(marker, Some(Ok(ControlRecord::Abort { .. }))))
+}
+
+fn move_to(position: &mut Position, offset: i64, leader_epoch: i32, taken: &mut Taken) {
+    if offset > position.offset {
+        *position = Position {
+            offset,
+            leader_epoch: known_epoch(leader_epoch),
+        };
+        taken.advance();
+    }
+}

@@ -1,0 +1,118 @@
+//! The queue of what was fetched, in the order it came, and what is set aside because its partition is paused.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use kohort_records::batches;
+
+use super::fetched::{Aborted, Content, Fetched, Run};
+use super::table::Table;
+use crate::consumer::{FetchedBatches, Halt, SlotId};
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    items: VecDeque<Fetched>,
+    /// Items of paused partitions that came to the front, oldest first.
+    aside: Vec<Fetched>,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.aside.is_empty()
+    }
+
+    /// Adds what a fetch brought, unless it is of an older epoch.
+    pub(super) fn push_batches(&mut self, fetched: FetchedBatches, table: &mut Table) {
+        let held = fetched.records.len() as u64;
+        let Some(entry) = table.get_mut(fetched.slot) else {
+            return;
+        };
+        if fetched.epoch != entry.epoch || entry.suspended {
+            // It was on its way when the position jumped. The engine counts it as buffered until told otherwise.
+            entry.buffered = entry.buffered.saturating_add(held);
+            table.free(fetched.slot, held, 0);
+            return;
+        }
+        let known = |offset: i64| (offset >= 0).then_some(offset);
+        entry.high_watermark = known(fetched.high_watermark).or(entry.high_watermark);
+        entry.last_stable_offset = known(fetched.last_stable_offset).or(entry.last_stable_offset);
+        if held == 0 {
+            return;
+        }
+        entry.buffered = entry.buffered.saturating_add(held);
+        let aborted = (!fetched.aborted.is_empty()).then(|| Box::new(Aborted::new(&fetched.aborted)));
+        self.items.push_back(Fetched {
+            slot: fetched.slot,
+            epoch: fetched.epoch,
+            content: Content::Batches(Box::new(Run {
+                batches: batches(fetched.records),
+                open: None,
+                unreadable: None,
+                held,
+                aborted,
+            })),
+        });
+    }
+
+    pub(super) fn push_halt(&mut self, halt: Halt, table: &Table) {
+        if table
+            .get(halt.slot)
+            .is_some_and(|entry| entry.epoch == halt.epoch && !entry.suspended)
+        {
+            self.items.push_back(Fetched {
+                slot: halt.slot,
+                epoch: halt.epoch,
+                content: Content::Halt(halt.error),
+            });
+        }
+    }
+
+    pub(super) fn push_front(&mut self, item: Fetched) {
+        self.items.push_front(item);
+    }
+
+    pub(super) fn front_mut(&mut self) -> Option<&mut Fetched> {
+        self.items.front_mut()
+    }
+
+    /// Removes the front item; the rest of its bytes is free.
+    pub(super) fn pop_front(&mut self, table: &mut Table, low_water: u64) {
+        if let Some(item) = self.items.pop_front() {
+            free(&item, table, low_water);
+        }
+    }
+
+    /// Sets the front item aside until its partition is resumed.
+    pub(super) fn set_front_aside(&mut self) {
+        self.aside.extend(self.items.pop_front());
+    }
+
+    /// Puts what was set aside for this slot back to the front, in its order.
+    pub(super) fn readmit(&mut self, slot: SlotId) {
+        for index in (0..self.aside.len()).rev() {
+            if self.aside.get(index).is_some_and(|item| item.slot == slot) {
+                self.items.push_front(self.aside.remove(index));
+            }
+        }
+    }
+
+    /// Drops everything of this slot.
+    pub(super) fn discard(&mut self, slot: SlotId, table: &mut Table) {
+        let mut keep = |item: &Fetched| {
+            let drop = item.slot == slot;
+            if drop {
+                free(item, table, 0);
+            }
+            !drop
+        };
+        self.items.retain(&mut keep);
+        self.aside.retain(&mut keep);
+    }
+}
+
+fn free(item: &Fetched, table: &mut Table, low_water: u64) {
+    if let Content::Batches(run) = &item.content {
+        table.free(item.slot, run.held, low_water);
+    }
+}
