@@ -140,7 +140,7 @@ pub(crate) fn error_code(rows: &[ErrorRow]) -> String {
         ),
         (
             "refreshes_coordinator",
-            "Whether the coordinator must be looked up again (Java's `RefreshRetriableException` of coordinators).",
+            "Whether the coordinator must be looked up again.",
             &|row| row.refreshes_coordinator,
         ),
     ] {

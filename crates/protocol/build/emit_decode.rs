@@ -93,7 +93,12 @@ fn read(this: &Struct, field: &Field, structs: &[Struct]) -> String {
         }
         (Type::Struct(inner), false) => format!("{inner}::read(reader, version)?"),
         (Type::Struct(inner), true) => {
-            format!("reader.nullable_struct({nullable}, {name}, |reader| {inner}::read(reader, version))?")
+            let method = if field.tag.is_some() {
+                "nullable_tagged_struct"
+            } else {
+                "nullable_struct"
+            };
+            format!("reader.{method}({nullable}, {name}, |reader| {inner}::read(reader, version))?")
         }
         (Type::Array(element), is_nullable) => {
             let smallest = smallest(element, within, this.flexible, structs).max(1);

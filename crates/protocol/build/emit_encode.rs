@@ -124,7 +124,12 @@ fn write(this: &Struct, field: &Field) -> String {
         }
         (Type::Struct(_), false) => format!("{value}.write(writer, version)?"),
         (Type::Struct(_), true) => format!(
-            "writer.nullable_struct({value}.as_ref(), {nullable}, {name}, |writer, it| it.write(writer, version))?"
+            "writer.{}({value}.as_ref(), {nullable}, {name}, |writer, it| it.write(writer, version))?",
+            if field.tag.is_some() {
+                "nullable_tagged_struct"
+            } else {
+                "nullable_struct"
+            }
         ),
         (Type::Array(element), is_nullable) => {
             let one = match &**element {

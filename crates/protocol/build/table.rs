@@ -194,7 +194,9 @@ impl<'a> Parser<'a> {
             match attribute.split_once(' ').unwrap_or((attribute, "")) {
                 ("null", versions) => field.null_versions = Versions::parse(versions),
                 ("tag", tag) => field.tag = Some(number(tag)),
-                ("default", value) => field.default = Some(value.to_lowercase().replace("none", "null")),
+                // A bare null in a schema is no default: only the text "null" is one.
+                ("default", "None") => {}
+                ("default", value) => field.default = Some(value.to_lowercase()),
                 ("ignorable", _) => field.ignorable = true,
                 ("flexible", "none") => field.may_be_flexible = false,
                 ("key" | "entity", _) => {}

@@ -23,3 +23,34 @@ pub fn decode_versioned<M: Message>(bytes: Bytes) -> Result<(i16, M), DecodeErro
     let version = version.min(M::MAX_VERSION);
     M::decode(&mut reader, version).map(|message| (version, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    #[test]
+    fn a_newer_version_is_read_as_the_newest_known_and_a_negative_one_is_refused() {
+        let subscription = ConsumerProtocolSubscription {
+            topics: vec!["t".into()],
+            ..Default::default()
+        };
+        let bytes = encode_versioned(&subscription, 3).unwrap();
+        assert_eq!(decode_versioned(bytes.clone()), Ok((3, subscription.clone())));
+        let newer = [&[0, 9], &bytes[2..], b"later fields"].concat();
+        assert_eq!(decode_versioned(newer.into()), Ok((3, subscription)));
+        let negative = [&[0xff, 0xff], &bytes[2..]].concat();
+        assert!(decode_versioned::<ConsumerProtocolSubscription>(negative.into()).is_err());
+    }
+
+    #[test]
+    fn what_a_version_lacks_is_left_out_of_a_subscription() {
+        let newest = ConsumerProtocolSubscription {
+            generation_id: 4,
+            rack_id: Some("r".into()),
+            ..Default::default()
+        };
+        let (version, oldest) = decode_versioned(encode_versioned(&newest, 0).unwrap()).unwrap();
+        assert_eq!((version, oldest), (0, ConsumerProtocolSubscription::default()));
+    }
+}

@@ -33,3 +33,50 @@ impl From<ErrorCode> for i16 {
         error.code()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn every_code_from_minus_one_to_the_last_comes_back_from_its_number() {
+        for (error, code) in ErrorCode::ALL.into_iter().zip(-1..) {
+            assert_eq!(error.code(), code);
+            assert_eq!(ErrorCode::from_code(code), error);
+        }
+        assert_eq!(ErrorCode::from_code(134), ErrorCode::Unknown(134));
+        assert_eq!(ErrorCode::Unknown(134).code(), 134);
+    }
+
+    #[test]
+    fn errors_print_as_kafka_names_them() {
+        assert_eq!(ErrorCode::OffsetOutOfRange.to_string(), "OFFSET_OUT_OF_RANGE");
+        assert_eq!(
+            ErrorCode::InvalidTopicException.to_string(),
+            "INVALID_TOPIC_EXCEPTION"
+        );
+        assert_eq!(ErrorCode::Unknown(999).to_string(), "UNKNOWN_ERROR_CODE(999)");
+    }
+
+    // Kafka: RetriableException, InvalidMetadataException, and Errors.java for which exception an error has.
+    #[test]
+    fn what_an_error_asks_for_follows_from_its_java_exception() {
+        let flags = |e: ErrorCode| {
+            (
+                e.is_retriable(),
+                e.refreshes_metadata(),
+                e.refreshes_coordinator(),
+            )
+        };
+        assert_eq!(flags(ErrorCode::NotLeaderOrFollower), (true, true, false));
+        assert_eq!(flags(ErrorCode::NotCoordinator), (true, false, true));
+        assert_eq!(flags(ErrorCode::CoordinatorNotAvailable), (true, false, true));
+        assert_eq!(flags(ErrorCode::CoordinatorLoadInProgress), (true, false, false));
+        assert_eq!(flags(ErrorCode::FencedLeaderEpoch), (true, true, false));
+        assert_eq!(flags(ErrorCode::RebalanceInProgress), (false, false, false));
+        assert_eq!(flags(ErrorCode::OffsetOutOfRange), (false, false, false));
+        assert_eq!(flags(ErrorCode::Unknown(999)), (false, false, false));
+        assert!(!ErrorCode::None.is_error());
+    }
+}

@@ -262,3 +262,6 @@ fn write_response(
     body.write_to(writer, version)?;
     writer.set_length_prefix()
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,10 +40,16 @@ pub enum Reason {
     /// A string that is not UTF-8.
     #[error("not valid UTF-8")]
     InvalidUtf8,
+    /// A string longer than Kafka reads, in the compact form; in the other its length has 16 bits.
+    #[error("a string of {len} bytes, at most 32767 are allowed")]
+    StringTooLong {
+        /// Bytes that the string says it has.
+        len: usize,
+    },
     /// A varint with more than 32 bits.
     #[error("the varint does not fit 32 bits")]
     VarintTooLong,
-    /// A known tagged field whose content is shorter than its announced size.
+    /// A known tagged field whose content is shorter than its announced size. (Kafka would read on in its middle.)
     #[error("the tagged field announces {announced} bytes, its value has {read}")]
     TagSize {
         /// Bytes that the tagged field says it has.

@@ -244,6 +244,18 @@ impl Writer {
         value.map_or(Ok(()), |value| write(self, value))
     }
 
+    pub(crate) fn nullable_tagged_struct<T>(
+        &mut self,
+        value: Option<&T>,
+        allowed: bool,
+        field: &'static str,
+        write: impl FnOnce(&mut Self, &T) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        Self::check_null(value.is_none(), allowed, field)?;
+        self.uvarint(value.is_some().into());
+        value.map_or(Ok(()), |value| write(self, value))
+    }
+
     pub(crate) fn no_tagged_fields(&mut self) {
         self.uvarint(0);
     }
@@ -330,3 +342,6 @@ impl IntoIterator for Segments {
         self.segments.into_iter()
     }
 }
+
+#[cfg(test)]
+mod tests;

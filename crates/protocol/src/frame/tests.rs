@@ -1,0 +1,210 @@
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::ErrorCode;
+use crate::messages::produce::{PartitionProduceData, TopicProduceData};
+use crate::messages::{ApiVersionsResponse, HeartbeatRequest, ListGroupsResponse, ProduceRequest};
+
+fn header(correlation_id: i32) -> RequestHeader {
+    RequestHeader {
+        correlation_id,
+        client_id: Some("me".into()),
+        ..Default::default()
+    }
+}
+
+fn heartbeat(version: i16) -> BytesMut {
+    let request = HeartbeatRequest {
+        group_id: "g".into(),
+        ..Default::default()
+    };
+    encode_request(&header(5), version, &request.into()).unwrap()
+}
+
+#[test]
+fn a_frame_is_taken_only_when_it_is_whole() {
+    let whole = heartbeat(4);
+    for len in 0..whole.len() {
+        let mut part = BytesMut::from(&whole[..len]);
+        assert_eq!(split_frame(&mut part, 1000), Ok(None));
+        assert_eq!(part.len(), len);
+    }
+    let mut two = BytesMut::from(&[&whole[..], &whole[..], &[0]].concat()[..]);
+    assert_eq!(split_frame(&mut two, 1000).unwrap().unwrap(), whole[4..]);
+    assert_eq!(split_frame(&mut two, 1000).unwrap().unwrap(), whole[4..]);
+    assert_eq!(split_frame(&mut two, 1000), Ok(None));
+    assert_eq!(two, [0][..]);
+}
+
+#[test]
+fn a_frame_over_the_bound_or_of_negative_length_is_an_error_at_once() {
+    let mut buf = BytesMut::from(&[0, 0, 1, 1][..]);
+    assert_eq!(
+        split_frame(&mut buf, 256),
+        Err(FrameError::TooLarge { len: 257, max: 256 })
+    );
+    assert_eq!(split_frame(&mut buf, 257), Ok(None));
+    let mut buf = BytesMut::from(&[0xff, 0xff, 0xff, 0xfe][..]);
+    assert_eq!(split_frame(&mut buf, 256), Err(FrameError::Negative { len: -2 }));
+}
+
+#[test]
+fn api_and_version_of_the_header_come_from_the_body() {
+    let (header, body) = decode_request(heartbeat(3).split_off(4).freeze()).unwrap();
+    assert_eq!((header.request_api_key, header.request_api_version), (12, 3));
+    assert_eq!(
+        (header.correlation_id, header.client_id.as_deref()),
+        (5, Some("me"))
+    );
+    assert_eq!(HeartbeatRequest::try_from(body).unwrap().group_id, "g");
+}
+
+// Kafka: AbstractRequest.parseRequest reads a message and does not look at what is left.
+#[test]
+fn bytes_after_a_request_are_ignored() {
+    let mut frame = heartbeat(4).split_off(4);
+    frame.extend_from_slice(b"more");
+    assert!(decode_request(frame.freeze()).is_ok());
+}
+
+#[test]
+fn a_request_that_cannot_be_decoded_says_what_an_answer_needs() {
+    let request = |key: i16, version: i16| {
+        let mut frame = BytesMut::new();
+        frame.extend_from_slice(&key.to_be_bytes());
+        frame.extend_from_slice(&version.to_be_bytes());
+        frame.extend_from_slice(&[0, 0, 0, 9]);
+        frame.freeze()
+    };
+    assert_eq!(
+        decode_request(request(999, 0)),
+        Err(RequestError::UnknownApi { key: 999 })
+    );
+    for (key, version) in [
+        (ApiKey::ApiVersions, 99),
+        (ApiKey::Fetch, 3),
+        (ApiKey::Fetch, -1),
+        // Advertised for old clients, but not there.
+        (ApiKey::Produce, 2),
+        // Not stable yet.
+        (ApiKey::InitProducerId, 6),
+        // Not in this crate.
+        (ApiKey::SaslHandshake, 0),
+        // Not served by brokers.
+        (ApiKey::Vote, 0),
+    ] {
+        let expected = RequestError::UnsupportedVersion {
+            key,
+            version,
+            correlation_id: 9,
+        };
+        assert_eq!(decode_request(request(key.code(), version)), Err(expected));
+    }
+    assert!(matches!(
+        decode_request(request(12, 0).slice(..7)),
+        Err(RequestError::Header(_))
+    ));
+    assert!(matches!(
+        decode_request(request(12, 0)),
+        Err(RequestError::Header(_))
+    ));
+
+    let cut = heartbeat(0).split_off(4).freeze();
+    let cut = cut.slice(..cut.len() - 1);
+    let Err(RequestError::Decode {
+        key,
+        version,
+        correlation_id,
+        error,
+    }) = decode_request(cut)
+    else {
+        panic!("a cut request decodes")
+    };
+    assert_eq!((key, version, correlation_id), (ApiKey::Heartbeat, 0, 5));
+    assert_eq!(error.field, "HeartbeatRequest.MemberId");
+}
+
+#[test]
+fn peeking_needs_no_known_api() {
+    let peek = peek_request(&Bytes::from_static(&[1, 0, 0, 2, 0, 0, 0, 3])).unwrap();
+    assert_eq!(
+        peek,
+        RequestPeek {
+            key: 256,
+            version: 2,
+            correlation_id: 3
+        }
+    );
+    assert!(peek_request(&Bytes::from_static(&[1, 0, 0, 2, 0, 0, 0])).is_err());
+}
+
+#[test]
+fn a_response_comes_back_with_its_correlation_id() {
+    for version in 0..=5 {
+        let body: ResponseBody = ListGroupsResponse {
+            error_code: 15,
+            ..Default::default()
+        }
+        .into();
+        let frame = encode_response(77, version, &body).unwrap().split_off(4).freeze();
+        assert_eq!(
+            decode_response(frame, ApiKey::ListGroups, version),
+            Ok((77, body))
+        );
+    }
+}
+
+// KIP-511
+#[test]
+fn an_api_versions_answer_in_version_0_is_read_by_a_client_that_asked_for_a_newer_one() {
+    let body: ResponseBody = ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        ..Default::default()
+    }
+    .into();
+    let frame = encode_response(1, 0, &body).unwrap().split_off(4).freeze();
+    // The header has no tagged fields in any version.
+    assert_eq!(frame, [0, 0, 0, 1, 0, 35, 0, 0, 0, 0][..]);
+    assert_eq!(decode_response(frame, ApiKey::ApiVersions, 4), Ok((1, body)));
+}
+
+#[test]
+fn the_body_of_another_api_is_told_by_name() {
+    let body: RequestBody = HeartbeatRequest::default().into();
+    let error = ProduceRequest::try_from(body).unwrap_err();
+    assert_eq!((error.wanted, error.got), (ApiKey::Produce, ApiKey::Heartbeat));
+}
+
+#[test]
+fn records_of_a_segmented_produce_request_are_not_copied() {
+    let records = Bytes::from(vec![1; 4000]);
+    let partition = PartitionProduceData {
+        records: Some(records.clone()),
+        ..Default::default()
+    };
+    let topic = TopicProduceData {
+        partition_data: vec![partition],
+        ..Default::default()
+    };
+    let body: RequestBody = ProduceRequest {
+        topic_data: vec![topic],
+        ..Default::default()
+    }
+    .into();
+    let segments = encode_request_segmented(&header(1), 12, &body).unwrap();
+    assert_eq!(
+        segments.as_slice().concat(),
+        encode_request(&header(1), 12, &body).unwrap()
+    );
+    let pointers: Vec<_> = segments
+        .as_slice()
+        .iter()
+        .map(|segment| segment.as_ptr())
+        .collect();
+    assert_eq!(pointers[1], records.as_ptr());
+
+    let mut whole = BytesMut::from(&segments.as_slice().concat()[..]);
+    let frame = split_frame(&mut whole, 1 << 20).unwrap().unwrap();
+    assert_eq!(decode_request(frame).unwrap().1, body);
+}

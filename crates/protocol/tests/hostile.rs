@@ -1,0 +1,156 @@
+//! Decoding what was not encoded by anyone: it never panics, and what it allocates is bounded by the bytes there.
+//! One test alone, because the allocator counts for the whole process.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
+#[path = "golden/lines.rs"]
+mod lines;
+#[path = "golden/list.rs"]
+mod list;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kohort_protocol::{Message, Reader};
+use lines::lines;
+use list::all_messages;
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Bytes of memory per byte of the frame: a group of an OffsetFetch request is three bytes at least and a struct of
+/// about 90, and while a vector of them doubles, both its old and its new block are held.
+const PER_BYTE: usize = 100;
+
+/// Bytes for what does not depend on the frame's size: the message itself.
+const FIXED: usize = 2048;
+
+type Decode = fn(Bytes, i16) -> bool;
+
+fn any<M: Message>() -> (&'static str, Decode) {
+    (M::NAME, |bytes, version| {
+        M::decode(&mut Reader::new(bytes), version).is_ok()
+    })
+}
+
+struct Worst {
+    per_byte: f64,
+    what: String,
+    decodes: usize,
+    accepted: usize,
+}
+
+impl Worst {
+    fn check(&mut self, what: &str, decode: Decode, bytes: Bytes, version: i16) {
+        let len = bytes.len();
+        MEMORY.reset_peak_usage();
+        let before = MEMORY.current_usage();
+        self.accepted += usize::from(decode(bytes, version));
+        let used = MEMORY.peak_usage().saturating_sub(before);
+        assert!(
+            used <= PER_BYTE * len + FIXED,
+            "{what} {version}: {used} bytes for {len}"
+        );
+        self.decodes += 1;
+        let per_byte = used.saturating_sub(FIXED) as f64 / len.max(1) as f64;
+        if per_byte > self.per_byte {
+            self.per_byte = per_byte;
+            self.what = format!("{what} {version}, {len} bytes, {used} used");
+        }
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+/// Some bytes changed, cut out, doubled or put in.
+fn mutate(random: &mut Random, bytes: &[u8]) -> Bytes {
+    const EDGES: [u8; 8] = [0x00, 0x01, 0x02, 0x7f, 0x80, 0xff, 0xfe, 0x40];
+    let mut out = bytes.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(out.len());
+        match random.below(5) {
+            0 if !out.is_empty() => out[at] = EDGES[random.below(EDGES.len())],
+            1 if !out.is_empty() => out[at] ^= 1 << random.below(8),
+            2 => out.truncate(at),
+            3 => out.splice(at..at, [0x7f, 0xff, 0xff, 0xff]).for_each(drop),
+            _ => out
+                .splice(at..at, bytes[..at.min(bytes.len())].to_vec())
+                .for_each(drop),
+        }
+    }
+    out.into()
+}
+
+/// The beginning of a true message, then an announcement of very many elements or bytes, then filling.
+fn bombs(bytes: &[u8], at: usize) -> impl Iterator<Item = Bytes> {
+    const FILLING: usize = 3000;
+    const ANNOUNCED: [&[u8]; 5] = [
+        &[0x7f, 0xff, 0xff, 0xff],
+        // 3000 as int32, 1000 as int32, 3000 and 1000 as compact lengths.
+        &[0x00, 0x00, 0x0b, 0xb8],
+        &[0x00, 0x00, 0x03, 0xe8],
+        &[0xb9, 0x17],
+        &[0xe9, 0x07],
+    ];
+    let before = bytes[..at].to_vec();
+    ANNOUNCED.into_iter().flat_map(move |announced| {
+        let before = before.clone();
+        [0u8, 1, 2].into_iter().map(move |filling| {
+            let mut out = BytesMut::new();
+            out.put_slice(&before);
+            out.put_slice(announced);
+            out.put_bytes(filling, FILLING);
+            out.freeze()
+        })
+    })
+}
+
+#[test]
+fn no_bytes_make_decoding_panic_or_allocate_more_than_their_number_allows() {
+    let known: Vec<(&'static str, Decode)> = all_messages!(any);
+    let mut worst = Worst {
+        per_byte: 0.0,
+        what: String::new(),
+        decodes: 0,
+        accepted: 0,
+    };
+    let mut random = Random(1);
+    for (message, version, variant, bytes, _) in lines() {
+        let decode = known.iter().find(|(name, _)| *name == message).unwrap().1;
+        worst.check(message, decode, bytes.clone(), version);
+        for _ in 0..200 {
+            worst.check(message, decode, mutate(&mut random, &bytes), version);
+        }
+        if variant == "default" {
+            for len in 0..64 {
+                let noise: Vec<u8> = (0..len * 7).map(|_| random.next() as u8).collect();
+                worst.check(message, decode, noise.into(), version);
+            }
+        }
+        if variant == "full" {
+            for at in 0..bytes.len() {
+                bombs(&bytes, at).for_each(|bomb| worst.check(message, decode, bomb, version));
+            }
+        }
+    }
+    println!(
+        "{} decodes, {} accepted; most memory per byte: {:.1}, {}",
+        worst.decodes, worst.accepted, worst.per_byte, worst.what
+    );
+    // The inputs must be hard enough to come near the bound: lists of the smallest elements were decoded.
+    assert!(worst.per_byte > 10.0, "{}", worst.what);
+}
