@@ -380,17 +380,13 @@ fn what_is_put_back_after_a_seek_is_dropped() {
 #[test]
 fn progress_is_due_when_a_partition_falls_to_the_low_water_mark() {
     let mut config = config();
-    let one = batch(0, 10);
+    let one = batch(10, 10);
     config.max_partition_fetch_bytes = i32::try_from(one.len()).unwrap();
     let mut delivery = delivery_of(&config, 1);
-    give(&mut delivery, 0, run(&[one.clone(), batch(10, 10)]));
-    take(&mut delivery, 10);
-    assert_eq!(
-        delivery.progress(),
-        None,
-        "the batch is not done before the next take sees its end"
-    );
-    take(&mut delivery, 5);
+    give(&mut delivery, 0, run(&[one.clone(), batch(20, 10)]));
+    take(&mut delivery, 9);
+    assert_eq!(delivery.progress(), None);
+    take(&mut delivery, 1);
     let progress = delivery.progress().unwrap();
     assert_eq!(progress.positions.len(), 1);
     assert_eq!(progress.positions[0].freed, one.len() as u64);
