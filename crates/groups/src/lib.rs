@@ -9,6 +9,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod member;
 mod types;
 
-pub use types::{Identity, OffsetAndMetadata, RebalanceProtocol, Subscription, TopicPartition};
+pub use types::{Assignment, Identity, OffsetAndMetadata, RebalanceProtocol, Subscription, TopicPartition};

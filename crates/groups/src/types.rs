@@ -90,3 +90,12 @@ pub struct Subscription {
     /// `group.instance.id`, which the coordinator tells the leader beside the subscription.
     pub group_instance_id: Option<Arc<str>>,
 }
+
+/// What a member is given: the content of its SyncGroup assignment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Assignment {
+    /// The partitions.
+    pub partitions: Vec<TopicPartition>,
+    /// What the assignor added on the leader's side.
+    pub user_data: Option<Bytes>,
+}

@@ -1,0 +1,196 @@
+//! Why each rebalance began and how it went: the member's half of the rebalance journal.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use alloc::{format, string::String};
+
+use kohort_machine::Instant;
+
+use super::MemberApi;
+use crate::TopicPartition;
+
+/// Why a member joins its group, or tries to again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It was subscribed and is not a member yet.
+    FirstJoin,
+    /// The set of subscribed topics changed.
+    SubscriptionChanged,
+    /// It leads, and the partitions of these topics are no longer those that it assigned.
+    PartitionsChanged {
+        /// The topics, in order.
+        topics: Vec<Arc<str>>,
+    },
+    /// The coordinator said that the group rebalances.
+    RebalanceInProgress {
+        /// In the answer to which request.
+        api: MemberApi,
+    },
+    /// The coordinator gave an id to join with; part of the same rebalance.
+    MemberIdRequired {
+        /// The id.
+        member_id: Arc<str>,
+    },
+    /// The coordinator does not know the member: its session expired, it was removed, or the group is gone.
+    UnknownMemberId {
+        /// In the answer to which request.
+        api: MemberApi,
+    },
+    /// The group went on to a generation without this member.
+    IllegalGeneration {
+        /// In the answer to which request.
+        api: MemberApi,
+    },
+    /// The application did not poll for `max.poll.interval.ms`.
+    PollExpired,
+    /// The coordinator moved, is loading, or could not be reached while the group was being joined.
+    CoordinatorFailed {
+        /// Which request failed.
+        api: MemberApi,
+    },
+    /// The leader assigned topics that the member does not subscribe to any more.
+    AssignmentMismatch,
+    /// Partitions were given up for other members, which get them in the next generation (KIP-429).
+    GaveUpPartitions,
+    /// The application polled again after an error.
+    PolledAfterError,
+}
+
+impl Cause {
+    /// The words that JoinGroup carries to the broker's log (KIP-800).
+    pub fn reason(&self) -> Arc<str> {
+        let text: String = match self {
+            Self::FirstJoin => return "".into(),
+            Self::SubscriptionChanged => return "subscription has changed".into(),
+            Self::PartitionsChanged { topics } => {
+                format!("partitions have changed: {}", topics.join(", "))
+            }
+            Self::RebalanceInProgress { api } => {
+                format!("group is already rebalancing, said {}", api_name(*api))
+            }
+            Self::MemberIdRequired { member_id } => format!("joining with the given member id {member_id}"),
+            Self::UnknownMemberId { api } => format!("UNKNOWN_MEMBER_ID from {}", api_name(*api)),
+            Self::IllegalGeneration { api } => format!("ILLEGAL_GENERATION from {}", api_name(*api)),
+            Self::PollExpired => return "max.poll.interval.ms was exceeded".into(),
+            Self::CoordinatorFailed { api } => format!("coordinator failed at {}", api_name(*api)),
+            Self::AssignmentMismatch => return "assignment does not match the current subscription".into(),
+            Self::GaveUpPartitions => return "partitions were revoked for other members".into(),
+            Self::PolledAfterError => return "polled again after an error".into(),
+        };
+        truncated(&text)
+    }
+}
+
+fn api_name(api: MemberApi) -> &'static str {
+    match api {
+        MemberApi::JoinGroup => "JOIN_GROUP",
+        MemberApi::SyncGroup => "SYNC_GROUP",
+        MemberApi::Heartbeat => "HEARTBEAT",
+        MemberApi::LeaveGroup => "LEAVE_GROUP",
+        MemberApi::OffsetCommit => "OFFSET_COMMIT",
+    }
+}
+
+/// At most 255 characters, as the broker keeps.
+// Kafka: JoinGroupRequest.maybeTruncateReason
+pub(super) fn truncated(reason: &str) -> Arc<str> {
+    match reason.char_indices().nth(255) {
+        Some((end, _)) => reason.get(..end).unwrap_or_default().into(),
+        None => reason.into(),
+    }
+}
+
+/// One rebalance of this member, from its cause to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebalance {
+    /// Counts this member's rebalances, from 1.
+    pub number: u64,
+    /// What began it.
+    pub cause: Cause,
+    /// What made the member join again before it was done, oldest first, at most [`Rebalance::MAX_RETRIES`] of them.
+    pub retries: Vec<Cause>,
+    /// When the member decided to join.
+    pub began: Instant,
+    /// When the listener had given up what was owned and the first JoinGroup was sent.
+    pub prepared: Option<Instant>,
+    /// When the last JoinGroup was answered.
+    pub joined: Option<Instant>,
+    /// When the last SyncGroup was answered.
+    pub synced: Option<Instant>,
+    /// When the listener had taken the assignment, or when the rebalance was given up.
+    pub ended: Option<Instant>,
+    /// The generation reached.
+    pub generation: Option<i32>,
+    /// Whether this member led it.
+    pub led: bool,
+    /// What the member gave up.
+    pub gave_up: Vec<TopicPartition>,
+    /// What it got.
+    pub got: Vec<TopicPartition>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How a rebalance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is under way.
+    Open,
+    /// The member is stable in the generation.
+    Assigned,
+    /// The member left, was told to stop, or failed before the end.
+    Abandoned,
+}
+
+impl Rebalance {
+    /// How many retries are remembered.
+    pub const MAX_RETRIES: usize = 16;
+}
+
+/// The rebalance under way.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Journal {
+    count: u64,
+    open: Option<Rebalance>,
+}
+
+impl Journal {
+    /// Begins a rebalance, or notes another cause in the one under way. Returns the number of a new one.
+    pub(super) fn begin(&mut self, now: Instant, cause: Cause) -> Option<u64> {
+        if let Some(open) = &mut self.open {
+            if open.retries.len() < Rebalance::MAX_RETRIES {
+                open.retries.push(cause);
+            }
+            return None;
+        }
+        self.count += 1;
+        self.open = Some(Rebalance {
+            number: self.count,
+            cause,
+            retries: Vec::new(),
+            began: now,
+            prepared: None,
+            joined: None,
+            synced: None,
+            ended: None,
+            generation: None,
+            led: false,
+            gave_up: Vec::new(),
+            got: Vec::new(),
+            outcome: Outcome::Open,
+        });
+        Some(self.count)
+    }
+
+    pub(super) fn open(&mut self) -> Option<&mut Rebalance> {
+        self.open.as_mut()
+    }
+
+    pub(super) fn end(&mut self, now: Instant, outcome: Outcome) -> Option<Rebalance> {
+        let mut ended = self.open.take()?;
+        ended.ended = Some(now);
+        ended.outcome = outcome;
+        Some(ended)
+    }
+}

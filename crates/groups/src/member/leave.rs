@@ -1,0 +1,96 @@
+//! The way out of a group: give up what is owned, tell the coordinator if that is due.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use kohort_machine::{Instant, Token};
+
+use super::state::{Kind, LeavePhase, State, Until};
+use super::{
+    Action, Cause, Failure, LeaveOperation, LeaveRequest, Member, MemberRequest, Outcome, Timer, journal,
+};
+
+impl Member {
+    // Kafka: AbstractCoordinator.close, ConsumerCoordinator.onLeavePrepare
+    pub(super) fn on_leave(&mut self, now: Instant, operation: LeaveOperation, reason: Arc<str>) {
+        self.subscription = None;
+        self.joined = None;
+        let kind = self.state.kind();
+        if kind == Kind::Leaving {
+            return;
+        }
+        self.timers.cancel(&Timer::Rejoin);
+        self.pending = None;
+        self.end_rebalance(now, Outcome::Abandoned);
+        let rebalancing = matches!(kind, Kind::Joining | Kind::Computing | Kind::Syncing);
+        self.enter(State::Leaving {
+            phase: LeavePhase::Listening {
+                operation,
+                reason,
+                rebalancing,
+            },
+        });
+        if self.listening.is_none() {
+            self.leave_owned(now);
+        }
+    }
+
+    /// Gives up what is owned, then tells the coordinator.
+    pub(super) fn leave_owned(&mut self, now: Instant) {
+        let State::Leaving {
+            phase:
+                LeavePhase::Listening {
+                    operation,
+                    reason,
+                    rebalancing,
+                },
+        } = &self.state
+        else {
+            return;
+        };
+        if !self.owned.is_empty() {
+            let lost = *rebalancing || !self.is_in_generation();
+            return self.give_up_all(lost);
+        }
+        // Kafka: AbstractCoordinator.shouldSendLeaveGroupRequest
+        let tells = match operation {
+            LeaveOperation::Default => self.config.group_instance_id.is_none(),
+            LeaveOperation::LeaveGroup => true,
+            LeaveOperation::RemainInGroup => false,
+        };
+        if !tells || self.identity.member_id.is_empty() {
+            return self.on_left(now, Ok(()));
+        }
+        let reason = reason.clone();
+        let token = self.send_leave(reason);
+        self.reset_identity();
+        self.enter(State::Leaving {
+            phase: LeavePhase::Telling { token },
+        });
+    }
+
+    pub(super) fn send_leave(&mut self, reason: Arc<str>) -> Token {
+        let request = LeaveRequest {
+            group_id: self.config.group_id.clone(),
+            member_id: self.identity.member_id.clone(),
+            reason: journal::truncated(&reason),
+        };
+        self.send(
+            MemberRequest::Leave(Box::new(request)),
+            self.config.request_timeout,
+        )
+    }
+
+    pub(super) fn on_left(&mut self, now: Instant, result: Result<(), Failure>) {
+        self.reset_identity();
+        self.leadership = None;
+        self.failures = 0;
+        self.outbox.push(Action::Left { result });
+        self.enter(State::Unjoined {
+            until: Until::Subscribed,
+        });
+        if self.subscription.is_some() {
+            self.begin(now, Cause::FirstJoin);
+        }
+    }
+}

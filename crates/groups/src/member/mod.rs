@@ -1,0 +1,324 @@
+//! The classic group member: joins its group, leads it when asked to, keeps its session alive, and gives up and takes
+//! partitions through the application's listener.
+//!
+//! What lives here: the member's side of JoinGroup, SyncGroup, Heartbeat and LeaveGroup, eager and cooperative (KIP-429),
+//! static members (KIP-345), reasons (KIP-800) and skipped assignments (KIP-814). What does not: finding the coordinator and
+//! sending to it, commits and positions (the engine's), the bytes of the requests (`wire`), the assignors (`assign`).
+//!
+//! The phases have a module each: `rebalance` (give up, join, compute, sync, take), `heartbeat`, `leave`; `answers` reads the
+//! coordinator's refusals; `journal` remembers why.
+
+mod answers;
+mod config;
+mod event;
+mod failure;
+mod heartbeat;
+mod journal;
+mod leave;
+mod rebalance;
+mod request;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kohort_machine::{Deadline, Instant, Machine, Outbox, Prng, Timers, Token, TokenSource};
+
+pub use config::{ConfigError, MemberConfig, OfferedAssignor};
+pub use event::{Action, Assigned, Computed, Event, LeaveOperation};
+pub use failure::{Failure, MemberError, Refusal};
+pub use journal::{Cause, Outcome, Rebalance};
+pub use request::{
+    HeartbeatRequest, JoinRequest, JoinResponse, LeaveRequest, MemberApi, MemberRequest, MemberResponse,
+    PROTOCOL_TYPE, SyncRequest, SyncResponse,
+};
+
+use crate::{Identity, RebalanceProtocol, TopicPartition};
+use heartbeat::Heartbeat;
+use journal::Journal;
+use rebalance::Leadership;
+use state::{Kind, LeavePhase, Listening, State, Until};
+
+/// The generation of a member that is in none.
+// Kafka: OffsetCommitRequest.DEFAULT_GENERATION_ID
+const NO_GENERATION: i32 = -1;
+
+/// When a member wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// When to send the next heartbeat.
+    Heartbeat,
+    /// When the session is over without an answer.
+    Session,
+    /// When to try to join again.
+    Rejoin,
+}
+
+/// A member of a classic group.
+///
+/// ```
+/// use kohort_groups::RebalanceProtocol;
+/// use kohort_groups::member::{Action, Event, Member, MemberConfig, MemberRequest, OfferedAssignor};
+/// use kohort_machine::{Instant, Machine};
+///
+/// let range = OfferedAssignor { name: "range".into(), protocols: vec![RebalanceProtocol::Eager], user_data: None };
+/// let mut member = Member::new(MemberConfig::new("orders", vec![range]), 42)?;
+/// member.handle(Instant::ZERO, Event::Subscribed { topics: vec!["paid".into()], by_pattern: false });
+/// assert!(matches!(member.poll_action(), Some(Action::Began { .. })));
+/// let Some(Action::Send { request: MemberRequest::Join(join), .. }) = member.poll_action() else { panic!() };
+/// assert_eq!(&*join.group_id, "orders");
+/// # Ok::<(), kohort_groups::member::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Member {
+    config: MemberConfig,
+    rebalance_protocol: RebalanceProtocol,
+    state: State,
+    outbox: Outbox<Action>,
+    timers: Timers<Timer>,
+    prng: Prng,
+    tokens: TokenSource,
+    /// What the application wants.
+    subscription: Option<BTreeSet<Arc<str>>>,
+    /// What the last JoinGroup said.
+    joined: Option<BTreeSet<Arc<str>>>,
+    /// With an empty id for a new member, and no generation (-1) outside of one.
+    identity: Identity,
+    /// The assignor of the generation.
+    assignor: Option<Arc<str>>,
+    owned: BTreeSet<TopicPartition>,
+    /// Whether the listener must give up partitions before the next JoinGroup.
+    needs_prepare: bool,
+    listening: Option<Listening>,
+    /// Why to join again once the member is stable.
+    pending: Option<Cause>,
+    leadership: Option<Leadership>,
+    /// Partitions by topic, as the metadata has them now.
+    counts: BTreeMap<Arc<str>, u32>,
+    heartbeat: Heartbeat,
+    /// Attempts to join that failed in a row.
+    failures: u32,
+    /// What the next JoinGroup says (KIP-800).
+    reason: Arc<str>,
+    /// Whether the subscription comes from a pattern.
+    by_pattern: bool,
+    journal: Journal,
+}
+
+impl Member {
+    /// A member that has not joined; `seed` is for the jitter of its retries.
+    ///
+    /// # Errors
+    ///
+    /// When settings do not go together.
+    pub fn new(config: MemberConfig, seed: u64) -> Result<Self, ConfigError> {
+        let rebalance_protocol = config.check()?;
+        let identity = Identity {
+            member_id: "".into(),
+            generation: NO_GENERATION,
+            group_instance_id: config.group_instance_id.clone(),
+        };
+        Ok(Self {
+            config,
+            rebalance_protocol,
+            state: State::Unjoined {
+                until: Until::Subscribed,
+            },
+            outbox: Outbox::new(),
+            timers: Timers::new(),
+            prng: Prng::from_seed(seed),
+            tokens: TokenSource::new(),
+            subscription: None,
+            joined: None,
+            identity,
+            assignor: None,
+            owned: BTreeSet::new(),
+            needs_prepare: true,
+            listening: None,
+            pending: None,
+            leadership: None,
+            counts: BTreeMap::new(),
+            heartbeat: Heartbeat::default(),
+            failures: 0,
+            reason: "".into(),
+            by_pattern: false,
+            journal: Journal::default(),
+        })
+    }
+
+    /// Who the member is, to commit with: `None` while it has no generation or is between two.
+    // Kafka: AbstractCoordinator.generationIfStable (its STABLE includes the listener's calls)
+    pub fn identity(&self) -> Option<&Identity> {
+        let can_commit = match &self.state {
+            State::Stable | State::Assigning | State::Revoking { .. } => true,
+            State::Leaving {
+                phase: LeavePhase::Listening { rebalancing, .. },
+            } => !rebalancing,
+            _ => false,
+        };
+        (can_commit && self.is_in_generation()).then_some(&self.identity)
+    }
+
+    /// Whether the member has its assignment and nothing is under way.
+    pub fn is_stable(&self) -> bool {
+        self.state.kind() == Kind::Stable
+    }
+
+    /// Whether the member is on its way into a generation, so that a commit is to be tried again later.
+    pub fn is_rebalancing(&self) -> bool {
+        matches!(
+            self.state.kind(),
+            Kind::Revoking | Kind::Joining | Kind::Computing | Kind::Syncing | Kind::Assigning
+        )
+    }
+
+    /// Whether the member is out of its group, with nothing under way.
+    pub fn is_unjoined(&self) -> bool {
+        self.state.kind() == Kind::Unjoined
+    }
+
+    /// Whether the member led the assignment of its generation.
+    pub fn is_leader(&self) -> bool {
+        self.leadership.is_some()
+    }
+
+    /// What the member owns. Partitions count until the listener has given them up.
+    pub fn owned(&self) -> &BTreeSet<TopicPartition> {
+        &self.owned
+    }
+
+    /// The generation that the member is in.
+    pub fn generation(&self) -> Option<i32> {
+        self.is_in_generation().then_some(self.identity.generation)
+    }
+
+    /// The id that the coordinator gave.
+    pub fn member_id(&self) -> Option<&Arc<str>> {
+        (!self.identity.member_id.is_empty()).then_some(&self.identity.member_id)
+    }
+
+    /// How the member gives up partitions.
+    pub fn rebalance_protocol(&self) -> RebalanceProtocol {
+        self.rebalance_protocol
+    }
+
+    /// The topics whose partition counts the member wants to hear of: its own, and for a leader those of its group.
+    // Kafka: SubscriptionState.metadataTopics
+    pub fn watched_topics(&self) -> BTreeSet<Arc<str>> {
+        let own = self.subscription.iter().flatten();
+        let group = self.leadership.iter().flat_map(|lead| &lead.topics);
+        own.chain(group).cloned().collect()
+    }
+
+    fn is_in_generation(&self) -> bool {
+        self.identity.generation != NO_GENERATION && !self.identity.member_id.is_empty()
+    }
+
+    fn enter(&mut self, state: State) {
+        let (from, to) = (self.state.kind(), state.kind());
+        debug_assert!(state::is_edge(from, to), "no edge from {from:?} to {to:?}");
+        self.state = state;
+    }
+
+    fn send(&mut self, request: MemberRequest, timeout: core::time::Duration) -> Token {
+        let token = self.tokens.issue();
+        self.outbox.push(Action::Send {
+            token,
+            request,
+            timeout,
+        });
+        token
+    }
+
+    fn on_reply(&mut self, now: Instant, token: Token, result: Result<MemberResponse, Failure>) {
+        if self.heartbeat.in_flight == Some(token) {
+            return self.on_heartbeat_answered(now, result.err());
+        }
+        match &self.state {
+            State::Joining { token: asked } if *asked == token => self.on_join_answered(now, result),
+            State::Syncing { token: asked } if *asked == token => self.on_sync_answered(now, result),
+            State::Leaving {
+                phase: LeavePhase::Telling { token: asked },
+            } if *asked == token => self.on_left(now, result.map(|_| ())),
+            // An answer to an attempt that was given up.
+            _ => {}
+        }
+    }
+
+    fn on_polled(&mut self, now: Instant) {
+        match &self.state {
+            State::Unjoined { until: Until::Polled } => self.begin(now, Cause::PollExpired),
+            State::Failed if self.listening.is_none() && self.subscription.is_some() => {
+                self.begin(now, Cause::PolledAfterError);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_subscribed(&mut self, now: Instant, topics: Vec<Arc<str>>, by_pattern: bool) {
+        self.by_pattern = by_pattern;
+        self.subscription = Some(topics.into_iter().collect());
+        match &self.state {
+            State::Unjoined {
+                until: Until::Subscribed,
+            } => self.begin(now, Cause::FirstJoin),
+            State::Stable => self.rejoin_if_due(now),
+            // The next JoinGroup carries it, or it is seen when the member is stable.
+            _ => {}
+        }
+    }
+}
+
+impl Machine for Member {
+    type Event = Event;
+    type Action = Action;
+
+    fn handle(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Subscribed { topics, by_pattern } => self.on_subscribed(now, topics, by_pattern),
+            Event::Unsubscribed => self.on_leave(
+                now,
+                LeaveOperation::Default,
+                "the consumer unsubscribed from all topics".into(),
+            ),
+            Event::Partitions { counts } => {
+                self.counts = counts;
+                self.rejoin_if_due(now);
+            }
+            Event::Reply { token, result } => self.on_reply(now, token, result.map(|response| *response)),
+            Event::Revoked { step } | Event::Lost { step } | Event::Assigned { step } => {
+                self.on_listener_done(now, step)
+            }
+            Event::Computed { step, result } => self.on_computed(now, step, result.map(|computed| *computed)),
+            Event::CommitRefused { identity, refusal } => self.on_commit_refused(now, &identity, refusal),
+            Event::PollExpired => self.on_poll_expired(now),
+            Event::Polled => self.on_polled(now),
+            Event::Leave { operation, reason } => self.on_leave(now, operation, reason),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Heartbeat => self.expire_heartbeat(now),
+                Timer::Session => self.expire_session(now),
+                Timer::Rejoin => self.prepare(now),
+            }
+        }
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.outbox.pop()
+    }
+
+    fn next_deadline(&self) -> Option<Deadline> {
+        self.timers.next_deadline(|timer| match timer {
+            Timer::Heartbeat => "heartbeat",
+            Timer::Session => "session",
+            Timer::Rejoin => "join again",
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! Sessions: heartbeats, their answers, their absence, and `max.poll.interval.ms`.
+
+use super::*;
+
+#[test]
+fn a_stable_member_beats_every_interval() {
+    let mut member = stable(config(), &[("t", 0)]);
+    for _ in 0..3 {
+        assert!(member.advance(2_999 * SECOND / 1000).is_empty());
+        let token = sent_heartbeat(&member.advance(SECOND / 1000));
+        assert!(member.step(reply(token, MemberResponse::Heartbeat)).is_empty());
+    }
+}
+
+#[test]
+fn heartbeats_go_on_while_the_listener_runs() {
+    let (mut member, step) = assigning(config(), &[("t", 0)]);
+    sent_heartbeat(&member.advance(3 * SECOND));
+    member.step(Event::Assigned { step });
+    let mut member = stable(config(), &[("t", 0)]);
+    let (_, step, _) = called(&member.step(subscribe(&["u"])));
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    assert!(
+        member
+            .step(refuse(token, Refusal::RebalanceInProgress))
+            .is_empty(),
+        "no news while preparing"
+    );
+    sent_join(&member.step(Event::Revoked { step }));
+    assert!(
+        member.advance(60 * SECOND).is_empty(),
+        "JoinGroup itself keeps the session"
+    );
+}
+
+#[test]
+fn a_rebalance_in_progress_revokes_and_joins() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let actions = member.step(refuse(token, Refusal::RebalanceInProgress));
+    let api = MemberApi::Heartbeat;
+    assert_eq!(cause(&actions), Some(Cause::RebalanceInProgress { api }));
+    let (name, step, revoked) = called(&actions);
+    assert_eq!((name, revoked), ("revoked", partitions(&[("t", 0)])));
+    assert!(member.machine().identity().is_some(), "the listener may commit");
+    let (_, join) = sent_join(&member.step(Event::Revoked { step }));
+    assert_eq!(&*join.member_id, "m");
+    assert!(member.machine().owned().is_empty());
+    assert_eq!(member.machine().identity(), None);
+}
+
+#[test]
+fn a_rebalance_in_progress_while_the_listener_takes_an_assignment_is_remembered() {
+    let (mut member, step) = assigning(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    assert!(
+        member
+            .step(refuse(token, Refusal::RebalanceInProgress))
+            .is_empty()
+    );
+    let actions = member.step(Event::Assigned { step });
+    assert_eq!(called(&actions).0, "revoked");
+}
+
+#[test]
+fn an_unknown_member_loses_its_partitions_and_joins_as_a_new_one() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let actions = member.step(refuse(token, Refusal::UnknownMemberId));
+    let api = MemberApi::Heartbeat;
+    assert_eq!(cause(&actions), Some(Cause::UnknownMemberId { api }));
+    let (name, step, lost) = called(&actions);
+    assert_eq!((name, lost), ("lost", partitions(&[("t", 0)])));
+    assert_eq!(member.machine().identity(), None);
+    let (_, join) = sent_join(&member.step(Event::Lost { step }));
+    assert_eq!(&*join.member_id, "");
+}
+
+#[test]
+fn an_illegal_generation_loses_the_partitions_and_keeps_the_member_id() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let (name, step, _) = called(&member.step(refuse(token, Refusal::IllegalGeneration)));
+    assert_eq!(name, "lost");
+    let (_, join) = sent_join(&member.step(Event::Lost { step }));
+    assert_eq!(&*join.member_id, "m");
+    assert_eq!(join.protocols[0].1.generation, None);
+}
+
+#[test]
+fn an_identity_lost_while_the_listener_takes_an_assignment_is_acted_on_afterwards() {
+    let (mut member, step) = assigning(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    assert!(member.step(refuse(token, Refusal::UnknownMemberId)).is_empty());
+    assert_eq!(member.machine().identity(), None, "a commit would be refused");
+    let (name, step, lost) = called(&member.step(Event::Assigned { step }));
+    assert_eq!((name, lost), ("lost", partitions(&[("t", 0)])));
+    sent_join(&member.step(Event::Lost { step }));
+}
+
+#[test]
+fn an_identity_lost_while_the_listener_revokes_joins_as_a_new_member() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let (_, step, _) = called(&member.step(subscribe(&["u"])));
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    assert!(member.step(refuse(token, Refusal::UnknownMemberId)).is_empty());
+    let (_, join) = sent_join(&member.step(Event::Revoked { step }));
+    assert_eq!(&*join.member_id, "");
+}
+
+#[test]
+fn a_heartbeat_of_an_older_attempt_is_ignored() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let (_, step, _) = called(&member.step(subscribe(&["t", "u"])));
+    member.step(Event::Revoked { step });
+    assert!(member.step(refuse(token, Refusal::UnknownMemberId)).is_empty());
+}
+
+#[test]
+fn a_heartbeat_that_fails_is_tried_again_sooner() {
+    for failure in [
+        Failure::TimedOut,
+        Failure::Disconnected,
+        Failure::Refused(Refusal::NotCoordinator),
+        Failure::Refused(Refusal::CoordinatorNotAvailable),
+    ] {
+        let mut member = stable(config(), &[("t", 0)]);
+        let token = sent_heartbeat(&member.advance(3 * SECOND));
+        assert_eq!(member.step(fail(token, failure)), [Action::CoordinatorMoved]);
+        assert!(member.machine().is_stable());
+        sent_heartbeat(&member.advance(120 * SECOND / 1000));
+    }
+}
+
+#[test]
+fn a_loading_coordinator_is_asked_again_without_looking_for_another() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    assert!(
+        member
+            .step(refuse(token, Refusal::CoordinatorLoadInProgress))
+            .is_empty()
+    );
+    sent_heartbeat(&member.advance(120 * SECOND / 1000));
+}
+
+#[test]
+fn a_session_without_an_answer_looks_for_the_coordinator_again() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let old = sent_heartbeat(&member.advance(3 * SECOND));
+    assert!(
+        member.advance(41_999 * SECOND / 1000).is_empty(),
+        "45 s from the join's answer"
+    );
+    let actions = member.advance(SECOND / 1000);
+    assert_eq!(actions[0], Action::CoordinatorMoved);
+    let token = sent_heartbeat(&actions);
+    assert!(
+        member.machine().is_stable(),
+        "whether it is still a member is for the coordinator to say"
+    );
+    assert!(
+        member.step(fail(old, Failure::TimedOut)).is_empty(),
+        "the old heartbeat is of no interest"
+    );
+    let (name, ..) = called(&member.step(refuse(token, Refusal::UnknownMemberId)));
+    assert_eq!(name, "lost");
+}
+
+#[test]
+fn a_fenced_static_member_loses_its_partitions_and_stops() {
+    let config = MemberConfig {
+        group_instance_id: Some("i".into()),
+        ..config()
+    };
+    let mut member = stable(config, &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let actions = member.step(refuse(token, Refusal::FencedInstanceId));
+    assert!(
+        matches!(error(&actions), Some(MemberError::FencedInstanceId { group_instance_id, .. }) if &*group_instance_id == "i")
+    );
+    let (name, step, _) = called(&actions);
+    assert_eq!(name, "lost");
+    assert!(member.step(Event::Lost { step }).is_empty());
+    assert!(member.advance(600 * SECOND).is_empty());
+}
+
+#[test]
+fn a_member_fenced_while_its_listener_runs_loses_its_partitions_afterwards() {
+    let (mut member, step) = assigning(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let actions = member.step(refuse(token, Refusal::FencedInstanceId));
+    assert!(error(&actions).is_some());
+    let (name, step, _) = called(&member.step(Event::Assigned { step }));
+    assert_eq!(name, "lost");
+    assert!(
+        member.step(Event::Polled).is_empty(),
+        "not before the listener has run"
+    );
+    member.step(Event::Lost { step });
+    assert_eq!(cause(&member.step(Event::Polled)), Some(Cause::PolledAfterError));
+}
+
+#[test]
+fn a_dynamic_member_that_is_not_polled_leaves_loses_and_joins_when_polled() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let actions = member.step(Event::PollExpired);
+    let (token, leave) = sent_leave(&actions);
+    assert_eq!(&*leave.member_id, "m");
+    assert_eq!(cause(&actions), Some(Cause::PollExpired));
+    let (name, step, _) = called(&actions);
+    assert_eq!(name, "lost");
+    assert!(member.advance(60 * SECOND).is_empty());
+    assert!(member.step(reply(token, MemberResponse::Leave)).is_empty());
+    let (_, join) = sent_join(&member.step(Event::Lost { step }));
+    assert_eq!(&*join.member_id, "");
+}
+
+#[test]
+fn a_static_member_that_is_not_polled_just_stops_its_heartbeats() {
+    let config = MemberConfig {
+        group_instance_id: Some("i".into()),
+        ..config()
+    };
+    let mut member = stable(config, &[("t", 0)]);
+    let actions = member.step(Event::PollExpired);
+    assert_eq!(called(&actions).0, "lost");
+    assert!(!actions.iter().any(|action| matches!(action, Action::Send { .. })));
+    assert!(member.advance(600 * SECOND).is_empty());
+}
+
+#[test]
+fn a_member_without_partitions_that_is_not_polled_waits_for_a_poll() {
+    let mut member = stable(config(), &[]);
+    sent_leave(&member.step(Event::PollExpired));
+    assert!(member.advance(600 * SECOND).is_empty());
+    let actions = member.step(Event::Polled);
+    assert_eq!(cause(&actions), Some(Cause::PollExpired));
+    sent_join(&actions);
+}
+
+#[test]
+fn a_poll_that_is_late_while_the_group_is_joined_changes_nothing() {
+    let (mut member, _) = joining(config());
+    assert!(member.step(Event::PollExpired).is_empty());
+}

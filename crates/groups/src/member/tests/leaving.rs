@@ -1,0 +1,137 @@
+//! Ways out of the group.
+
+use super::*;
+
+fn leave(operation: LeaveOperation) -> Event {
+    Event::Leave {
+        operation,
+        reason: "bye".into(),
+    }
+}
+
+fn left(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Left { .. }))
+}
+
+fn static_config() -> MemberConfig {
+    MemberConfig {
+        group_instance_id: Some("i".into()),
+        ..config()
+    }
+}
+
+#[test]
+fn a_dynamic_member_gives_up_its_partitions_and_tells_the_coordinator() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let (name, step, revoked) = called(&member.step(leave(LeaveOperation::Default)));
+    assert_eq!((name, revoked), ("revoked", partitions(&[("t", 0)])));
+    assert!(member.machine().identity().is_some(), "the listener may commit");
+    let (token, request) = sent_leave(&member.step(Event::Revoked { step }));
+    assert_eq!((&*request.member_id, &*request.reason), ("m", "bye"));
+    assert_eq!(member.machine().identity(), None);
+    assert_eq!(
+        member.step(reply(token, MemberResponse::Leave)),
+        [Action::Left { result: Ok(()) }]
+    );
+    assert!(member.machine().is_unjoined());
+    assert!(member.advance(600 * SECOND).is_empty());
+}
+
+#[test]
+fn a_static_member_stays_in_its_group_unless_told_otherwise() {
+    let mut member = stable(static_config(), &[]);
+    assert!(left(&member.step(leave(LeaveOperation::Default))));
+    let mut member = stable(static_config(), &[]);
+    sent_leave(&member.step(leave(LeaveOperation::LeaveGroup)));
+}
+
+#[test]
+fn a_dynamic_member_can_remain_in_its_group() {
+    let mut member = stable(config(), &[]);
+    assert!(left(&member.step(leave(LeaveOperation::RemainInGroup))));
+}
+
+#[test]
+fn a_member_is_out_even_when_the_coordinator_cannot_be_told() {
+    let mut member = stable(config(), &[]);
+    let (token, _) = sent_leave(&member.step(leave(LeaveOperation::Default)));
+    assert!(left(&member.step(fail(token, Failure::TimedOut))));
+    assert!(member.machine().is_unjoined());
+}
+
+#[test]
+fn a_member_that_has_not_joined_leaves_at_once() {
+    assert!(left(&driven(config()).step(leave(LeaveOperation::Default))));
+}
+
+#[test]
+fn leaving_while_joining_ignores_the_join() {
+    let (mut member, token) = joining(config());
+    assert!(
+        left(&member.step(leave(LeaveOperation::Default))),
+        "it has no id to leave with"
+    );
+    assert!(member.step(reply(token, joined(1, "other", &[]))).is_empty());
+    assert!(member.machine().is_unjoined());
+}
+
+#[test]
+fn leaving_waits_for_the_listener_that_runs_and_then_gives_up_the_rest() {
+    let (mut member, step) = assigning(config(), &[("t", 0)]);
+    assert!(!left(&member.step(leave(LeaveOperation::Default))));
+    let (name, step, _) = called(&member.step(Event::Assigned { step }));
+    assert_eq!(name, "revoked");
+    sent_leave(&member.step(Event::Revoked { step }));
+}
+
+#[test]
+fn a_cooperative_member_that_leaves_in_mid_rebalance_has_lost_its_partitions() {
+    let mut member = stable(cooperative(), &[("t", 0)]);
+    sent_join(&member.step(subscribe(&["t", "u"])));
+    let (name, ..) = called(&member.step(leave(LeaveOperation::Default)));
+    assert_eq!(name, "lost");
+}
+
+#[test]
+fn unsubscribing_leaves_and_a_later_subscription_joins_as_a_new_member() {
+    let mut member = stable(config(), &[]);
+    let (token, _) = sent_leave(&member.step(Event::Unsubscribed));
+    assert!(member.step(subscribe(&["u"])).is_empty(), "first out, then in");
+    let actions = member.step(reply(token, MemberResponse::Leave));
+    assert!(left(&actions));
+    let (_, join) = sent_join(&actions);
+    assert_eq!(&*join.member_id, "");
+}
+
+#[test]
+fn leaving_twice_is_answered_once_and_forgets_the_subscription() {
+    let mut member = stable(config(), &[]);
+    let (token, _) = sent_leave(&member.step(Event::Unsubscribed));
+    member.step(subscribe(&["u"]));
+    assert!(member.step(leave(LeaveOperation::Default)).is_empty());
+    assert_eq!(
+        member.step(reply(token, MemberResponse::Leave)),
+        [Action::Left { result: Ok(()) }]
+    );
+}
+
+#[test]
+fn a_rebalance_that_is_left_is_recorded_as_abandoned() {
+    let (mut member, _) = syncing(config());
+    let actions = member.step(leave(LeaveOperation::Default));
+    let ended = actions.iter().find_map(|action| match action {
+        Action::Ended(rebalance) => Some(rebalance.outcome),
+        _ => None,
+    });
+    assert_eq!(ended, Some(Outcome::Abandoned));
+}
+
+#[test]
+fn a_long_reason_is_cut() {
+    let mut member = stable(config(), &[]);
+    let event = Event::Leave {
+        operation: LeaveOperation::Default,
+        reason: "x".repeat(300).into(),
+    };
+    assert_eq!(sent_leave(&member.step(event)).1.reason.len(), 255);
+}
