@@ -175,7 +175,7 @@ impl Cluster {
     }
 
     /// Takes in a response. `wanted` are the topics asked for, none for all: what was not asked for, and not sent, is dropped.
-    pub fn apply(
+    pub(super) fn apply(
         &mut self,
         response: MetadataResponse,
         wanted: Option<&BTreeSet<Arc<str>>>,
@@ -309,7 +309,7 @@ impl Cluster {
     }
 
     /// Takes in a leader that a Fetch or Produce response named (KIP-951); none when it is no news.
-    pub fn apply_leader(
+    pub(super) fn apply_leader(
         &mut self,
         name: &str,
         index: i32,
@@ -346,7 +346,7 @@ impl Cluster {
 
     /// Remembers a leader epoch; whether it is newer than any before.
     // Kafka: Metadata.updateLastSeenEpochIfNewer
-    pub fn note_leader_epoch(&mut self, name: &str, index: i32, leader_epoch: i32) -> bool {
+    pub(super) fn note_leader_epoch(&mut self, name: &str, index: i32, leader_epoch: i32) -> bool {
         let Some(epochs) = self.epochs.get_mut(name) else {
             return false;
         };

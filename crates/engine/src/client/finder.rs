@@ -106,6 +106,8 @@ struct Entry {
     state: State,
     /// Answers in a row that did not name the coordinator.
     failures: u32,
+    /// The last answer's error, if a broker answered.
+    last_error: Option<ErrorCode>,
     is_wanted: bool,
 }
 
@@ -156,6 +158,16 @@ impl Finder {
         }
     }
 
+    /// The groups that an open question asks for.
+    pub fn asked(&self, token: Token) -> &[Arc<str>] {
+        self.asked.get(&token).map_or(&[], Vec::as_slice)
+    }
+
+    /// The error of the last answer while `group` is being looked up; none while no broker answered.
+    pub fn last_error(&self, group: &str) -> Option<ErrorCode> {
+        self.groups.get(group)?.last_error
+    }
+
     fn on_wanted(&mut self, groups: Vec<Arc<str>>) {
         let mut fresh = Vec::new();
         for group in groups {
@@ -169,6 +181,7 @@ impl Finder {
             let entry = Entry {
                 state: State::Asked,
                 failures: 0,
+                last_error: None,
                 is_wanted: true,
             };
             self.groups.insert(group.clone(), entry);
@@ -225,12 +238,18 @@ impl Finder {
                 let entry = Entry {
                     state: State::Known(coordinator),
                     failures: 0,
+                    last_error: None,
                     is_wanted: true,
                 };
                 self.groups.insert(group.clone(), entry);
                 self.outbox.push(FinderAction::Found(group));
             }
-            Err(error) if error.is_retriable() => self.retry_later(now, group),
+            Err(error) if error.is_retriable() => {
+                if let Some(entry) = self.groups.get_mut(&group) {
+                    entry.last_error = Some(error);
+                }
+                self.retry_later(now, group);
+            }
             Err(error) => {
                 self.groups.remove(&group);
                 self.outbox.push(FinderAction::Refused { group, error });

@@ -12,7 +12,7 @@ pub struct RequestId(pub u64);
 pub enum Target {
     /// Any broker; one that is connected and has little to do is preferred.
     Any,
-    /// The controller, as the newest metadata names it. Ask again with `Client::refresh_metadata`
+    /// The controller, as the newest metadata names it. Ask again with [`Client::refresh_metadata`](super::Client::refresh_metadata)
     /// after NOT_CONTROLLER.
     Controller,
     /// The broker with this node id.
