@@ -112,9 +112,9 @@ fn read(this: &Struct, field: &Field, structs: &[Struct]) -> String {
             };
             match is_nullable {
                 true => format!(
-                    "reader.nullable_array({flexible}, {nullable}, {smallest}, {name}, |reader| {one})?"
+                    "reader.nullable_array::<{smallest}, _>({flexible}, {nullable}, {name}, |reader| {one})?"
                 ),
-                false => format!("reader.array({flexible}, {smallest}, {name}, |reader| {one})?"),
+                false => format!("reader.array::<{smallest}, _>({flexible}, {name}, |reader| {one})?"),
             }
         }
         (fixed, _) => format!("reader.{}({name})?", fixed.fixed_method().expect("a fixed type")),

@@ -76,7 +76,7 @@ pub enum RequestError {
         key: i16,
     },
     /// The version is not served, or the API is not in this crate. To ApiVersions a broker answers version 0 with
-    /// UNSUPPORTED_VERSION (KIP-511); else it closes the connection.
+    /// UNSUPPORTED_VERSION and the range of ApiVersions alone (KIP-511); else it closes the connection.
     #[error("{key} version {version} is not supported")]
     UnsupportedVersion {
         /// The API.

@@ -31,9 +31,9 @@
 //! Decoding never panics, and never allocates by an announced length: a string or byte field must be there before it
 //! is copied or sliced, an array of `n` elements must have at least `n` times the smallest element's bytes left, and its
 //! vector starts no larger than those bytes, growing only as elements are decoded. So what decoding holds is at
-//! most 100 bytes for each byte of the frame and 2 KiB more (`tests/hostile.rs`): an empty string is one byte on the wire
-//! and 24 in memory, a struct of empty lists three bytes and about 90, and growing a vector holds its old block, too. Who
-//! reads frames of strangers bounds their size accordingly.
+//! most 52 bytes for each byte of the frame and 2 KiB more (`tests/hostile.rs`): an empty string is one byte on the wire
+//! and 24 in memory, a group of an OffsetFetch request three bytes and 80, and a vector that grows holds its old block,
+//! too. Who reads frames of strangers bounds their size accordingly.
 #![no_std]
 extern crate alloc;
 #[cfg(test)]

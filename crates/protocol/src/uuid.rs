@@ -83,3 +83,37 @@ impl FromStr for Uuid {
         Ok(Self(value.to_be_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn a_text_comes_back_from_its_bytes() {
+        for text in [
+            "AAAAAAAAAAAAAAAAAAAAAA",
+            "_____________________w",
+            "-_-_-_-_-_-_-_-_-_-_-Q",
+            "MkU3OEVBNTcwNTJENDM2Qg",
+        ] {
+            let id: Uuid = text.parse().unwrap();
+            assert_eq!(id.to_string(), text);
+        }
+        assert_eq!("_____________________w".parse(), Ok(Uuid([0xff; 16])));
+        assert_eq!("AAAAAAAAAAAAAAAAAAAAAQ".parse::<Uuid>().unwrap().0[15], 1);
+    }
+
+    #[test]
+    fn a_text_of_other_length_or_alphabet_is_no_id() {
+        for text in [
+            "",
+            "AAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAAAA+",
+            "ééééééééééé",
+        ] {
+            assert_eq!(text.parse::<Uuid>(), Err(InvalidUuid), "{text}");
+        }
+    }
+}

@@ -3,6 +3,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::ErrorCode;
+use crate::messages::api_versions::ApiVersion;
 use crate::messages::produce::{PartitionProduceData, TopicProduceData};
 use crate::messages::{ApiVersionsResponse, HeartbeatRequest, ListGroupsResponse, ProduceRequest};
 
@@ -60,7 +61,8 @@ fn api_and_version_of_the_header_come_from_the_body() {
     assert_eq!(HeartbeatRequest::try_from(body).unwrap().group_id, "g");
 }
 
-// Kafka: AbstractRequest.parseRequest reads a message and does not look at what is left.
+// Kafka: AbstractRequest.parseRequest reads a message and does not look at what is left; a broker of 4.3.1 answers a
+// Metadata request with four bytes more.
 #[test]
 fn bytes_after_a_request_are_ignored() {
     let mut frame = heartbeat(4).split_off(4);
@@ -160,13 +162,18 @@ fn a_response_comes_back_with_its_correlation_id() {
 fn an_api_versions_answer_in_version_0_is_read_by_a_client_that_asked_for_a_newer_one() {
     let body: ResponseBody = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: vec![ApiVersion {
+            api_key: 18,
+            min_version: 0,
+            max_version: 4,
+        }],
         ..Default::default()
     }
     .into();
-    let frame = encode_response(1, 0, &body).unwrap().split_off(4).freeze();
-    // The header has no tagged fields in any version.
-    assert_eq!(frame, [0, 0, 0, 1, 0, 35, 0, 0, 0, 0][..]);
-    assert_eq!(decode_response(frame, ApiKey::ApiVersions, 4), Ok((1, body)));
+    let frame = encode_response(9, 0, &body).unwrap().split_off(4).freeze();
+    // What a broker of Kafka 4.3.1 answered to version 99; the header has no tagged fields in any version.
+    assert_eq!(frame, [0, 0, 0, 9, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4][..]);
+    assert_eq!(decode_response(frame, ApiKey::ApiVersions, 4), Ok((9, body)));
 }
 
 #[test]

@@ -9,6 +9,10 @@ use bytes::Bytes;
 use super::error::{DecodeError, Reason};
 use crate::uuid::Uuid;
 
+/// No element of an array may be more than this many times as large in memory as its fewest bytes on the wire: what
+/// decoding can be made to allocate follows from it.
+const MOST_PER_BYTE: usize = 32;
+
 /// A position in the bytes of a frame. Byte fields are slices of the frame, not copies: they keep it alive.
 ///
 /// ```
@@ -194,35 +198,36 @@ impl Reader {
         }
     }
 
-    pub(crate) fn array<T>(
+    pub(crate) fn array<const SMALLEST: usize, T>(
         &mut self,
         flexible: bool,
-        smallest: usize,
         field: &'static str,
         read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         Ok(self
-            .nullable_array(flexible, false, smallest, field, read)?
+            .nullable_array::<SMALLEST, T>(flexible, false, field, read)?
             .unwrap_or_default())
     }
 
-    /// `smallest`: the fewest bytes that an element takes on the wire.
-    pub(crate) fn nullable_array<T>(
+    /// `SMALLEST`: the fewest bytes that an element takes on the wire.
+    pub(crate) fn nullable_array<const SMALLEST: usize, T>(
         &mut self,
         flexible: bool,
         allowed: bool,
-        smallest: usize,
         field: &'static str,
         mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Option<Vec<T>>, DecodeError> {
+        const {
+            assert!(
+                SMALLEST > 0 && size_of::<T>() <= MOST_PER_BYTE * SMALLEST,
+                "see `MOST_PER_BYTE`"
+            )
+        };
         let Some(announced) = self.len32(flexible, field)? else {
             return self.null(allowed, field).map(|()| None);
         };
         let left = self.remaining();
-        if announced
-            .checked_mul(smallest.max(1))
-            .is_none_or(|needed| needed > left)
-        {
+        if announced.checked_mul(SMALLEST).is_none_or(|needed| needed > left) {
             return Err(self.error(field, Reason::TooManyElements { announced, left }));
         }
         // The announcement alone must not cost more than the bytes that came with it: the rest grows with the elements.
