@@ -75,6 +75,8 @@ pub(crate) fn body(kind: &str, supported: &[&Api]) -> String {
          match key {{ {reads} _ => Err(reader.error(key.name(), Reason::UnsupportedApi)) }} }}\n\
          /// Encodes the body without a header.\n\
          pub fn write_to(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {{ match self {{ {writes} }} }}\n\
+         /// Appends the body without a header to `out`, which is left as it was on error.\n\
+         pub fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {{ append(out, |writer| self.write_to(writer, version)) }}\n\
          }}\n{conversions}"
     );
     out

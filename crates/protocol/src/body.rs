@@ -2,11 +2,12 @@
 
 use alloc::boxed::Box;
 
+use bytes::BytesMut;
 use thiserror::Error;
 
 use crate::api_key::ApiKey;
 use crate::messages;
-use crate::wire::{DecodeError, EncodeError, Message, Reader, Reason, Writer};
+use crate::wire::{DecodeError, EncodeError, Message, Reader, Reason, Writer, append};
 
 /// A message that asks, and the one that answers it.
 pub trait Request: Message {

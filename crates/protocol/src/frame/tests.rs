@@ -215,3 +215,18 @@ fn records_of_a_segmented_produce_request_are_not_copied() {
     let frame = split_frame(&mut whole, 1 << 20).unwrap().unwrap();
     assert_eq!(decode_request(frame).unwrap().1, body);
 }
+
+#[test]
+fn a_body_alone_is_what_follows_the_header() {
+    let body: RequestBody = HeartbeatRequest {
+        group_id: "g".into(),
+        ..Default::default()
+    }
+    .into();
+    let mut out = BytesMut::new();
+    body.encode(3, &mut out).unwrap();
+    assert!(heartbeat(3).ends_with(&out));
+    let mut reader = Reader::new(out.freeze());
+    assert_eq!(RequestBody::decode(ApiKey::Heartbeat, 3, &mut reader), Ok(body));
+    assert!(RequestBody::decode(ApiKey::Vote, 0, &mut reader).is_err());
+}

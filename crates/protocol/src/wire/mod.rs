@@ -53,14 +53,7 @@ pub trait Message: Sized {
     /// # Errors
     /// As [`Message::write_to`].
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        let before = out.len();
-        let mut writer = Writer::contiguous(core::mem::take(out));
-        let result = self.write_to(&mut writer, version);
-        *out = writer.into_bytes_mut();
-        if result.is_err() {
-            out.truncate(before);
-        }
-        result
+        append(out, |writer| self.write_to(writer, version))
     }
 
     /// Reads the message; bytes after it stay in the reader.
@@ -73,4 +66,19 @@ pub trait Message: Sized {
         }
         Self::read_fields(reader, version)
     }
+}
+
+/// Appends what `write` writes to `out`, which is left as it was on error.
+pub(crate) fn append(
+    out: &mut BytesMut,
+    write: impl FnOnce(&mut Writer) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
+    let before = out.len();
+    let mut writer = Writer::contiguous(core::mem::take(out));
+    let result = write(&mut writer);
+    *out = writer.into_bytes_mut();
+    if result.is_err() {
+        out.truncate(before);
+    }
+    result
 }
