@@ -8,8 +8,8 @@ use crate::header::{
     ATTRIBUTES, BATCH_OVERHEAD, CONTROL, CRC, DELETE_HORIZON, LOG_APPEND_TIME, LOG_OVERHEAD, MAGIC_V2,
     TRANSACTIONAL,
 };
-use crate::reader::{put_varlong, varlong_size};
 use crate::record::Header;
+use crate::wire::{put_varlong, varlong_size};
 
 /// The timestamp that stands for none.
 const NO_TIMESTAMP: i64 = -1;

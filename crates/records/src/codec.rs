@@ -7,8 +7,8 @@
 //! # Hostile input
 //!
 //! A decompressor never allocates by a length that the input announces before that length is checked against the limit
-//! and against the most that so many input bytes can expand to. It holds at most the limit plus one codec's fixed state
-//! (the largest is lz4's, about 8 MiB for a frame with the largest blocks).
+//! and against the most that so many input bytes can expand to. It holds at most the limit plus one block of the
+//! codec and its fixed state (lz4's blocks have up to 4 MiB, and up to 8 MiB in its legacy frames; the others' are below 256 KiB).
 
 mod gzip;
 mod lz4;

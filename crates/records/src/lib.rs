@@ -71,9 +71,10 @@ pub mod control;
 pub mod error;
 mod header;
 pub mod open;
-mod reader;
+
 pub mod record;
 pub mod stored;
+mod wire;
 
 pub use batch::{Batch, Batches, batches};
 pub use builder::BatchBuilder;

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 
-use crate::error::{BatchError, RecordProblem};
+use crate::error::BatchError;
 use crate::header::{CONTROL, Header, TRANSACTIONAL, TimestampType};
-use crate::reader::Reader;
-use crate::record::{Fields, RecordView, SHORTEST_RECORD, check_headers};
+use crate::record::{Fields, RecordView, SHORTEST_RECORD, diagnose};
+use crate::wire::take_nullable;
 
 /// A batch whose records are decompressed and known to be well formed.
 ///
@@ -56,28 +56,36 @@ impl OpenBatch {
 
     fn check(&mut self) -> Result<(), BatchError> {
         let base_offset = self.header.base_offset;
-        let mut reader = Reader::new(&self.records, 0);
+        let last_delta = self.header.last_offset_delta;
+        let mut rest = &self.records[..];
+        let mut incremental = true;
         for index in 0..self.header.records_count {
-            match check_record(&mut reader, self.header.last_offset_delta) {
-                Ok(delta) => self.incremental &= delta == index,
-                Err((position, problem)) => {
-                    return Err(BatchError::Record {
-                        base_offset,
-                        index,
-                        position,
-                        problem,
-                    });
-                }
-            }
-            self.count = index + 1;
+            let Some((delta, after)) = check_record(rest, last_delta) else {
+                self.count = index;
+                let (at, problem) = diagnose(rest);
+                let position = self.records.len() - rest.len() + at;
+                return Err(BatchError::Record {
+                    base_offset,
+                    index,
+                    position,
+                    problem,
+                });
+            };
+            incremental &= delta == index;
+            rest = after;
         }
-        match reader.left() {
+        self.count = self.header.records_count;
+        self.incremental = incremental;
+        match rest.len() {
             0 => Ok(()),
-            bytes => Err(BatchError::TrailingBytes {
-                base_offset,
-                position: reader.at(),
-                bytes,
-            }),
+            bytes => {
+                let position = self.records.len() - bytes;
+                Err(BatchError::TrailingBytes {
+                    base_offset,
+                    position,
+                    bytes,
+                })
+            }
         }
     }
 
@@ -161,16 +169,14 @@ impl OpenBatch {
     }
 
     /// The record at the cursor, which moves behind it; `None` at the end. Nothing is allocated.
-    #[inline]
+    #[inline(always)]
     pub fn record_at<'a>(&'a self, cursor: &mut Cursor) -> Option<RecordView<'a>> {
         if cursor.index >= self.count {
             return None;
         }
-        let mut reader = Reader::new(&self.records, cursor.position);
-        // The records were walked when the batch was opened, so each can be read.
-        let mut body = next_body(&mut reader).ok()?;
-        let fields = Fields::read(&mut body).ok()?;
-        cursor.position = reader.at();
+        // The records were walked when the batch was opened, so each can be taken.
+        let (fields, after) = Fields::take(self.records.get(cursor.position..)?)?;
+        cursor.position = self.records.len() - after.len();
         cursor.index += 1;
         let offset = self
             .header
@@ -246,12 +252,13 @@ impl OpenBatch {
         let Some(before_last) = count.checked_sub(1) else {
             return self.record_at(&mut cursor.clone()).map(|record| record.offset);
         };
-        let mut reader = Reader::new(&self.records, cursor.position);
+        let mut rest = self.records.get(cursor.position..)?;
         for _ in 0..before_last {
-            next_body(&mut reader).ok()?;
+            take_nullable(&mut rest)?;
         }
+        let position = self.records.len() - rest.len();
         *cursor = Cursor {
-            position: reader.at(),
+            position,
             index: cursor.index.saturating_add(before_last),
         };
         self.record_at(cursor)
@@ -268,35 +275,14 @@ impl<'a> IntoIterator for &'a OpenBatch {
     }
 }
 
-/// The body of the next record, and the reader behind it.
-#[inline]
-fn next_body<'a>(reader: &mut Reader<'a>) -> Result<Reader<'a>, RecordProblem> {
-    let before = *reader;
-    let length = usize::try_from(reader.varint()?).map_err(|_| RecordProblem::NegativeLength);
-    match length.and_then(|length| reader.take(length)) {
-        Ok(body) => Ok(Reader::new(body, 0)),
-        Err(problem) => {
-            *reader = before;
-            Err(problem)
-        }
-    }
-}
-
-/// Checks one record; gives its offset delta, or where it is malformed and how.
-#[inline]
-fn check_record(reader: &mut Reader<'_>, last_offset_delta: u32) -> Result<u32, (usize, RecordProblem)> {
-    let mut body = next_body(reader).map_err(|problem| (reader.at(), problem))?;
-    let body_start = reader.at() - body.left();
-    let checked = match Fields::read(&mut body) {
-        Ok(fields) => match u32::try_from(fields.offset_delta) {
-            Ok(delta) if delta <= last_offset_delta => {
-                check_headers(&fields.headers, &mut body).map(|()| delta)
-            }
-            _ => Err(RecordProblem::OffsetOutOfRange),
-        },
-        Err(problem) => Err(problem),
-    };
-    checked.map_err(|problem| (body_start + body.at(), problem))
+/// Checks the first record; gives its offset delta and what follows it.
+#[inline(always)]
+fn check_record(bytes: &[u8], last_offset_delta: u32) -> Option<(u32, &[u8])> {
+    let (fields, after) = Fields::take(bytes)?;
+    let delta = u32::try_from(fields.offset_delta)
+        .ok()
+        .filter(|delta| *delta <= last_offset_delta)?;
+    fields.headers.are_whole().then_some((delta, after))
 }
 
 /// The position of a record inside of an opened batch. A cursor belongs to the batch that it came from.
@@ -324,7 +310,7 @@ pub struct Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = RecordView<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<RecordView<'a>> {
         self.left = self.left.checked_sub(1)?;
         self.batch.record_at(&mut self.cursor)

@@ -7,12 +7,15 @@ use bytes::Bytes;
 
 use crate::error::RecordProblem;
 use crate::header::TimestampType;
-use crate::reader::Reader;
+use crate::wire::{int_problem, long_problem, take_int, take_long, take_nullable};
+
+/// The shortest header: an empty key and a null value.
+const SHORTEST_HEADER: usize = 2;
 
 /// The shortest record: a length, the attributes, two deltas, two nulls and no headers, of a byte each.
 pub(crate) const SHORTEST_RECORD: usize = 7;
 
-/// The fields of a record's body, not yet put in relation to the batch.
+/// The fields of a record, not yet put in relation to its batch.
 pub(crate) struct Fields<'a> {
     pub(crate) timestamp_delta: i64,
     pub(crate) offset_delta: i32,
@@ -22,48 +25,102 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads everything but the headers; of those only their number is checked against the bytes there.
+    /// Takes the first record; gives its fields and the bytes after it. The headers are not looked at. This is the innermost loop of a
+    /// consumer, so it says nothing about what is wrong: [`diagnose`] does.
     // Kafka: DefaultRecord.readFrom
-    #[inline]
-    pub(crate) fn read(body: &mut Reader<'a>) -> Result<Self, RecordProblem> {
-        let _attributes = body.byte()?;
-        let timestamp_delta = body.varlong()?;
-        let offset_delta = body.varint()?;
-        let key = body.nullable()?;
-        let value = body.nullable()?;
-        let before = *body;
-        let left = u32::try_from(body.varint()?)
-            .ok()
-            .filter(|count| *count as usize <= body.left() / 2);
-        let Some(left) = left else {
-            *body = before;
-            return Err(RecordProblem::HeadersCount);
-        };
-        Ok(Self {
-            timestamp_delta,
-            offset_delta,
-            key,
-            value,
-            headers: Headers { reader: *body, left },
-        })
+    #[inline(always)]
+    pub(crate) fn take(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let mut rest = bytes;
+        let length = usize::try_from(take_int(&mut rest)?).ok()?;
+        let (body, after) = rest.split_at_checked(length)?;
+        let (_attributes, mut body) = body.split_first()?;
+        let timestamp_delta = take_long(&mut body)?;
+        let offset_delta = take_int(&mut body)?;
+        let key = take_nullable(&mut body)?;
+        let value = take_nullable(&mut body)?;
+        let left = u32::try_from(take_int(&mut body)?).ok()?;
+        let headers = Headers { bytes: body, left };
+        Some((
+            Self {
+                timestamp_delta,
+                offset_delta,
+                key,
+                value,
+                headers,
+            },
+            after,
+        ))
     }
 }
 
-/// Walks the headers of a record to the end of its body.
-pub(crate) fn check_headers(headers: &Headers<'_>, body: &mut Reader<'_>) -> Result<(), RecordProblem> {
-    for _ in 0..headers.left {
-        let before = *body;
-        if body.nullable()?.is_none() {
-            *body = before;
-            return Err(RecordProblem::NullHeaderKey);
+/// What is wrong with the first record, and at which byte.
+#[cold]
+pub(crate) fn diagnose(bytes: &[u8]) -> (usize, RecordProblem) {
+    let mut rest = bytes;
+    let problem = diagnose_from(&mut rest)
+        .err()
+        .unwrap_or(RecordProblem::OffsetOutOfRange);
+    (bytes.len() - rest.len(), problem)
+}
+
+/// Leaves `rest` at what is wrong. All that is wrong outside of the record is its offset, so that is not looked at.
+fn diagnose_from(rest: &mut &[u8]) -> Result<(), RecordProblem> {
+    fn int(rest: &mut &[u8]) -> Result<i32, RecordProblem> {
+        take_int(rest).ok_or_else(|| int_problem(rest))
+    }
+    fn nullable<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordProblem> {
+        take_nullable(rest).ok_or_else(|| int(&mut &**rest).err().unwrap_or(RecordProblem::Cut))
+    }
+    let record = *rest;
+    let length = usize::try_from(int(rest)?);
+    // What is wrong with the length is said to be where it stands.
+    let body = match length.map(|length| rest.get(..length)) {
+        Ok(Some(body)) => body,
+        Ok(None) => {
+            *rest = record;
+            return Err(RecordProblem::Cut);
         }
-        body.nullable()?;
-    }
-    if body.left() == 0 {
-        Ok(())
-    } else {
-        Err(RecordProblem::LengthMismatch)
-    }
+        Err(_) => {
+            *rest = record;
+            return Err(RecordProblem::NegativeLength);
+        }
+    };
+    let after = rest.len() - body.len();
+    let mut body = body;
+    let result = (|body: &mut &[u8]| {
+        *body = body.get(1..).ok_or(RecordProblem::Cut)?;
+        take_long(body).ok_or_else(|| long_problem(body))?;
+        int(body)?;
+        nullable(body)?;
+        nullable(body)?;
+        let before = *body;
+        let count = int(body)?;
+        if usize::try_from(count)
+            .ok()
+            .is_none_or(|count| count > body.len() / SHORTEST_HEADER)
+        {
+            *body = before;
+            return Err(RecordProblem::HeadersCount);
+        }
+        for _ in 0..count {
+            let before = *body;
+            if nullable(body)?.is_none() {
+                *body = before;
+                return Err(RecordProblem::NullHeaderKey);
+            }
+            nullable(body)?;
+        }
+        if body.is_empty() {
+            Ok(())
+        } else {
+            Err(RecordProblem::LengthMismatch)
+        }
+    })(&mut body);
+    // The rest of the record and what follows it.
+    *rest = record
+        .get(record.len() - after - body.len()..)
+        .unwrap_or_default();
+    result
 }
 
 /// A record that borrows from its opened batch.
@@ -166,17 +223,38 @@ impl std::fmt::Debug for RecordView<'_> {
 /// The headers of a record, read as they are iterated.
 #[derive(Clone)]
 pub struct Headers<'a> {
-    reader: Reader<'a>,
+    bytes: &'a [u8],
     left: u32,
 }
 
 impl<'a> Headers<'a> {
-    /// The value of the last header with this key, as Java's `Headers.lastHeader`: `Some(None)` if its value is null.
-    pub fn last(&self, key: &str) -> Option<Option<&'a [u8]>> {
-        self.clone()
-            .filter(|header| header.key == key.as_bytes())
-            .map(|header| header.value)
-            .fold(None, |_, value| Some(value))
+    /// Whether each header is there, and nothing after them.
+    #[inline(always)]
+    pub(crate) fn are_whole(&self) -> bool {
+        if self.left == 0 {
+            self.bytes.is_empty()
+        } else {
+            self.walk()
+        }
+    }
+
+    #[inline(never)]
+    fn walk(&self) -> bool {
+        let mut rest = self.bytes;
+        if self.left as usize > rest.len() / SHORTEST_HEADER {
+            return false;
+        }
+        for _ in 0..self.left {
+            if !matches!(take_nullable(&mut rest), Some(Some(_))) || take_nullable(&mut rest).is_none() {
+                return false;
+            }
+        }
+        rest.is_empty()
+    }
+
+    /// The last header with this key, as Java's `Headers.lastHeader`. Reads all headers.
+    pub fn last_header(&self, key: &str) -> Option<HeaderView<'a>> {
+        self.clone().filter(|header| header.key == key.as_bytes()).last()
     }
 }
 
@@ -186,8 +264,8 @@ impl<'a> Iterator for Headers<'a> {
     fn next(&mut self) -> Option<HeaderView<'a>> {
         self.left = self.left.checked_sub(1)?;
         // The headers were walked when the batch was opened, so they can be read.
-        let key = self.reader.nullable().ok()??;
-        let value = self.reader.nullable().ok()?;
+        let key = take_nullable(&mut self.bytes)??;
+        let value = take_nullable(&mut self.bytes)?;
         Some(HeaderView { key, value })
     }
 

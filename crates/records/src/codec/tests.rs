@@ -71,7 +71,11 @@ fn a_bomb_never_grows_the_buffer_past_the_limit() {
             _ => zstd::decompress(&mut zrip::DecompressContext::new(), &bomb, &mut output, limit),
         };
         assert_eq!(result, Err(Failure::TooLarge), "{codec}");
-        assert!(output.capacity() <= 2 * limit, "{codec}: {}", output.capacity());
+        assert!(
+            output.capacity() <= limit + 140_000,
+            "{codec}: {}",
+            output.capacity()
+        );
     }
 }
 

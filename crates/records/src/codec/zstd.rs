@@ -19,9 +19,13 @@ pub(super) fn decompress(
 ) -> Result<(), Failure> {
     // The decoder reserves the content size that a frame announces: it must be one that so many bytes can hold.
     let possible = (input.len() / SHORTEST_BLOCK).saturating_mul(LARGEST_BLOCK);
-    match context.decompress_into_with_limit(input, output, limit.min(possible)) {
+    // A block that passes the decoder's limit counts as corrupt there. With one block more allowed it has to begin after ours,
+    // so that the two are told apart.
+    let allowed = limit.saturating_add(LARGEST_BLOCK);
+    match context.decompress_into_with_limit(input, output, allowed.min(possible)) {
+        _ if output.len() > limit => Err(Failure::TooLarge),
         Ok(_) => Ok(()),
-        Err(DecompressError::OutputTooSmall) if limit <= possible => Err(Failure::TooLarge),
+        Err(DecompressError::OutputTooSmall) if limit < possible => Err(Failure::TooLarge),
         // The decoder does not say where it was.
         Err(error) => Err(Failure::corrupt(input.len(), error.to_string())),
     }

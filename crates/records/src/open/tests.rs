@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::*;
+use crate::RecordProblem;
 use crate::builder::write_crc;
 use crate::{Batch, BatchBuilder, Compression, Decompressor, batches};
 
