@@ -90,8 +90,8 @@ fn main() {
         "{:>7} {:>9} {:>6} | {:>6} {:>9} {:>8} {:>8} {:>11}",
         "codec", "records", "B/rec", "crc", "crc+open", "+iterate", "iterate", "build"
     );
-    for (per_batch, count) in [(140, 1_000)] {
-        for codec in [Compression::None] {
+    for (per_batch, count) in [(140, 1_000), (8_000, 20)] {
+        for codec in Compression::ALL {
             let records = per_batch * count;
             let (run, packed) = build(codec, per_batch, count);
             let mut decompressor = Decompressor::new();

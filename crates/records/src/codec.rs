@@ -7,8 +7,8 @@
 //! # Hostile input
 //!
 //! A decompressor never allocates by a length that the input announces before that length is checked against the limit
-//! and against the most that so many input bytes can expand to. It holds at most the limit plus one block of the
-//! codec and its fixed state (lz4's blocks have up to 4 MiB, and up to 8 MiB in its legacy frames; the others' are below 256 KiB).
+//! and against the most that so many input bytes can expand to. It holds at most the limit plus, for zstd, one block of 128 KiB and, for gzip
+//! and zstd, the codec's fixed state, which is below 1 MiB.
 
 mod gzip;
 mod lz4;
@@ -156,6 +156,7 @@ impl Failure {
 pub struct Decompressor {
     zstd: Option<zrip::DecompressContext>,
     snappy: snap::raw::Decoder,
+    lz4: lz4::Growth,
     spare: Vec<u8>,
 }
 
@@ -189,10 +190,14 @@ impl Decompressor {
             Compression::None => output.extend_from_slice(input),
             Compression::Gzip => gzip::decompress(input, &mut output, limit)?,
             Compression::Snappy => snappy::decompress(&mut self.snappy, input, &mut output, limit)?,
-            Compression::Lz4 => lz4::decompress(input, &mut output, limit)?,
+            Compression::Lz4 => lz4::decompress(&mut self.lz4, input, &mut output, limit)?,
             Compression::Zstd => {
                 zstd::decompress(self.zstd.get_or_insert_default(), input, &mut output, limit)?;
             }
+        }
+        // What records share should not be far larger than they are.
+        if output.capacity() / 4 * 3 > output.len() {
+            output.shrink_to_fit();
         }
         Ok(output)
     }
@@ -290,6 +295,16 @@ fn read_bounded(
         }
         output.reserve_exact(output.len().min(most - output.len()));
     }
+}
+
+/// Extends the output by zeros, to be written over. The buffer at most doubles, and does not grow past the limit for it.
+fn extend_zeroed(output: &mut Vec<u8>, length: usize, limit: usize) -> &mut [u8] {
+    let start = output.len();
+    if output.capacity() - start < length {
+        output.reserve_exact(length.max(start.min(limit.saturating_sub(start))));
+    }
+    output.resize(start + length, 0);
+    output.get_mut(start..).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -41,12 +41,14 @@ fn records(batch: &Batch) -> Vec<Record> {
 }
 
 fn record(offset: i64, timestamp: i64, key: Option<&'static [u8]>, value: Option<&'static [u8]>) -> Record {
-    let mut record = Record::default();
-    record.offset = offset;
-    record.timestamp = timestamp;
-    record.key = key.map(Bytes::from_static);
-    record.value = value.map(Bytes::from_static);
-    record
+    let (key, value) = (key.map(Bytes::from_static), value.map(Bytes::from_static));
+    Record {
+        offset,
+        timestamp,
+        key,
+        value,
+        ..Record::default()
+    }
 }
 
 fn mixed() -> [Vec<Record>; 2] {

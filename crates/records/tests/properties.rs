@@ -51,18 +51,14 @@ fn codec() -> impl Strategy<Value = Compression> {
 }
 
 fn build(codec: Compression, base_offset: i64, records: &[Record]) -> Bytes {
-    let mut builder = BatchBuilder::new(codec, None).unwrap();
+    let mut builder = BatchBuilder::new(codec, None).expect("the default level");
     for record in records {
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
         builder
-            .append(
-                record.timestamp,
-                record.key.as_deref(),
-                record.value.as_deref(),
-                &record.headers,
-            )
-            .unwrap();
+            .append(record.timestamp, key, value, &record.headers)
+            .expect("a valid record");
     }
-    builder.build(base_offset).unwrap()
+    builder.build(base_offset).expect("a valid batch")
 }
 
 proptest! {
@@ -146,17 +142,18 @@ fn exercise(bytes: Bytes, decompressor: &mut Decompressor) -> usize {
 }
 
 fn samples() -> Vec<Bytes> {
-    let mut records = Vec::new();
-    for i in 0..12_u8 {
-        let mut record = Record::default();
-        record.timestamp = 1_700_000_000_000 + i64::from(i) * 100;
-        record.key = (i % 3 != 0).then(|| Bytes::from(vec![i; 5]));
-        record.value = (i % 5 != 0).then(|| Bytes::from(format!("value {i} ").repeat(usize::from(i))));
-        if i % 4 == 0 {
-            record.headers = vec![Header::new("name", "value"), Header::null("none")];
-        }
-        records.push(record);
-    }
+    let record = |i: u8| Record {
+        timestamp: 1_700_000_000_000 + i64::from(i) * 100,
+        key: (i % 3 != 0).then(|| Bytes::from(vec![i; 5])),
+        value: (i % 5 != 0).then(|| Bytes::from(format!("value {i} ").repeat(usize::from(i)))),
+        headers: if i % 4 == 0 {
+            vec![Header::new("name", "value"), Header::null("none")]
+        } else {
+            Vec::new()
+        },
+        ..Record::default()
+    };
+    let records: Vec<_> = (0..12).map(record).collect();
     Compression::ALL
         .into_iter()
         .map(|codec| build(codec, 1_000, &records))

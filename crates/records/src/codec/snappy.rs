@@ -3,7 +3,7 @@
 //! The framing is a header of 16 bytes (magic, version, oldest compatible version), then for each block its length (4 bytes,
 //! big-endian) and the raw snappy block.
 
-use super::Failure;
+use super::{Failure, extend_zeroed};
 
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const HEADER: [u8; 16] = [
@@ -64,12 +64,9 @@ fn block(
             "the announced length is more than the block can hold",
         ));
     }
-    let start = output.len();
-    output.resize(start + announced, 0);
-    let Some(target) = output.get_mut(start..) else {
-        return Ok(());
-    };
-    decoder.decompress(input, target).map_err(corrupt)?;
+    decoder
+        .decompress(input, extend_zeroed(output, announced, limit))
+        .map_err(corrupt)?;
     Ok(())
 }
 

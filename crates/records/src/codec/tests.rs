@@ -67,7 +67,7 @@ fn a_bomb_never_grows_the_buffer_past_the_limit() {
             Compression::Snappy => {
                 snappy::decompress(&mut snap::raw::Decoder::new(), &bomb, &mut output, limit)
             }
-            Compression::Lz4 => lz4::decompress(&bomb, &mut output, limit),
+            Compression::Lz4 => lz4::decompress(&mut lz4::Growth::default(), &bomb, &mut output, limit),
             _ => zstd::decompress(&mut zrip::DecompressContext::new(), &bomb, &mut output, limit),
         };
         assert_eq!(result, Err(Failure::TooLarge), "{codec}");
@@ -183,5 +183,87 @@ fn every_level_is_read_back() {
                 "{codec} {level}"
             );
         }
+    }
+}
+
+/// An LZ4 frame with blocks of 4 MiB at most, each with a checksum, and with content size and content checksum.
+fn lz4_frame_with_everything(blocks: &[&[u8]]) -> Vec<u8> {
+    let descriptor = [&[0x7c, 0x70][..], &1_000_u64.to_le_bytes()].concat();
+    let mut frame = [&0x184d_2204_u32.to_le_bytes()[..], &descriptor].concat();
+    frame.push((twox_hash::XxHash32::oneshot(0, &descriptor) >> 8) as u8);
+    for block in blocks {
+        let compressed = lz4_flex::block::compress(block);
+        frame.extend((compressed.len() as u32).to_le_bytes());
+        frame.extend(&compressed);
+        frame.extend(twox_hash::XxHash32::oneshot(0, &compressed).to_le_bytes());
+    }
+    frame.extend([0; 8]);
+    frame
+}
+
+#[test]
+fn lz4_frames_with_checksums_and_sizes_are_read() {
+    let (first, second) = (text(300_000), text(10));
+    let frame = lz4_frame_with_everything(&[&first, &second]);
+    assert_eq!(
+        decompress(Compression::Lz4, &frame, 1 << 20),
+        Ok([first, second].concat())
+    );
+}
+
+#[test]
+fn lz4_blocks_that_grow_differently_are_read_one_after_another() {
+    let mut decompressor = Decompressor::new();
+    let noise: Vec<u8> = (0..5_000_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    for input in [
+        text(100_000),
+        noise.clone(),
+        vec![0; 60_000],
+        noise,
+        vec![0; 60_000],
+    ] {
+        let compressed = compress(Compression::Lz4, &input);
+        assert_eq!(
+            decompressor.run(Compression::Lz4, &compressed, input.len()),
+            Ok(input)
+        );
+    }
+}
+
+#[test]
+fn a_damaged_lz4_block_or_header_is_found_by_its_checksum() {
+    let frame = lz4_frame_with_everything(&[b"some text"]);
+    for at in 0..frame.len() - 8 {
+        let mut damaged = frame.clone();
+        damaged[at] ^= 0x01;
+        assert!(
+            matches!(
+                decompress(Compression::Lz4, &damaged, 1 << 20),
+                Err(Failure::Corrupt { .. })
+            ),
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn an_lz4_frame_of_dependent_blocks_is_refused_as_kafka_does() {
+    let mut frame = compress(Compression::Lz4, &text(100));
+    frame[4] = 0x40;
+    let checksum = (twox_hash::XxHash32::oneshot(0, &frame[4..6]) >> 8) as u8;
+    frame[6] = checksum;
+    assert!(matches!(
+        decompress(Compression::Lz4, &frame, 1_000),
+        Err(Failure::Corrupt { position: 0, .. })
+    ));
+}
+
+#[test]
+fn what_a_batch_keeps_is_not_far_larger_than_its_records() {
+    for codec in COMPRESSED {
+        let output = decompress(codec, &compress(codec, &text(20_000)), 1 << 20).unwrap();
+        assert!(output.capacity() < 27_000, "{codec}: {}", output.capacity());
     }
 }
