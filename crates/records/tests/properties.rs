@@ -144,9 +144,9 @@ fn exercise(bytes: Bytes, decompressor: &mut Decompressor) -> usize {
 fn samples() -> Vec<Bytes> {
     let record = |i: u8| Record {
         timestamp: 1_700_000_000_000 + i64::from(i) * 100,
-        key: (i % 3 != 0).then(|| Bytes::from(vec![i; 5])),
-        value: (i % 5 != 0).then(|| Bytes::from(format!("value {i} ").repeat(usize::from(i)))),
-        headers: if i % 4 == 0 {
+        key: (!i.is_multiple_of(3)).then(|| Bytes::from(vec![i; 5])),
+        value: (!i.is_multiple_of(5)).then(|| Bytes::from(format!("value {i} ").repeat(usize::from(i)))),
+        headers: if i.is_multiple_of(4) {
             vec![Header::new("name", "value"), Header::null("none")]
         } else {
             Vec::new()
