@@ -12,5 +12,6 @@ extern crate std;
 pub mod assign;
 pub mod member;
 mod types;
+pub mod wire;
 
 pub use types::{Assignment, Identity, OffsetAndMetadata, RebalanceProtocol, Subscription, TopicPartition};

@@ -1,0 +1,7 @@
+//! The one place where the group's words meet Kafka's messages. No rule lives here.
+//!
+//! `consumer_protocol` has the bytes that members exchange through their coordinator, `member` the requests and responses of
+//! a classic member.
+
+pub mod consumer_protocol;
+pub mod member;
