@@ -5,6 +5,7 @@ mod joining;
 mod leaving;
 mod listener;
 mod refusals;
+mod table;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
