@@ -1,0 +1,127 @@
+//! The configuration keys of the broker that this broker obeys, with Kafka's defaults.
+
+use super::definition::{Accepts, Definition, Kind};
+
+const MAX: i64 = i64::MAX;
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, accepts: Accepts) -> Definition {
+    Definition {
+        name,
+        kind,
+        default,
+        accepts,
+        broker_key: None,
+    }
+}
+
+/// The broker's keys. Those of the group coordinator are `group.*` and `offsets.*`.
+// Kafka: ServerConfigs, ServerLogConfigs, SocketServerConfigs, GroupCoordinatorConfig
+pub const BROKER_KEYS: &[Definition] = &[
+    key("auto.create.topics.enable", Kind::Boolean, "true", Accepts::All),
+    key(
+        "compression.type",
+        Kind::String,
+        "producer",
+        Accepts::OneOf(&["producer"]),
+    ),
+    key(
+        "default.replication.factor",
+        Kind::Int,
+        "1",
+        Accepts::Range(1, 32767),
+    ),
+    key("delete.topic.enable", Kind::Boolean, "true", Accepts::All),
+    key(
+        "fetch.max.bytes",
+        Kind::Int,
+        "57671680",
+        Accepts::Range(1024, MAX),
+    ),
+    key(
+        "group.initial.rebalance.delay.ms",
+        Kind::Int,
+        "3000",
+        Accepts::All,
+    ),
+    key("group.max.session.timeout.ms", Kind::Int, "1800000", Accepts::All),
+    key("group.max.size", Kind::Int, "2147483647", Accepts::Range(1, MAX)),
+    key("group.min.session.timeout.ms", Kind::Int, "6000", Accepts::All),
+    key(
+        "log.cleanup.policy",
+        Kind::List,
+        "delete",
+        Accepts::OneOf(&["compact", "delete"]),
+    ),
+    key(
+        "log.message.timestamp.after.max.ms",
+        Kind::Long,
+        "3600000",
+        Accepts::Range(0, MAX),
+    ),
+    key(
+        "log.message.timestamp.before.max.ms",
+        Kind::Long,
+        "9223372036854775807",
+        Accepts::Range(0, MAX),
+    ),
+    key(
+        "log.message.timestamp.type",
+        Kind::String,
+        "CreateTime",
+        Accepts::OneOf(&["CreateTime", "LogAppendTime"]),
+    ),
+    key("log.retention.bytes", Kind::Long, "-1", Accepts::All),
+    key(
+        "log.retention.ms",
+        Kind::Long,
+        "604800000",
+        Accepts::Range(-1, MAX),
+    ),
+    key(
+        "log.segment.bytes",
+        Kind::Int,
+        "1073741824",
+        Accepts::Range(1_048_576, MAX),
+    ),
+    key("max.connections", Kind::Int, "2147483647", Accepts::Range(0, MAX)),
+    key("message.max.bytes", Kind::Int, "1048588", Accepts::Range(0, MAX)),
+    key("min.insync.replicas", Kind::Int, "1", Accepts::Range(1, MAX)),
+    key("num.partitions", Kind::Int, "1", Accepts::Range(1, MAX)),
+    key("offset.metadata.max.bytes", Kind::Int, "4096", Accepts::All),
+    key(
+        "offsets.commit.timeout.ms",
+        Kind::Int,
+        "5000",
+        Accepts::Range(1, MAX),
+    ),
+    key(
+        "offsets.retention.check.interval.ms",
+        Kind::Long,
+        "600000",
+        Accepts::Range(1, MAX),
+    ),
+    key(
+        "offsets.retention.minutes",
+        Kind::Int,
+        "10080",
+        Accepts::Range(1, MAX),
+    ),
+    key(
+        "offsets.topic.num.partitions",
+        Kind::Int,
+        "50",
+        Accepts::Range(1, MAX),
+    ),
+    key(
+        "offsets.topic.segment.bytes",
+        Kind::Int,
+        "104857600",
+        Accepts::Range(1, MAX),
+    ),
+    key(
+        "socket.request.max.bytes",
+        Kind::Int,
+        "104857600",
+        Accepts::Range(1, MAX),
+    ),
+];

@@ -1,0 +1,318 @@
+//! The configuration keys of a topic, with Kafka's defaults, and the typed part of them that the log obeys.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use super::definition::{Accepts, Definition, Kind, Source};
+use super::{Config, ConfigError};
+
+const MAX: i64 = i64::MAX;
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    accepts: Accepts,
+    broker_key: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        kind,
+        default,
+        accepts,
+        broker_key: if broker_key.is_empty() {
+            None
+        } else {
+            Some(broker_key)
+        },
+    }
+}
+
+/// The keys of a topic.
+///
+/// Keys that concern files, flushing, cleaning and other replicas are accepted, so that scripts written for Kafka run, and
+/// have no effect on a log in memory. Keys that would change what is stored are refused where this broker cannot obey.
+// Kafka: LogConfig
+pub const TOPIC_KEYS: &[Definition] = &[
+    key(
+        "cleanup.policy",
+        Kind::List,
+        "delete",
+        Accepts::OneOf(&["compact", "delete"]),
+        "log.cleanup.policy",
+    ),
+    // The broker stores batches as they come and does not recompress, so only `producer` is accepted.
+    key(
+        "compression.type",
+        Kind::String,
+        "producer",
+        Accepts::OneOf(&["producer"]),
+        "compression.type",
+    ),
+    key(
+        "delete.retention.ms",
+        Kind::Long,
+        "86400000",
+        Accepts::Range(0, MAX),
+        "",
+    ),
+    key(
+        "file.delete.delay.ms",
+        Kind::Long,
+        "60000",
+        Accepts::Range(0, MAX),
+        "",
+    ),
+    key(
+        "flush.messages",
+        Kind::Long,
+        "9223372036854775807",
+        Accepts::Range(1, MAX),
+        "",
+    ),
+    key(
+        "flush.ms",
+        Kind::Long,
+        "9223372036854775807",
+        Accepts::Range(0, MAX),
+        "",
+    ),
+    key(
+        "index.interval.bytes",
+        Kind::Int,
+        "4096",
+        Accepts::Range(0, MAX),
+        "",
+    ),
+    key(
+        "max.compaction.lag.ms",
+        Kind::Long,
+        "9223372036854775807",
+        Accepts::Range(1, MAX),
+        "",
+    ),
+    key(
+        "max.message.bytes",
+        Kind::Int,
+        "1048588",
+        Accepts::Range(0, MAX),
+        "message.max.bytes",
+    ),
+    key(
+        "message.timestamp.after.max.ms",
+        Kind::Long,
+        "3600000",
+        Accepts::Range(0, MAX),
+        "log.message.timestamp.after.max.ms",
+    ),
+    key(
+        "message.timestamp.before.max.ms",
+        Kind::Long,
+        "9223372036854775807",
+        Accepts::Range(0, MAX),
+        "log.message.timestamp.before.max.ms",
+    ),
+    key(
+        "message.timestamp.type",
+        Kind::String,
+        "CreateTime",
+        Accepts::OneOf(&["CreateTime", "LogAppendTime"]),
+        "log.message.timestamp.type",
+    ),
+    key("min.cleanable.dirty.ratio", Kind::Double, "0.5", Accepts::All, ""),
+    key(
+        "min.compaction.lag.ms",
+        Kind::Long,
+        "0",
+        Accepts::Range(0, MAX),
+        "",
+    ),
+    key(
+        "min.insync.replicas",
+        Kind::Int,
+        "1",
+        Accepts::Range(1, MAX),
+        "min.insync.replicas",
+    ),
+    key("preallocate", Kind::Boolean, "false", Accepts::All, ""),
+    key(
+        "retention.bytes",
+        Kind::Long,
+        "-1",
+        Accepts::All,
+        "log.retention.bytes",
+    ),
+    key(
+        "retention.ms",
+        Kind::Long,
+        "604800000",
+        Accepts::Range(-1, MAX),
+        "log.retention.ms",
+    ),
+    key(
+        "segment.bytes",
+        Kind::Int,
+        "1073741824",
+        Accepts::Range(1_048_576, MAX),
+        "log.segment.bytes",
+    ),
+    key(
+        "segment.index.bytes",
+        Kind::Int,
+        "10485760",
+        Accepts::Range(4, MAX),
+        "",
+    ),
+    key("segment.jitter.ms", Kind::Long, "0", Accepts::Range(0, MAX), ""),
+    key("segment.ms", Kind::Long, "604800000", Accepts::Range(1, MAX), ""),
+    key(
+        "unclean.leader.election.enable",
+        Kind::Boolean,
+        "false",
+        Accepts::All,
+        "",
+    ),
+];
+
+/// When a record's timestamp is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimestampType {
+    /// By the producer.
+    #[default]
+    CreateTime,
+    /// By the broker, at append.
+    LogAppendTime,
+}
+
+/// What a partition's log obeys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The largest batch that is appended, in bytes.
+    pub max_message_bytes: usize,
+    /// Who sets the timestamps.
+    pub timestamp_type: TimestampType,
+    /// How much older than the broker's clock a CreateTime may be, in milliseconds.
+    pub timestamp_before_max_ms: i64,
+    /// How much newer than the broker's clock a CreateTime may be, in milliseconds.
+    pub timestamp_after_max_ms: i64,
+    /// Whether old records are deleted.
+    pub is_deleted: bool,
+    /// Whether each record needs a key, because the topic is compacted.
+    pub is_compacted: bool,
+    /// How many replicas must be in sync for `acks=all`.
+    pub min_insync_replicas: i64,
+}
+
+/// The settings of one topic: what was set for it, over the broker's defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TopicConfig {
+    overrides: BTreeMap<&'static str, String>,
+}
+
+impl TopicConfig {
+    /// Sets a key.
+    ///
+    /// # Errors
+    ///
+    /// When the key is unknown or does not accept the value.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        let definition = find(key).ok_or_else(|| ConfigError::UnknownKey { key: key.into() })?;
+        self.overrides.insert(definition.name, definition.parse(value)?);
+        Ok(())
+    }
+
+    /// What is set for the topic itself.
+    pub fn overridden(&self, key: &str) -> Option<&str> {
+        self.overrides.get(key).map(String::as_str)
+    }
+
+    /// The value in force: the topic's, else the broker's, else Kafka's default.
+    pub fn effective<'a>(&'a self, definition: &Definition, broker: &'a Config) -> &'a str {
+        if let Some(value) = self.overridden(definition.name) {
+            return value;
+        }
+        definition
+            .broker_key
+            .and_then(|key| broker.overridden(key))
+            .unwrap_or(definition.default)
+    }
+
+    /// Where the value in force comes from.
+    pub fn source(&self, definition: &Definition, broker: &Config) -> Source {
+        if self.overridden(definition.name).is_some() {
+            return Source::Topic;
+        }
+        match definition.broker_key.and_then(|key| broker.overridden(key)) {
+            Some(_) => Source::StaticBroker,
+            None => Source::Default,
+        }
+    }
+
+    /// The typed part that the log obeys.
+    pub fn log_config(&self, broker: &Config) -> LogConfig {
+        let text = |key: &str| find(key).map_or("", |definition| self.effective(definition, broker));
+        let number = |key: &str| text(key).parse::<i64>().unwrap_or(0);
+        let has_policy = |policy: &str| text("cleanup.policy").split(',').any(|set| set.trim() == policy);
+        LogConfig {
+            max_message_bytes: usize::try_from(number("max.message.bytes")).unwrap_or(0),
+            timestamp_type: match text("message.timestamp.type") {
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
+            },
+            timestamp_before_max_ms: number("message.timestamp.before.max.ms"),
+            timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
+            is_deleted: has_policy("delete"),
+            is_compacted: has_policy("compact"),
+            min_insync_replicas: number("min.insync.replicas"),
+        }
+    }
+}
+
+fn find(key: &str) -> Option<&'static Definition> {
+    TOPIC_KEYS.iter().find(|definition| definition.name == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_that_its_key_accepts() {
+        for definition in TOPIC_KEYS {
+            assert_eq!(
+                definition.parse(definition.default).as_deref(),
+                Ok(definition.default),
+                "{}",
+                definition.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_topic_without_settings_has_the_brokers() {
+        let mut broker = Config::default();
+        broker.set("message.max.bytes", "77").expect("a known key");
+        let mut topic = TopicConfig::default();
+        assert_eq!(topic.log_config(&broker).max_message_bytes, 77);
+        topic.set("max.message.bytes", "99").expect("a known key");
+        assert_eq!(topic.log_config(&broker).max_message_bytes, 99);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        assert!(matches!(
+            TopicConfig::default().set("max.mesage.bytes", "1"),
+            Err(ConfigError::UnknownKey { .. })
+        ));
+    }
+
+    #[test]
+    fn a_list_accepts_only_its_elements() {
+        let mut topic = TopicConfig::default();
+        topic
+            .set("cleanup.policy", "compact,delete")
+            .expect("both are policies");
+        assert!(topic.log_config(&Config::default()).is_compacted);
+        assert!(topic.set("cleanup.policy", "compact,shrink").is_err());
+    }
+}

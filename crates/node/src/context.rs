@@ -1,0 +1,145 @@
+//! What a handler gets: the parts of the node, and the request's surroundings. No rule lives here.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kohort_machine::{Instant, Outbox, Prng, Timers};
+use kohort_protocol::{ApiKey, ErrorCode, ResponseBody};
+
+use crate::cluster::{BrokerId, Cluster};
+use crate::config::{Config, TopicConfig};
+use crate::faults::Faults;
+use crate::interface::{Action, CloseReason, ConnId, Level, LogLine};
+use crate::log::StorageError;
+use crate::node::Timer;
+use crate::producer_ids::ProducerIds;
+use crate::purgatory::Purgatory;
+use crate::topics::{CONSUMER_OFFSETS, Topics};
+
+/// The parts of a node while it handles one event.
+pub(crate) struct Cx<'a> {
+    /// The machine's time.
+    pub(crate) now: Instant,
+    /// Wall time in milliseconds since the epoch.
+    pub(crate) wall_ms: i64,
+    pub(crate) config: &'a Config,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) topics: &'a mut Topics,
+    pub(crate) purgatory: &'a mut Purgatory,
+    pub(crate) producer_ids: &'a mut ProducerIds,
+    pub(crate) faults: &'a mut Faults,
+    pub(crate) prng: &'a mut Prng,
+    pub(crate) timers: &'a mut Timers<Timer>,
+    pub(crate) outbox: &'a mut Outbox<Action>,
+    /// What may complete parked fetches; looked at after the event.
+    pub(crate) wakes: &'a mut Vec<Wake>,
+}
+
+impl Cx<'_> {
+    /// Adds a line for the operator.
+    pub(crate) fn log(&mut self, level: Level, message: String) {
+        self.outbox
+            .push(Action::Log(alloc::boxed::Box::new(LogLine { level, message })));
+    }
+
+    /// Says in the log that the medium failed, and gives the code for the client.
+    pub(crate) fn storage_failed(&mut self, topic: &str, error: &StorageError) -> ErrorCode {
+        self.log(Level::Warn, alloc::format!("topic {topic}: {error}"));
+        ErrorCode::KafkaStorageError
+    }
+
+    /// Creates a topic whose name and settings were checked.
+    pub(crate) fn create_topic(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        config: TopicConfig,
+    ) -> Result<(), ErrorCode> {
+        let created = self
+            .topics
+            .create(name, partitions, config, self.config, self.cluster, self.prng);
+        match created.map(|_| ()) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.storage_failed(name, &error)),
+        }
+    }
+
+    /// Creates a topic that nobody described: one that is used before it was created.
+    // Kafka: DefaultAutoTopicCreationManager.creatableTopic; GroupCoordinatorService.groupMetadataTopicConfigs
+    pub(crate) fn create_with_defaults(&mut self, name: &str) -> Result<(), ErrorCode> {
+        let mut config = TopicConfig::default();
+        let partitions = match name {
+            CONSUMER_OFFSETS => {
+                let segment_bytes = self.config.text("offsets.topic.segment.bytes");
+                let settings = [("cleanup.policy", "compact"), ("segment.bytes", segment_bytes)];
+                for (key, value) in settings {
+                    config.set(key, value).map_err(|_| ErrorCode::InvalidConfig)?;
+                }
+                self.config.int("offsets.topic.num.partitions")
+            }
+            _ => self.config.int("num.partitions"),
+        };
+        let partitions = i32::try_from(partitions).map_err(|_| ErrorCode::InvalidPartitions)?;
+        self.create_topic(name, partitions, config)
+    }
+
+    /// Remembers that a partition grew, so that fetches which wait for it are looked at.
+    pub(crate) fn wake_partition(&mut self, topic: &str, partition: i32, bytes: usize) {
+        if let Some(topic) = self.topics.get(topic) {
+            self.wakes.push(Wake::Appended {
+                topic_id: topic.id.0,
+                partition,
+                bytes,
+            });
+        }
+    }
+}
+
+/// Something that may complete parked fetches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// A partition grew by so many bytes.
+    Appended {
+        topic_id: [u8; 16],
+        partition: i32,
+        bytes: usize,
+    },
+    /// A topic was deleted, or one of its partitions got another leader.
+    Changed { topic_id: [u8; 16] },
+}
+
+/// A request's surroundings: what is needed to answer it, now or later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) conn: ConnId,
+    /// The broker that was asked.
+    pub(crate) broker: BrokerId,
+    pub(crate) api: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) client_id: Option<String>,
+    /// The client's host, as Kafka shows it (`/127.0.0.1`).
+    pub(crate) peer: Arc<str>,
+    /// An injected fault: of the reply only so many bytes are written.
+    pub(crate) cut_after: Option<usize>,
+}
+
+/// What a handler makes of a request.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// This is the reply.
+    Reply(ResponseBody),
+    /// The reply comes later, by [`crate::Node`]'s `finish`.
+    Later,
+    /// There is no reply.
+    Nothing,
+    /// The connection is closed.
+    Close(CloseReason),
+}
+
+impl<R: Into<ResponseBody>> From<R> for Outcome {
+    fn from(response: R) -> Self {
+        Self::Reply(response.into())
+    }
+}

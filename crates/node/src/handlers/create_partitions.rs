@@ -1,0 +1,98 @@
+//! CreatePartitions: topics grow, they never shrink.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use kohort_protocol::ErrorCode;
+use kohort_protocol::messages::create_partitions::{CreatePartitionsTopic, CreatePartitionsTopicResult};
+use kohort_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
+
+use super::create_topics::LARGEST_PARTITIONS;
+use crate::context::{Call, Cx, Outcome};
+
+// Kafka: ControllerApis.createPartitions, ReplicationControlManager.createPartitions
+pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: CreatePartitionsRequest) -> Outcome {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for topic in &request.topics {
+        *count.entry(topic.name.as_str()).or_default() += 1;
+    }
+    let mut results = Vec::new();
+    for topic in &request.topics {
+        let result = match count.insert(topic.name.as_str(), 0) {
+            Some(1) => grow(cx, topic, request.validate_only),
+            Some(0) => continue,
+            _ => Err((ErrorCode::InvalidRequest, "Duplicate topic name.".into())),
+        };
+        let (code, message) = match result {
+            Ok(()) => (ErrorCode::None, None),
+            Err((code, message)) => (code, Some(message)),
+        };
+        results.push(CreatePartitionsTopicResult {
+            name: topic.name.clone(),
+            error_code: code.code(),
+            error_message: message,
+        });
+    }
+    CreatePartitionsResponse {
+        results,
+        ..Default::default()
+    }
+    .into()
+}
+
+pub(super) fn refuse(request: &CreatePartitionsRequest, code: ErrorCode) -> CreatePartitionsResponse {
+    let results = request.topics.iter().map(|topic| CreatePartitionsTopicResult {
+        name: topic.name.clone(),
+        error_code: code.code(),
+        error_message: None,
+    });
+    CreatePartitionsResponse {
+        results: results.collect(),
+        ..Default::default()
+    }
+}
+
+fn grow(cx: &mut Cx<'_>, wanted: &CreatePartitionsTopic, validate_only: bool) -> Result<(), (ErrorCode, String)> {
+    let Some(topic) = cx.topics.get(&wanted.name) else {
+        let message = "This server does not host this topic-partition.";
+        return Err((ErrorCode::UnknownTopicOrPartition, message.to_string()));
+    };
+    let current = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+    let additional = wanted.count.saturating_sub(current);
+    if additional == 0 {
+        let message = format!("Topic already has {current} partition(s).");
+        return Err((ErrorCode::InvalidPartitions, message));
+    }
+    if additional < 0 {
+        let message = format!(
+            "The topic {} currently has {current} partition(s); {} would not be an increase.",
+            wanted.name, wanted.count
+        );
+        return Err((ErrorCode::InvalidPartitions, message));
+    }
+    if additional > LARGEST_PARTITIONS {
+        let message = format!("At most {LARGEST_PARTITIONS} partitions are created at once.");
+        return Err((ErrorCode::PolicyViolation, message));
+    }
+    if let Some(assignments) = &wanted.assignments {
+        let is_known = |ids: &[i32]| ids.len() == 1 && ids.iter().all(|id| cx.cluster.broker(*id).is_some());
+        if i32::try_from(assignments.len()) != Ok(additional)
+            || !assignments.iter().all(|assignment| is_known(&assignment.broker_ids))
+        {
+            let message = format!("An assignment needs one known broker for each of {additional} new partitions.");
+            return Err((ErrorCode::InvalidReplicaAssignment, message));
+        }
+    }
+    if validate_only {
+        return Ok(());
+    }
+    match cx.topics.add_partitions(&wanted.name, wanted.count, cx.cluster) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let code = cx.storage_failed(&wanted.name, &error);
+            Err((code, error.to_string()))
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! DeleteRecords: moves the beginning of partitions forward.
+
+use kohort_protocol::ErrorCode;
+use kohort_protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
+use kohort_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+
+use crate::context::{Call, Cx, Outcome};
+use crate::topics::is_internal;
+
+/// The offset that stands for the high watermark.
+// Kafka: DeleteRecordsRequest.HIGH_WATERMARK
+const HIGH_WATERMARK: i64 = -1;
+
+// Kafka: ReplicaManager.deleteRecordsOnLocalLog
+pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: DeleteRecordsRequest) -> Outcome {
+    let topics = request.topics.iter().map(|topic| DeleteRecordsTopicResult {
+        name: topic.name.clone(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|wanted| {
+                delete(cx, call, &topic.name, wanted).map_or_else(
+                    |code| failed(wanted.partition_index, code),
+                    |low_watermark| DeleteRecordsPartitionResult {
+                        partition_index: wanted.partition_index,
+                        low_watermark,
+                        ..Default::default()
+                    },
+                )
+            })
+            .collect(),
+    });
+    DeleteRecordsResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    }
+    .into()
+}
+
+pub(super) fn refuse(request: &DeleteRecordsRequest, code: ErrorCode) -> DeleteRecordsResponse {
+    let topics = request.topics.iter().map(|topic| DeleteRecordsTopicResult {
+        name: topic.name.clone(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|wanted| failed(wanted.partition_index, code))
+            .collect(),
+    });
+    DeleteRecordsResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    }
+}
+
+// Kafka: Partition.deleteRecordsOnLeader
+fn delete(cx: &mut Cx<'_>, call: &Call, topic: &str, wanted: &DeleteRecordsPartition) -> Result<i64, ErrorCode> {
+    if is_internal(topic) {
+        return Err(ErrorCode::InvalidTopicException);
+    }
+    let (partition, config) = cx.topics.led_by(call.broker, topic, wanted.partition_index)?;
+    if config.is_compacted && !config.is_deleted {
+        return Err(ErrorCode::PolicyViolation);
+    }
+    let offset = match wanted.offset {
+        HIGH_WATERMARK => partition.log.end_offset(),
+        offset => offset,
+    };
+    if offset < 0 || offset > partition.log.end_offset() {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
+    match partition.log.remove_before(offset) {
+        Ok(()) => Ok(partition.log.start_offset()),
+        Err(error) => Err(cx.storage_failed(topic, &error)),
+    }
+}
+
+fn failed(partition: i32, code: ErrorCode) -> DeleteRecordsPartitionResult {
+    DeleteRecordsPartitionResult {
+        partition_index: partition,
+        low_watermark: -1,
+        error_code: code.code(),
+    }
+}

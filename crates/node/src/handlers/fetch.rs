@@ -1,0 +1,278 @@
+//! Fetch: reads batches, or waits for them. Where a fetch waits is [`crate::purgatory`].
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use kohort_protocol::messages::fetch::{
+    EpochEndOffset, FetchPartition, FetchTopic, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
+    PartitionData,
+};
+use kohort_protocol::messages::{FetchRequest, FetchResponse};
+use kohort_protocol::{ErrorCode, ResponseBody};
+
+use crate::context::{Call, Cx, Outcome};
+use crate::node::Timer;
+use crate::purgatory::ParkedFetch;
+
+/// `session_epoch` of a request without, or at the end of, a session.
+// Kafka: FetchMetadata.FINAL_EPOCH
+const FINAL_EPOCH: i32 = -1;
+/// `session_epoch` of a request that wants a session.
+// Kafka: FetchMetadata.INITIAL_EPOCH
+const INITIAL_EPOCH: i32 = 0;
+/// `isolation_level` of a consumer that reads committed records only.
+const READ_COMMITTED: i8 = 1;
+
+// Kafka: KafkaApis.handleFetchRequest, ReplicaManager.fetchMessages
+pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: FetchRequest) -> Outcome {
+    // Kafka: FetchManager.newContext. Requests for a session get none, as from a broker whose session cache is full.
+    if !matches!(request.session_epoch, INITIAL_EPOCH | FINAL_EPOCH) {
+        return refuse(&request, ErrorCode::FetchSessionIdNotFound).into();
+    }
+    let reading = read_all(cx, call, &request);
+    let min_bytes = min_bytes(cx, &request);
+    let partitions: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    if request.max_wait_ms <= 0
+        || partitions == 0
+        || reading.available >= min_bytes
+        || reading.must_answer
+        || !cx.purgatory.has_room(partitions)
+    {
+        return reading.response.into();
+    }
+    let wait = Duration::from_millis(u64::from(request.max_wait_ms.unsigned_abs()));
+    cx.timers.set(Timer::Fetch(call.conn), cx.now + wait);
+    cx.purgatory.park(ParkedFetch {
+        call: call.clone(),
+        missing: min_bytes.saturating_sub(reading.available),
+        watched: reading.watched,
+        request: Box::new(request),
+    });
+    Outcome::Later
+}
+
+/// The answer to a fetch that has waited.
+pub(crate) fn answer(cx: &mut Cx<'_>, call: &Call, request: &FetchRequest) -> ResponseBody {
+    read_all(cx, call, request).response.into()
+}
+
+// Kafka: FetchRequest.getErrorResponse
+pub(super) fn refuse(request: &FetchRequest, code: ErrorCode) -> FetchResponse {
+    let is_session_error = matches!(
+        code,
+        ErrorCode::FetchSessionIdNotFound | ErrorCode::InvalidFetchSessionEpoch
+    );
+    let topics = request.topics.iter().filter(|_| !is_session_error);
+    let responses = topics.map(|topic| FetchableTopicResponse {
+        topic: topic.topic.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|wanted| failed(wanted.partition, code))
+            .collect(),
+    });
+    FetchResponse {
+        error_code: code.code(),
+        responses: responses.collect(),
+        ..Default::default()
+    }
+}
+
+/// What reading gave.
+struct Reading {
+    response: FetchResponse,
+    /// Bytes that wait in the partitions, up to the limit of each.
+    available: u64,
+    /// Whether something else than data has to be told.
+    must_answer: bool,
+    watched: Vec<([u8; 16], i32)>,
+}
+
+/// What may still be read for one request.
+struct Budget {
+    left: usize,
+    /// Until something was read, one batch may exceed all limits, so that the client makes progress.
+    at_least_one: bool,
+}
+
+// Kafka: ReplicaManager.readFromLog
+fn read_all(cx: &mut Cx<'_>, call: &Call, request: &FetchRequest) -> Reading {
+    let mut budget = Budget {
+        left: max_bytes(cx, request),
+        at_least_one: true,
+    };
+    let mut reading = Reading {
+        response: FetchResponse::default(),
+        available: 0,
+        must_answer: false,
+        watched: Vec::new(),
+    };
+    let mut moved = BTreeSet::new();
+    for topic in &request.topics {
+        let name = name_of(cx, call, topic);
+        let id = name
+            .as_ref()
+            .and_then(|name| cx.topics.get(name))
+            .map_or(topic.topic_id, |found| found.id);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for wanted in &topic.partitions {
+            reading.watched.push((id.0, wanted.partition));
+            let result = match &name {
+                Some(name) => read(cx, call, name, wanted, &mut budget),
+                None => Err(ErrorCode::UnknownTopicId),
+            };
+            let data = match result {
+                Ok(part) => {
+                    reading.available = reading.available.saturating_add(part.available);
+                    reading.must_answer |= part.data.diverging_epoch != EpochEndOffset::default();
+                    part.data
+                }
+                Err(code) => {
+                    reading.must_answer = true;
+                    let mut data = failed(wanted.partition, code);
+                    if call.version >= 16 {
+                        data.current_leader = leader(cx, name.as_deref(), wanted.partition, code);
+                        moved.insert(data.current_leader.leader_id);
+                    }
+                    data
+                }
+            };
+            partitions.push(isolated(data, request.isolation_level));
+        }
+        reading.response.responses.push(FetchableTopicResponse {
+            topic: topic.topic.clone(),
+            topic_id: topic.topic_id,
+            partitions,
+        });
+    }
+    reading.response.node_endpoints = endpoints(cx, &moved);
+    reading
+}
+
+fn name_of(cx: &Cx<'_>, call: &Call, topic: &FetchTopic) -> Option<Arc<str>> {
+    match call.version {
+        ..=12 => Some(topic.topic.as_str().into()),
+        _ => cx.topics.name_of(topic.topic_id),
+    }
+}
+
+/// One partition's part of the answer.
+struct Part {
+    data: PartitionData,
+    available: u64,
+}
+
+// Kafka: Partition.fetchRecords, Partition.readRecords
+fn read(
+    cx: &mut Cx<'_>,
+    call: &Call,
+    topic: &str,
+    wanted: &FetchPartition,
+    budget: &mut Budget,
+) -> Result<Part, ErrorCode> {
+    let (partition, _) = cx.topics.led_by(call.broker, topic, wanted.partition)?;
+    let log = &mut partition.log;
+    log.check_epoch(wanted.current_leader_epoch)?;
+    let mut data = PartitionData {
+        partition_index: wanted.partition,
+        high_watermark: log.end_offset(),
+        last_stable_offset: log.end_offset(),
+        log_start_offset: log.start_offset(),
+        preferred_read_replica: -1,
+        records: Some(Bytes::new()),
+        ..Default::default()
+    };
+    if wanted.last_fetched_epoch >= 0 {
+        let (epoch, end_offset) = log
+            .end_of_epoch(wanted.last_fetched_epoch)
+            .ok_or(ErrorCode::OffsetOutOfRange)?;
+        if epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset {
+            data.diverging_epoch = EpochEndOffset { epoch, end_offset };
+            return Ok(Part { data, available: 0 });
+        }
+    }
+    if !log.has_position(wanted.fetch_offset) {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
+    let partition_max = usize::try_from(wanted.partition_max_bytes).unwrap_or(0);
+    let limit = partition_max.min(budget.left);
+    let available = log.bytes_from(wanted.fetch_offset).min(partition_max as u64);
+    let records = log.read(wanted.fetch_offset, limit, budget.at_least_one);
+    match records {
+        Ok(records) => {
+            budget.left = budget.left.saturating_sub(records.len());
+            budget.at_least_one &= records.is_empty();
+            let available = available.max(records.len() as u64);
+            data.records = Some(records);
+            Ok(Part { data, available })
+        }
+        Err(error) => {
+            let code = cx.storage_failed(topic, &error);
+            // Kafka: KafkaApis.maybeDownConvertStorageError
+            Err(match call.version {
+                ..=5 => ErrorCode::NotLeaderOrFollower,
+                _ => code,
+            })
+        }
+    }
+}
+
+/// Kafka lists aborted transactions for read_committed only; this broker has no transactions to list.
+fn isolated(mut data: PartitionData, isolation_level: i8) -> PartitionData {
+    data.aborted_transactions = (isolation_level == READ_COMMITTED).then(Vec::new);
+    data
+}
+
+fn failed(partition: i32, code: ErrorCode) -> PartitionData {
+    PartitionData {
+        partition_index: partition,
+        error_code: code.code(),
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        preferred_read_replica: -1,
+        records: Some(Bytes::new()),
+        ..Default::default()
+    }
+}
+
+// KIP-951
+fn leader(cx: &Cx<'_>, topic: Option<&str>, partition: i32, code: ErrorCode) -> LeaderIdAndEpoch {
+    let partition = topic
+        .and_then(|topic| cx.topics.get(topic))
+        .and_then(|topic| topic.partition(partition));
+    match (code, partition) {
+        (ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch, Some(partition)) => LeaderIdAndEpoch {
+            leader_id: partition.leader,
+            leader_epoch: partition.log.leader_epoch(),
+        },
+        _ => LeaderIdAndEpoch::default(),
+    }
+}
+
+fn endpoints(cx: &Cx<'_>, ids: &BTreeSet<i32>) -> Vec<NodeEndpoint> {
+    let known = ids.iter().filter_map(|id| cx.cluster.broker(*id));
+    known
+        .map(|broker| NodeEndpoint {
+            node_id: broker.id,
+            host: broker.host.clone(),
+            port: i32::from(broker.port),
+            rack: broker.rack.clone(),
+        })
+        .collect()
+}
+
+fn max_bytes(cx: &Cx<'_>, request: &FetchRequest) -> usize {
+    let wanted = usize::try_from(request.max_bytes).unwrap_or(0);
+    wanted.min(cx.config.size("fetch.max.bytes"))
+}
+
+fn min_bytes(cx: &Cx<'_>, request: &FetchRequest) -> u64 {
+    let wanted = u64::try_from(request.min_bytes).unwrap_or(0);
+    wanted.min(max_bytes(cx, request) as u64)
+}

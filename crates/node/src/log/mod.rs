@@ -1,0 +1,17 @@
+//! Partition logs: what is checked at append ([`validate`]), what idempotent producers may do ([`producers`]), offsets
+//! ([`partition`]), and the medium behind an injected [`Storage`]. Which partitions there are is known in
+//! [`crate::topics`].
+
+mod memory;
+mod partition;
+mod producers;
+mod storage;
+mod validate;
+
+pub use memory::MemoryStorage;
+pub(crate) use partition::{PartitionLog, Wanted};
+pub use storage::{BatchPlace, LogName, Storage, StorageError, StoredLog};
+pub(crate) use validate::{Origin, Rejection, one_batch};
+
+#[cfg(test)]
+mod tests;

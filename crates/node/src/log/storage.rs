@@ -1,0 +1,126 @@
+//! Where the bytes of partition logs are kept: the border between the rules of a log and its medium. No rule of Kafka lives
+//! here.
+//!
+//! # The contract
+//!
+//! * A [`Storage`] opens logs by name. A log that was not there is created empty; one that was is returned as it was left:
+//!   whole batches, ascending offsets, anything torn cut off.
+//! * A [`StoredLog`] keeps whole record batches in the order of their offsets. It never looks into them: what it needs to
+//!   find them again is beside them in [`BatchPlace`].
+//! * `append` makes the batch readable at once. Whether it is durable is a question of its own, which a log in memory does
+//!   not have.
+//! * Reads give the bytes that were appended and stamped, as one piece.
+//! * Nothing here waits: a medium that can block keeps its writes to what the operating system takes without waiting.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+/// Which log: a partition of one incarnation of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogName {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The topic's id, which differs when a topic is deleted and created again.
+    pub topic_id: [u8; 16],
+    /// The partition's number.
+    pub partition: i32,
+}
+
+/// Where a record batch stands in its log: what is needed to find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchPlace {
+    /// The offset of its first record.
+    pub base_offset: i64,
+    /// The offset of its last record.
+    pub last_offset: i64,
+    /// The greatest timestamp in it, in milliseconds since the epoch; -1 for none.
+    pub max_timestamp: i64,
+}
+
+/// Why a medium failed. The partition answers KAFKA_STORAGE_ERROR.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} failed: {reason}")]
+pub struct StorageError {
+    /// What was tried.
+    pub operation: &'static str,
+    /// What the medium said.
+    pub reason: String,
+}
+
+/// A place for logs.
+pub trait Storage: Send {
+    /// Opens a log, creating it when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn open(&mut self, name: &LogName) -> Result<Box<dyn StoredLog>, StorageError>;
+
+    /// Removes a log and all that it holds.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn remove(&mut self, name: &LogName) -> Result<(), StorageError>;
+}
+
+/// The batches of one partition.
+pub trait StoredLog: Send {
+    /// Adds a batch behind all others; its offsets are above theirs. `stamp` then writes what the broker sets in the header,
+    /// into the bytes where they are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails; the batch is then not in the log.
+    fn append(
+        &mut self,
+        place: BatchPlace,
+        batch: &[u8],
+        stamp: &dyn Fn(&mut [u8]),
+    ) -> Result<(), StorageError>;
+
+    /// The first and the next offset, where the log was left; both 0 in a new one.
+    fn bounds(&self) -> (i64, i64);
+
+    /// Whole batches in order, from the one that holds `from` (or the first after it) up to the last that begins below
+    /// `until`, as many as fit in `max_bytes`; with `at_least_one` the first is given even when it is larger. Fewer are
+    /// given where the medium keeps them apart (Kafka's reads end with a segment), but at least one that fits.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn read(
+        &mut self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Bytes, StorageError>;
+
+    /// How many bytes the batches from `from` to `until` have.
+    fn bytes_between(&self, from: i64, until: i64) -> u64;
+
+    /// The first batch, from the one that holds `from`, whose greatest timestamp is at or after `timestamp`.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn first_at_or_after(&mut self, timestamp: i64, from: i64) -> Result<Option<Bytes>, StorageError>;
+
+    /// The first of the batches with the greatest timestamp of the log.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn with_greatest_timestamp(&mut self) -> Result<Option<Bytes>, StorageError>;
+
+    /// Forgets the batches that lie wholly below `offset`.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn remove_before(&mut self, offset: i64) -> Result<(), StorageError>;
+}

@@ -1,0 +1,91 @@
+//! Offsets, epochs and searches in a partition's log.
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+use kohort_records::{Batch, BatchBuilder, codec::Compression};
+
+use super::memory::MemoryStorage;
+use super::partition::{PartitionLog, Wanted};
+use super::storage::{LogName, Storage};
+use super::validate::Origin;
+use crate::config::{Config, TopicConfig};
+
+fn log() -> PartitionLog {
+    let name = LogName {
+        topic: "t".into(),
+        topic_id: [0; 16],
+        partition: 0,
+    };
+    PartitionLog::new(MemoryStorage.open(&name).expect("memory does not fail"))
+}
+
+fn batch(records: usize) -> Batch {
+    let mut builder = BatchBuilder::new(Compression::None, None).expect("no level");
+    for _ in 0..records {
+        builder.append(1, None, Some(b"a"), &[]).expect("room");
+    }
+    let bytes: Bytes = builder.build(0).expect("built");
+    Batch::decode(bytes, 0).expect("sound").expect("whole")
+}
+
+fn append(log: &mut PartitionLog, records: usize) -> i64 {
+    let config = TopicConfig::default().log_config(&Config::default());
+    log.append(&batch(records), &config, Origin::Client, 1)
+        .expect("the batch is sound")
+        .base_offset
+}
+
+#[test]
+fn the_end_of_an_epoch_is_the_beginning_of_the_next() {
+    let mut log = log();
+    append(&mut log, 3);
+    log.begin_epoch();
+    log.begin_epoch();
+    append(&mut log, 2);
+    assert_eq!(log.leader_epoch(), 2);
+    // Kafka: LeaderEpochFileCache.endOffsetFor
+    assert_eq!(log.end_of_epoch(0), Some((0, 3)));
+    assert_eq!(log.end_of_epoch(1), Some((1, 3)));
+    assert_eq!(log.end_of_epoch(2), Some((2, 5)));
+    assert_eq!(log.end_of_epoch(3), None);
+    assert_eq!(log.end_of_epoch(-1), Some((-1, 0)));
+}
+
+#[test]
+fn a_batch_carries_the_epoch_in_which_it_was_appended() {
+    let mut log = log();
+    log.begin_epoch();
+    append(&mut log, 1);
+    let bytes = log.read(0, 1 << 20, false).expect("memory does not fail");
+    let stored = Batch::decode(bytes, 0).expect("sound").expect("whole");
+    assert_eq!((stored.base_offset(), stored.partition_leader_epoch()), (0, 1));
+    stored
+        .verify_crc()
+        .expect("the checksum does not cover what is stamped");
+}
+
+#[test]
+fn records_before_the_start_of_the_log_are_not_found() {
+    let mut log = log();
+    append(&mut log, 3);
+    log.remove_before(2).expect("memory does not fail");
+    let found = log.find(Wanted::AtOrAfter(0)).expect("memory does not fail");
+    assert_eq!(found.map(|found| found.offset), Some(2));
+    assert!(!log.has_position(1));
+    assert!(log.has_position(3));
+    assert!(!log.has_position(4));
+}
+
+#[test]
+fn an_empty_log_has_a_beginning_and_an_end_and_no_newest_record() {
+    let mut log = log();
+    let mut offset = |wanted| {
+        let found = log.find(wanted).expect("memory does not fail");
+        found.map(|found| (found.offset, found.leader_epoch))
+    };
+    assert_eq!(offset(Wanted::Earliest), Some((0, 0)));
+    assert_eq!(offset(Wanted::Latest), Some((0, 0)));
+    assert_eq!(offset(Wanted::MaxTimestamp), None);
+    let _: Box<dyn super::Storage> = Box::new(MemoryStorage);
+}

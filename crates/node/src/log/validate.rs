@@ -1,0 +1,178 @@
+//! What a broker checks of a batch before it is appended. Sequence numbers are judged in [`super::producers`].
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use kohort_protocol::ErrorCode;
+use kohort_records::codec::Compression;
+use kohort_records::{Batch, BatchError, OpenBatch};
+
+use crate::config::{LogConfig, TimestampType};
+
+/// How many bytes a batch may hold once decompressed: a bound against small batches that decompress without end. Kafka has
+/// none; no client with usual settings comes near it.
+const LARGEST_DECOMPRESSED: usize = 256 << 20;
+
+/// Where a batch comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A Produce request.
+    Client,
+    /// The node itself, for an internal topic.
+    Coordinator,
+}
+
+/// Why a batch is not appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+    /// The records that are at fault: index in the batch and what is wrong.
+    pub(crate) records: Vec<(i32, String)>,
+}
+
+impl Rejection {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            records: Vec::new(),
+        }
+    }
+}
+
+impl From<BatchError> for Rejection {
+    fn from(error: BatchError) -> Self {
+        let code = match error {
+            BatchError::UnsupportedMagic { .. } => ErrorCode::InvalidRecord,
+            BatchError::UnknownCompression { .. } => ErrorCode::UnsupportedCompressionType,
+            BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            _ => ErrorCode::CorruptMessage,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// The one batch of a Produce request's records.
+// Kafka: ProduceRequest.validateRecords
+pub(crate) fn one_batch(records: &Bytes, allow_zstd: bool) -> Result<Batch, Rejection> {
+    let Some(batch) = Batch::decode(records.clone(), 0)? else {
+        return Err(Rejection::new(
+            ErrorCode::InvalidRecord,
+            "there must be one whole record batch for each partition",
+        ));
+    };
+    if batch.size() < records.len() {
+        return Err(Rejection::new(
+            ErrorCode::InvalidRecord,
+            "there may be only one record batch for each partition",
+        ));
+    }
+    if batch.compression()? == Compression::Zstd && !allow_zstd {
+        return Err(Rejection::new(
+            ErrorCode::UnsupportedCompressionType,
+            "zstd needs Produce version 7 or later",
+        ));
+    }
+    Ok(batch)
+}
+
+/// Checks a batch against the rules of the log; `wall_ms` is the broker's clock.
+// Kafka: UnifiedLog.analyzeAndValidateRecords, LogValidator.validateBatch
+pub(crate) fn check(
+    batch: &Batch,
+    config: &LogConfig,
+    origin: Origin,
+    wall_ms: i64,
+) -> Result<(), Rejection> {
+    if batch.base_offset() != 0 {
+        return Err(Rejection::new(
+            ErrorCode::InvalidRecord,
+            alloc::format!("the base offset must be 0, it is {}", batch.base_offset()),
+        ));
+    }
+    if batch.size() > config.max_message_bytes {
+        return Err(Rejection::new(
+            ErrorCode::MessageTooLarge,
+            alloc::format!(
+                "the batch has {} bytes, more than the {} of max.message.bytes",
+                batch.size(),
+                config.max_message_bytes
+            ),
+        ));
+    }
+    batch.verify_crc()?;
+    let count = i64::from(batch.records_count());
+    let range = batch
+        .last_offset()
+        .saturating_sub(batch.base_offset())
+        .saturating_add(1);
+    if count == 0 || count != range {
+        return Err(Rejection::new(
+            ErrorCode::InvalidRecord,
+            alloc::format!("the batch has {count} records in a range of {range} offsets"),
+        ));
+    }
+    if origin == Origin::Coordinator {
+        return Ok(());
+    }
+    if batch.is_control() {
+        return Err(Rejection::new(
+            ErrorCode::InvalidRecord,
+            "clients may not write control records",
+        ));
+    }
+    if batch.producer_id() >= 0 && batch.base_sequence() < 0 {
+        return Err(Rejection::new(
+            ErrorCode::InvalidRecord,
+            alloc::format!(
+                "the sequence number {} of producer {} is invalid",
+                batch.base_sequence(),
+                batch.producer_id()
+            ),
+        ));
+    }
+    check_records(batch, &batch.open(LARGEST_DECOMPRESSED)?, config, wall_ms)
+}
+
+// Kafka: LogValidator.validateRecord, validateTimestamp, processRecordErrors
+fn check_records(batch: &Batch, open: &OpenBatch, config: &LogConfig, wall_ms: i64) -> Result<(), Rejection> {
+    let mut faults = Vec::new();
+    let mut code = ErrorCode::InvalidRecord;
+    let has_append_time = batch.timestamp_type() == kohort_records::TimestampType::LogAppendTime;
+    let oldest = wall_ms.saturating_sub(config.timestamp_before_max_ms);
+    let newest = wall_ms.saturating_add(config.timestamp_after_max_ms);
+    for (index, record) in (0i32..).zip(open.iter()) {
+        let fault = if config.is_compacted && record.key.is_none() {
+            Some("a compacted topic accepts no record without a key".to_string())
+        } else if config.timestamp_type == TimestampType::CreateTime
+            && record.timestamp != -1
+            && (record.timestamp < oldest || record.timestamp > newest)
+        {
+            code = ErrorCode::InvalidTimestamp;
+            Some(alloc::format!(
+                "the timestamp {} is not within {oldest} and {newest}",
+                record.timestamp
+            ))
+        } else if has_append_time {
+            code = ErrorCode::InvalidTimestamp;
+            Some("producers may not set the timestamp type LogAppendTime".to_string())
+        } else {
+            None
+        };
+        faults.extend(fault.map(|fault| (index, fault)));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let message = match code {
+        ErrorCode::InvalidTimestamp => "records were rejected for their timestamps",
+        _ => "records were rejected",
+    };
+    Err(Rejection {
+        code,
+        message: message.into(),
+        records: faults,
+    })
+}

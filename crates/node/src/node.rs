@@ -1,0 +1,330 @@
+//! The machine: routes events to connections, handlers and waiting requests, and encodes replies. It holds no rule of an
+//! API; those are in [`crate::handlers`].
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use kohort_machine::{Deadline, Instant, Machine, Outbox, Prng, Timers, Token};
+use kohort_protocol::{ApiKey, RequestBody, ResponseBody, Uuid, frame};
+
+use crate::cluster::{BrokerId, Cluster};
+use crate::config::Config;
+use crate::context::{Call, Cx, Outcome, Wake};
+use crate::control::{self, Control};
+use crate::faults::{Fault, Faults};
+use crate::handlers;
+use crate::interface::{Action, CloseReason, ConnId, Event, Level, LogLine};
+use crate::log::Storage;
+use crate::producer_ids::ProducerIds;
+use crate::purgatory::Purgatory;
+use crate::topics::Topics;
+
+/// What a node waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// When to answer the waiting fetch of a connection with what there is.
+    Fetch(ConnId),
+    /// When to carry out the request of a connection that an injected fault delays.
+    Delayed(ConnId),
+}
+
+#[derive(Debug)]
+struct Connection {
+    broker: BrokerId,
+    peer: Arc<str>,
+}
+
+/// A Kafka broker, or several of one cluster, as a machine. The crate's documentation shows how it is driven.
+pub struct Node {
+    config: Config,
+    cluster: Cluster,
+    topics: Topics,
+    connections: BTreeMap<ConnId, Connection>,
+    purgatory: Purgatory,
+    producer_ids: ProducerIds,
+    faults: Faults,
+    delayed: BTreeMap<ConnId, (Call, RequestBody)>,
+    prng: Prng,
+    timers: Timers<Timer>,
+    outbox: Outbox<Action>,
+    wakes: Vec<Wake>,
+    /// Wall time, in milliseconds, when the machine's time was zero; learnt from the last frame.
+    wall_base_ms: i64,
+}
+
+impl Node {
+    /// A node without topics. `seed` decides the ids that it hands out.
+    pub fn new(config: Config, cluster: Cluster, storage: Box<dyn Storage>, seed: u64) -> Self {
+        Self {
+            config,
+            cluster,
+            topics: Topics::new(storage),
+            connections: BTreeMap::new(),
+            purgatory: Purgatory::default(),
+            producer_ids: ProducerIds::default(),
+            faults: Faults::default(),
+            delayed: BTreeMap::new(),
+            prng: Prng::from_seed(seed),
+            timers: Timers::new(),
+            outbox: Outbox::new(),
+            wakes: Vec::new(),
+            wall_base_ms: 0,
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The cluster as clients see it.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// How many fetches wait for data.
+    pub fn waiting_fetches(&self) -> usize {
+        self.purgatory.len()
+    }
+
+    /// The id of a topic.
+    pub fn topic_id(&self, name: &str) -> Option<Uuid> {
+        self.topics.get(name).map(|topic| topic.id)
+    }
+
+    fn cx(&mut self, now: Instant) -> Cx<'_> {
+        Cx {
+            now,
+            wall_ms: self.wall_base_ms.saturating_add(millis(now)),
+            config: &self.config,
+            cluster: &self.cluster,
+            topics: &mut self.topics,
+            purgatory: &mut self.purgatory,
+            producer_ids: &mut self.producer_ids,
+            faults: &mut self.faults,
+            prng: &mut self.prng,
+            timers: &mut self.timers,
+            outbox: &mut self.outbox,
+            wakes: &mut self.wakes,
+        }
+    }
+
+    fn handle_frame(&mut self, now: Instant, conn: ConnId, bytes: Bytes) {
+        let Some(connection) = self.connections.get(&conn) else {
+            // The node closed it; the driver had read the frame before it learnt of that.
+            return;
+        };
+        let peeked = match frame::peek_request(&bytes) {
+            Ok(peeked) => peeked,
+            Err(error) => return self.close(conn, CloseReason::Malformed(error.to_string())),
+        };
+        let Some(api) = ApiKey::from_i16(peeked.key).filter(|api| handlers::versions(*api).is_some()) else {
+            return self.close(conn, CloseReason::UnknownApi(peeked.key));
+        };
+        let mut call = Call {
+            conn,
+            broker: connection.broker,
+            api,
+            version: peeked.version,
+            correlation_id: peeked.correlation_id,
+            client_id: None,
+            peer: connection.peer.clone(),
+            cut_after: None,
+        };
+        if !handlers::versions(api).is_some_and(|versions| versions.contains(peeked.version)) {
+            if api == ApiKey::ApiVersions {
+                call.version = 0;
+                let outcome = handlers::unsupported_api_versions();
+                return self.conclude(&call, outcome);
+            }
+            let reason = CloseReason::UnsupportedVersion {
+                api,
+                version: peeked.version,
+            };
+            return self.close(conn, reason);
+        }
+        let (header, body) = match frame::decode_request(bytes) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.close(conn, CloseReason::Malformed(error.to_string())),
+        };
+        call.client_id = header.client_id;
+        match self.faults.poll_fault(api) {
+            None => self.carry_out(now, call, body),
+            Some(Fault::Fail(code)) => {
+                let outcome = handlers::refuse(&body, code);
+                self.conclude(&call, outcome);
+            }
+            Some(Fault::Delay(by)) => {
+                self.delayed.insert(conn, (call, body));
+                self.timers.set(Timer::Delayed(conn), now + by);
+            }
+            Some(Fault::Drop) => {}
+            Some(Fault::Cut { after }) => {
+                call.cut_after = Some(after);
+                self.carry_out(now, call, body);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, call: Call, body: RequestBody) {
+        let outcome = handlers::dispatch(&mut self.cx(now), &call, body);
+        self.conclude(&call, outcome);
+    }
+
+    fn conclude(&mut self, call: &Call, outcome: Outcome) {
+        match outcome {
+            Outcome::Reply(body) => self.finish(call, &body),
+            Outcome::Later => {}
+            Outcome::Nothing => self.outbox.push(Action::Ready { conn: call.conn }),
+            Outcome::Close(reason) => self.close(call.conn, reason),
+        }
+    }
+
+    /// Answers a request.
+    fn finish(&mut self, call: &Call, body: &ResponseBody) {
+        if !self.connections.contains_key(&call.conn) {
+            // The client left while its request waited; Kafka, too, carries out what it has read.
+            return;
+        }
+        let encoded = frame::encode_response_segmented(call.correlation_id, call.version, body);
+        let segments = match encoded {
+            Ok(segments) => segments,
+            Err(error) => {
+                debug_assert!(false, "{} v{}: {error}", call.api, call.version);
+                let reason = CloseReason::Unencodable {
+                    api: call.api,
+                    version: call.version,
+                    error: error.to_string(),
+                };
+                return self.close(call.conn, reason);
+            }
+        };
+        let conn = call.conn;
+        match call.cut_after {
+            None => self.outbox.push(Action::Write {
+                conn,
+                segments: segments.into_iter().collect(),
+            }),
+            Some(after) => {
+                let segments = cut(segments.into_iter(), after);
+                self.outbox.push(Action::Write { conn, segments });
+                self.close(conn, CloseReason::Fault);
+            }
+        }
+    }
+
+    fn close(&mut self, conn: ConnId, reason: CloseReason) {
+        if let Some(connection) = self.forget(conn) {
+            self.outbox.push(Action::Log(Box::new(LogLine {
+                level: Level::Info,
+                message: alloc::format!("closing the connection of {}: {reason}", connection.peer),
+            })));
+            self.outbox.push(Action::Close {
+                conn,
+                reason: Box::new(reason),
+            });
+        }
+    }
+
+    fn forget(&mut self, conn: ConnId) -> Option<Connection> {
+        if self.purgatory.unpark(conn).is_some() {
+            self.timers.cancel(&Timer::Fetch(conn));
+        }
+        self.connections.remove(&conn)
+    }
+
+    /// Answers the fetches that what just happened completes.
+    fn wake(&mut self, now: Instant) {
+        for wake in core::mem::take(&mut self.wakes) {
+            for conn in self.purgatory.completed_by(wake) {
+                self.timers.cancel(&Timer::Fetch(conn));
+                self.answer_fetch(now, conn);
+            }
+        }
+    }
+
+    fn answer_fetch(&mut self, now: Instant, conn: ConnId) {
+        if let Some(parked) = self.purgatory.unpark(conn) {
+            let body = handlers::answer_fetch(&mut self.cx(now), &parked.call, &parked.request);
+            self.finish(&parked.call, &body);
+        }
+    }
+
+    fn handle_control(&mut self, now: Instant, token: Token, control: Control) {
+        let result = control::apply(&mut self.cx(now), control).map_err(Box::new);
+        self.outbox.push(Action::Controlled { token, result });
+    }
+}
+
+impl Machine for Node {
+    type Event = Event;
+    type Action = Action;
+
+    fn handle(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Connected { conn, broker, peer } => {
+                self.connections.insert(conn, Connection { broker, peer });
+            }
+            Event::Frame { conn, bytes, wall_ms } => {
+                self.wall_base_ms = wall_ms.saturating_sub(millis(now));
+                self.handle_frame(now, conn, bytes);
+            }
+            Event::Disconnected { conn } => {
+                self.forget(conn);
+            }
+            Event::Control { token, control } => self.handle_control(now, token, *control),
+        }
+        self.wake(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Fetch(conn) => self.answer_fetch(now, conn),
+                Timer::Delayed(conn) => {
+                    if let Some((call, body)) = self.delayed.remove(&conn) {
+                        self.carry_out(now, call, body);
+                    }
+                }
+            }
+        }
+        self.wake(now);
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.outbox.pop()
+    }
+
+    fn next_deadline(&self) -> Option<Deadline> {
+        self.timers.next_deadline(|timer| match timer {
+            Timer::Fetch(_) => "fetch.max.wait.ms",
+            Timer::Delayed(_) => "injected delay",
+        })
+    }
+}
+
+fn millis(now: Instant) -> i64 {
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The first `after` bytes of `segments`.
+fn cut(segments: impl Iterator<Item = Bytes>, after: usize) -> Vec<Bytes> {
+    let mut left = after;
+    let mut kept = Vec::new();
+    for mut segment in segments {
+        segment.truncate(left);
+        left = left.saturating_sub(segment.len());
+        if segment.is_empty() {
+            break;
+        }
+        kept.push(segment);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;

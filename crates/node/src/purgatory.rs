@@ -1,0 +1,103 @@
+//! Fetches that wait for data: listed per partition, woken by what is appended, expired by a timer each. How a fetch is
+//! answered is in [`crate::handlers`].
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use kohort_protocol::messages::FetchRequest;
+
+use crate::context::{Call, Wake};
+use crate::interface::ConnId;
+
+/// How many partitions all waiting fetches together may watch; a fetch beyond it is answered at once, with what there is.
+const LARGEST_WATCH: usize = 1 << 20;
+
+/// A partition as waiting fetches name it.
+type Watched = ([u8; 16], i32);
+
+/// A fetch that waits.
+#[derive(Debug)]
+pub(crate) struct ParkedFetch {
+    pub(crate) call: Call,
+    pub(crate) request: Box<FetchRequest>,
+    /// Bytes that it still needs before it is answered.
+    pub(crate) missing: u64,
+    pub(crate) watched: Vec<Watched>,
+}
+
+/// All fetches that wait: at most one of a connection, since a connection has one request at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Purgatory {
+    parked: BTreeMap<ConnId, ParkedFetch>,
+    watchers: BTreeMap<Watched, BTreeSet<ConnId>>,
+    watches: usize,
+}
+
+impl Purgatory {
+    /// Whether a fetch of so many partitions may wait.
+    pub(crate) fn has_room(&self, partitions: usize) -> bool {
+        self.watches.saturating_add(partitions) <= LARGEST_WATCH
+    }
+
+    pub(crate) fn park(&mut self, fetch: ParkedFetch) {
+        let conn = fetch.call.conn;
+        for watched in &fetch.watched {
+            if self.watchers.entry(*watched).or_default().insert(conn) {
+                self.watches = self.watches.saturating_add(1);
+            }
+        }
+        self.parked.insert(conn, fetch);
+    }
+
+    /// Takes the fetch of a connection out, if it has one here.
+    pub(crate) fn unpark(&mut self, conn: ConnId) -> Option<ParkedFetch> {
+        let fetch = self.parked.remove(&conn)?;
+        for watched in &fetch.watched {
+            if let Some(watchers) = self.watchers.get_mut(watched) {
+                if watchers.remove(&conn) {
+                    self.watches = self.watches.saturating_sub(1);
+                }
+                if watchers.is_empty() {
+                    self.watchers.remove(watched);
+                }
+            }
+        }
+        Some(fetch)
+    }
+
+    /// The connections whose fetches are complete after `wake`.
+    pub(crate) fn completed_by(&mut self, wake: Wake) -> Vec<ConnId> {
+        match wake {
+            Wake::Appended {
+                topic_id,
+                partition,
+                bytes,
+            } => {
+                let Some(watchers) = self.watchers.get(&(topic_id, partition)) else {
+                    return Vec::new();
+                };
+                let mut complete = Vec::new();
+                for conn in watchers {
+                    if let Some(fetch) = self.parked.get_mut(conn) {
+                        fetch.missing = fetch.missing.saturating_sub(bytes as u64);
+                        complete.extend((fetch.missing == 0).then_some(*conn));
+                    }
+                }
+                complete
+            }
+            Wake::Changed { topic_id } => {
+                let partitions = self.watchers.range((topic_id, i32::MIN)..=(topic_id, i32::MAX));
+                let conns: BTreeSet<ConnId> = partitions
+                    .flat_map(|(_, watchers)| watchers.iter().copied())
+                    .collect();
+                conns.into_iter().collect()
+            }
+        }
+    }
+
+    /// How many fetches wait.
+    pub(crate) fn len(&self) -> usize {
+        self.parked.len()
+    }
+}
