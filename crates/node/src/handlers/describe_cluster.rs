@@ -14,7 +14,7 @@ use crate::context::{Call, Cx, Outcome};
 const BROKERS: i8 = 1;
 
 // Kafka: AuthHelper.computeDescribeClusterResponse
-pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: DescribeClusterRequest) -> Outcome {
+pub(super) fn handle(cx: &Cx<'_>, _call: &Call, request: DescribeClusterRequest) -> Outcome {
     if request.endpoint_type != BROKERS {
         return refuse(&request, ErrorCode::MismatchedEndpointType).into();
     }

@@ -19,7 +19,7 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 // Kafka: ConfigHelper.describeConfigs
-pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: DescribeConfigsRequest) -> Outcome {
+pub(super) fn handle(cx: &Cx<'_>, call: &Call, request: DescribeConfigsRequest) -> Outcome {
     let results = request.resources.iter().map(|resource| {
         describe(cx, call, resource, request.include_synonyms)
             .map(|configs| DescribeConfigsResult {

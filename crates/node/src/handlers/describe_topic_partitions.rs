@@ -19,7 +19,7 @@ use crate::topics::{Topic, is_internal, is_valid_name};
 const LARGEST_PAGE: usize = 2000;
 
 // Kafka: DescribeTopicPartitionsRequestHandler, KRaftMetadataCache.describeTopicResponse
-pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: DescribeTopicPartitionsRequest) -> Outcome {
+pub(super) fn handle(cx: &Cx<'_>, _call: &Call, request: DescribeTopicPartitionsRequest) -> Outcome {
     let describes_all = request.topics.is_empty();
     let names: BTreeSet<String> = match describes_all {
         true => cx.topics.iter().map(|topic| topic.name.to_string()).collect(),
