@@ -17,7 +17,6 @@ mod zstd;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Read;
 use std::str::FromStr;
 
 use crate::error::BuildError;
@@ -155,6 +154,7 @@ impl Failure {
 #[derive(Default)]
 pub struct Decompressor {
     zstd: Option<zrip::DecompressContext>,
+    gzip: Option<gzip::Inflater>,
     snappy: snap::raw::Decoder,
     lz4: lz4::Growth,
     spare: Vec<u8>,
@@ -188,7 +188,7 @@ impl Decompressor {
         match codec {
             Compression::None if input.len() > limit => return Err(Failure::TooLarge),
             Compression::None => output.extend_from_slice(input),
-            Compression::Gzip => gzip::decompress(input, &mut output, limit)?,
+            Compression::Gzip => self.gzip.get_or_insert_default().run(input, &mut output, limit)?,
             Compression::Snappy => snappy::decompress(&mut self.snappy, input, &mut output, limit)?,
             Compression::Lz4 => lz4::decompress(&mut self.lz4, input, &mut output, limit)?,
             Compression::Zstd => {
@@ -272,28 +272,6 @@ fn failed(compression: Compression, reason: String) -> BuildError {
     BuildError::Compress {
         compression,
         reason: reason.into(),
-    }
-}
-
-/// Reads to the end, or to one byte past the limit. The buffer grows with what was read, never beyond the limit plus one.
-fn read_bounded(
-    mut reader: impl Read,
-    input_length: usize,
-    output: &mut Vec<u8>,
-    limit: usize,
-) -> std::io::Result<bool> {
-    let most = limit.saturating_add(1);
-    let first = input_length.saturating_mul(4).clamp(512, 1 << 20).min(most);
-    output.reserve_exact(first);
-    loop {
-        let room = (output.capacity() - output.len()).min(most - output.len());
-        if reader.by_ref().take(room as u64).read_to_end(output)? < room {
-            return Ok(true);
-        }
-        if output.len() >= most {
-            return Ok(false);
-        }
-        output.reserve_exact(output.len().min(most - output.len()));
     }
 }
 
