@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod assign;
+pub mod coordinator;
 pub mod member;
 mod types;
 pub mod wire;

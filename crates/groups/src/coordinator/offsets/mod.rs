@@ -1,0 +1,109 @@
+//! The committed offsets of a group, of whatever kind the group is.
+
+mod commit;
+mod delete;
+mod expire;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{
+    CoordinatorRecord, FetchGroup, FetchedGroup, FetchedPartition, StoredOffset, TopicId, TopicPartitions,
+};
+
+/// What a group has committed. Only `Group::apply` changes it.
+#[derive(Debug, Default)]
+pub(super) struct Offsets {
+    by_topic: BTreeMap<Arc<str>, BTreeMap<i32, StoredOffset>>,
+}
+
+impl Offsets {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_topic.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, topic: Arc<str>, partition: i32, offset: StoredOffset) {
+        self.by_topic.entry(topic).or_default().insert(partition, offset);
+    }
+
+    pub(super) fn remove(&mut self, topic: &str, partition: i32) {
+        if let Some(partitions) = self.by_topic.get_mut(topic) {
+            partitions.remove(&partition);
+            if partitions.is_empty() {
+                self.by_topic.remove(topic);
+            }
+        }
+    }
+
+    fn get(&self, topic: &str, partition: i32) -> Option<&StoredOffset> {
+        self.by_topic.get(topic)?.get(&partition)
+    }
+
+    /// The offsets asked for; all when no topic is named. A topic that was made anew under its old name has none.
+    // Kafka: OffsetMetadataManager.fetchOffsets, fetchAllOffsets
+    pub(super) fn fetch(&self, request: FetchGroup) -> FetchedGroup {
+        let FetchGroup { group_id, topics } = request;
+        let fetched = match &topics {
+            Some(topics) => topics.iter().map(|topic| self.fetch_topic(topic)).collect(),
+            None => self.all(),
+        };
+        FetchedGroup {
+            group_id,
+            outcome: Ok(fetched),
+            asked: topics,
+        }
+    }
+
+    fn fetch_topic(&self, topic: &TopicPartitions<i32>) -> TopicPartitions<FetchedPartition> {
+        let is_of = |stored: &&StoredOffset| is_same_topic(stored.topic_id, topic.id);
+        let fetch = |&partition: &i32| FetchedPartition {
+            partition,
+            committed: self
+                .get(&topic.name, partition)
+                .filter(is_of)
+                .map(|stored| stored.offset.clone()),
+        };
+        TopicPartitions {
+            name: topic.name.clone(),
+            id: topic.id,
+            partitions: topic.partitions.iter().map(fetch).collect(),
+        }
+    }
+
+    fn all(&self) -> Vec<TopicPartitions<FetchedPartition>> {
+        let fetched = |(&partition, stored): (&i32, &StoredOffset)| FetchedPartition {
+            partition,
+            committed: Some(stored.offset.clone()),
+        };
+        let topic = |(name, partitions): (&Arc<str>, &BTreeMap<i32, StoredOffset>)| TopicPartitions {
+            name: name.clone(),
+            id: None,
+            partitions: partitions.iter().map(fetched).collect(),
+        };
+        self.by_topic.iter().map(topic).collect()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&Arc<str>, i32, &StoredOffset)> {
+        self.by_topic.iter().flat_map(|(topic, partitions)| {
+            partitions
+                .iter()
+                .map(move |(&number, stored)| (topic, number, stored))
+        })
+    }
+}
+
+/// Ids that are not known are no reason to doubt.
+// Kafka: OffsetMetadataManager.isMismatchedTopicId
+fn is_same_topic(stored: Option<TopicId>, asked: Option<TopicId>) -> bool {
+    stored.is_none() || asked.is_none() || stored == asked
+}
+
+fn tombstone(group_id: &Arc<str>, topic: &Arc<str>, partition: i32) -> CoordinatorRecord {
+    CoordinatorRecord::Offset {
+        group_id: group_id.clone(),
+        topic: topic.clone(),
+        partition,
+        value: None,
+    }
+}
