@@ -4,6 +4,7 @@ mod heartbeats;
 mod joining;
 mod leaving;
 mod listener;
+mod random;
 mod refusals;
 mod table;
 
