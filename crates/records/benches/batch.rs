@@ -1,8 +1,8 @@
 //! What a record costs, in nanoseconds: checksum, opening (decompression and check of every record) and iteration of
 //! batches of records of 100 bytes.
 //!
-//! `cargo bench -p kohort-records` prints a table; each figure is the best of several rounds. The batches are larger together than the caches
-//! near the core, as those of a Fetch response are.
+//! `cargo bench -p kohort-records` prints a table; each figure is the best of several rounds. The batches are larger
+//! together than the caches near the core, as those of a Fetch response are.
 
 #![expect(
     clippy::print_stdout,

@@ -1,5 +1,5 @@
-//! A record batch as it lies in a log or a Fetch response: header read, records still compressed. Its records, once opened,
-//! live in [`crate::open`].
+//! A record batch as it lies in a log or a Fetch response: header read, records still compressed. Its records, once
+//! opened, live in [`crate::open`].
 
 use bytes::Bytes;
 
@@ -12,8 +12,8 @@ use crate::open::OpenBatch;
 
 /// Splits the `records` field of a Fetch response, or any run of batches, into its batches. Nothing is copied.
 ///
-/// An incomplete last batch ends the iteration silently, since a broker may cut it: [`Batches::rest`] has its bytes. An
-/// error ends the iteration too, for nothing says where the next batch begins.
+/// An incomplete last batch ends the iteration silently, since a broker may cut it: [`Batches::rest`] has its bytes.
+/// An error ends the iteration too, for nothing says where the next batch begins.
 pub const fn batches(records: Bytes) -> Batches {
     Batches {
         records,
@@ -79,7 +79,8 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`BatchError::InvalidLength`], [`BatchError::UnsupportedMagic`] (only magic 2 is read: Kafka 4 returns nothing older) and
+    /// [`BatchError::InvalidLength`], [`BatchError::UnsupportedMagic`] (only magic 2 is read: Kafka 4 returns
+    /// nothing older) and
     /// [`BatchError::InvalidHeader`].
     pub fn decode(bytes: Bytes, at: usize) -> Result<Option<Self>, BatchError> {
         Self::read(&bytes, at)
@@ -124,12 +125,14 @@ impl Batch {
         self.header.base_timestamp
     }
 
-    /// The largest timestamp of the records, in milliseconds since the epoch; with [`TimestampType::LogAppendTime`] that of all.
+    /// The largest timestamp of the records, in milliseconds since the epoch; with [`TimestampType::LogAppendTime`]
+    /// that of all.
     pub const fn max_timestamp(&self) -> i64 {
         self.header.max_timestamp
     }
 
-    /// When tombstones in this batch may be removed, in milliseconds since the epoch, if compaction has set it (KIP-534).
+    /// When tombstones in this batch may be removed, in milliseconds since the epoch, if compaction has set it
+    /// (KIP-534).
     pub const fn delete_horizon(&self) -> Option<i64> {
         if self.header.has(DELETE_HORIZON) {
             Some(self.header.base_timestamp)
@@ -158,7 +161,8 @@ impl Batch {
         self.header.last_sequence()
     }
 
-    /// The number of records that the header announces. It is not checked before the batch is opened: never allocate by it.
+    /// The number of records that the header announces. It is not checked before the batch is opened: never allocate
+    /// by it.
     pub const fn records_count(&self) -> u32 {
         self.header.records_count
     }
@@ -212,7 +216,8 @@ impl Batch {
         self.header.crc
     }
 
-    /// Checks the checksum of the batch. It covers the bytes from the attributes to the end: neither base offset nor leader epoch.
+    /// Checks the checksum of the batch. It covers the bytes from the attributes to the end: neither base offset nor
+    /// leader epoch.
     ///
     /// # Errors
     ///
@@ -233,13 +238,14 @@ impl Batch {
 
     /// Decompresses the records once, and walks and checks each of them once, so that iterating them cannot fail.
     ///
-    /// `limit` is the most bytes that decompression may yield; decompression stops there. A batch that is not compressed is in memory already, so
-    /// it has no limit. The checksum is not looked at.
+    /// `limit` is the most bytes that decompression may yield; decompression stops there. A batch that is not
+    /// compressed is in memory already, so it has no limit. The checksum is not looked at.
     ///
     /// # Errors
     ///
     /// [`BatchError::UnknownCompression`], [`BatchError::TooLarge`], [`BatchError::Decompress`], and
-    /// [`BatchError::RecordsCount`], [`BatchError::Record`] or [`BatchError::TrailingBytes`] for records that are not well formed.
+    /// [`BatchError::RecordsCount`], [`BatchError::Record`] or [`BatchError::TrailingBytes`] for records that are
+    /// not well formed.
     pub fn open(&self, limit: usize) -> Result<OpenBatch, BatchError> {
         self.open_with(&mut Decompressor::new(), limit)
     }
@@ -258,12 +264,13 @@ impl Batch {
 
     /// Opens as much as can be read: the records before the first malformed one, and what is wrong with that.
     ///
-    /// The opened batch ends before the malformed record: its last [`OpenBatch::next_offset`] is that after its last good
-    /// record, so that a consumer that hands out the good records first stays in front of the bad one.
+    /// The opened batch ends before the malformed record: its last [`OpenBatch::next_offset`] is that after its last
+    /// good record, so that a consumer that hands out the good records first stays in front of the bad one.
     ///
     /// # Errors
     ///
-    /// As [`Batch::open`] where no record can be read: unknown codec, too large, not decompressible, an impossible number of records.
+    /// As [`Batch::open`] where no record can be read: unknown codec, too large, not decompressible, an impossible
+    /// number of records.
     pub fn open_prefix(
         &self,
         decompressor: &mut Decompressor,

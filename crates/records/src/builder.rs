@@ -16,8 +16,8 @@ const NO_TIMESTAMP: i64 = -1;
 
 /// Collects records and writes them as a batch.
 ///
-/// [`BatchBuilder::build`] leaves the builder empty and its settings as they are, so that one builder makes batch after batch.
-/// See the crate's documentation for an example.
+/// [`BatchBuilder::build`] leaves the builder empty and its settings as they are, so that one builder makes batch
+/// after batch. See the crate's documentation for an example.
 #[derive(Debug)]
 pub struct BatchBuilder {
     compressor: Compressor,
@@ -70,7 +70,8 @@ impl BatchBuilder {
         })
     }
 
-    /// Sets the producer's id, epoch and the sequence number of the first record (KIP-98); -1 each for none, the default.
+    /// Sets the producer's id, epoch and the sequence number of the first record (KIP-98); -1 each for none, the
+    /// default.
     pub const fn set_producer(&mut self, id: i64, epoch: i16, base_sequence: i32) -> &mut Self {
         self.producer = Producer {
             id,
@@ -96,20 +97,22 @@ impl BatchBuilder {
         self
     }
 
-    /// Gives all records the time of the append, in milliseconds since the epoch; `None`, the default, leaves them their own.
+    /// Gives all records the time of the append, in milliseconds since the epoch; `None`, the default, leaves them
+    /// their own.
     pub const fn set_log_append_time(&mut self, time: Option<i64>) -> &mut Self {
         self.log_append_time = time;
         self.flag(LOG_APPEND_TIME, time.is_some())
     }
 
-    /// Sets when tombstones in the batch may be removed, in milliseconds since the epoch, as compaction does (KIP-534). To be set before the
-    /// first record, whose timestamp it replaces as the batch's base timestamp.
+    /// Sets when tombstones in the batch may be removed, in milliseconds since the epoch, as compaction does
+    /// (KIP-534). To be set before the first record, whose timestamp it replaces as the batch's base timestamp.
     pub const fn set_delete_horizon(&mut self, time: Option<i64>) -> &mut Self {
         self.delete_horizon = time;
         self.flag(DELETE_HORIZON, time.is_some())
     }
 
-    /// Sets the smallest last offset delta of the next batch: compaction keeps that of the original batch although its last records are gone.
+    /// Sets the smallest last offset delta of the next batch: compaction keeps that of the original batch although
+    /// its last records are gone.
     pub const fn set_last_offset_delta(&mut self, delta: u32) -> &mut Self {
         self.at_least_last_delta = delta;
         self
@@ -124,7 +127,8 @@ impl BatchBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InvalidTimestamp`], [`BuildError::Full`] and [`BuildError::TooLarge`]; the record is then not appended.
+    /// [`BuildError::InvalidTimestamp`], [`BuildError::Full`] and [`BuildError::TooLarge`]; the record is then not
+    /// appended.
     pub fn append(
         &mut self,
         timestamp: i64,
@@ -140,7 +144,8 @@ impl BatchBuilder {
         self.append_at(delta.ok_or(BuildError::Full)?, timestamp, key, value, headers)
     }
 
-    /// Appends a record at an offset relative to the base offset, above the record before. Compaction leaves gaps; producers do not.
+    /// Appends a record at an offset relative to the base offset, above the record before. Compaction leaves gaps;
+    /// producers do not.
     ///
     /// # Errors
     ///
@@ -270,13 +275,15 @@ impl BatchBuilder {
         self.at_least_last_delta = 0;
     }
 
-    /// Writes the batch, and leaves the builder empty with its settings kept. Producers send the base offset 0: the broker sets it.
+    /// Writes the batch, and leaves the builder empty with its settings kept. Producers send the base offset 0: the
+    /// broker sets it.
     ///
     /// A batch without records is a header alone, as compaction may leave one.
     ///
     /// # Errors
     ///
-    /// [`BuildError::InvalidBaseOffset`], [`BuildError::TooLarge`] and [`BuildError::Compress`]; the records are then still there.
+    /// [`BuildError::InvalidBaseOffset`], [`BuildError::TooLarge`] and [`BuildError::Compress`]; the records are
+    /// then still there.
     // Kafka: DefaultRecordBatch.writeHeader
     pub fn build(&mut self, base_offset: i64) -> Result<Bytes, BuildError> {
         let last_delta = self.last_delta.max(self.at_least_last_delta);

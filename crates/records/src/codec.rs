@@ -1,14 +1,15 @@
 //! The codecs of record batches: [`Compression`] names them, [`Decompressor`] keeps what they need from
 //! batch to batch.
 //!
-//! Each codec has a module of its own, which knows the framing that Kafka's Java client writes. What a batch is lives in
+//! Each codec has a module of its own, which knows the framing that Kafka's Java client writes. What a batch is
+//! lives in
 //! [`crate::batch`].
 //!
 //! # Hostile input
 //!
-//! A decompressor never allocates by a length that the input announces before that length is checked against the limit
-//! and against the most that so many input bytes can expand to. It holds at most the limit plus, for zstd, one block of 128 KiB and, for gzip
-//! and zstd, the codec's fixed state, which is below 1 MiB.
+//! A decompressor never allocates by a length that the input announces before that length is checked against the
+//! limit and against the most that so many input bytes can expand to. It holds at most the limit plus, for zstd, one
+//! block of 128 KiB and, for gzip and zstd, the codec's fixed state, which is below 1 MiB.
 
 mod gzip;
 mod lz4;
@@ -39,7 +40,8 @@ pub enum Compression {
     Gzip = 1,
     /// Snappy, in the framing of the xerial library that Java writes. It has no levels.
     Snappy = 2,
-    /// LZ4 frames of independent 64 KiB blocks. Levels 1 to 17 are accepted; all of them compress as Java's default does.
+    /// LZ4 frames of independent 64 KiB blocks. Levels 1 to 17 are accepted; all of them compress as Java's default
+    /// does.
     Lz4 = 3,
     /// Zstandard. Levels -131072 to 22 are accepted; the encoder has -7 to 4, and uses the nearest. The default is 3.
     Zstd = 4,
@@ -149,8 +151,8 @@ impl Failure {
 
 /// Decompresses batches one after another, and keeps the codecs' tables and one buffer between them.
 ///
-/// Worth having where many batches are opened ([`crate::Batch::open_with`]): a zstd decoder's tables alone cost more than a small
-/// batch. Which batch was opened before has no influence on the result.
+/// Worth having where many batches are opened ([`crate::Batch::open_with`]): a zstd decoder's tables alone cost more
+/// than a small batch. Which batch was opened before has no influence on the result.
 #[derive(Default)]
 pub struct Decompressor {
     zstd: Option<zrip::DecompressContext>,
@@ -169,8 +171,8 @@ impl Decompressor {
         Self::default()
     }
 
-    /// Gives back the buffer of an opened batch that is no longer needed, so that the next batch is decompressed into it. Does
-    /// nothing if the batch was not compressed, or if other handles of its bytes are alive.
+    /// Gives back the buffer of an opened batch that is no longer needed, so that the next batch is decompressed
+    /// into it. Does nothing if the batch was not compressed, or if other handles of its bytes are alive.
     pub fn recycle(&mut self, batch: crate::OpenBatch) {
         if let Some(buffer) = batch.into_buffer()
             && buffer.capacity() <= Self::LARGEST_SPARE
@@ -275,7 +277,8 @@ fn failed(compression: Compression, reason: String) -> BuildError {
     }
 }
 
-/// Extends the output by zeros, to be written over. The buffer at most doubles, and does not grow past the limit for it.
+/// Extends the output by zeros, to be written over. The buffer at most doubles, and does not grow past the limit for
+/// it.
 fn extend_zeroed(output: &mut Vec<u8>, length: usize, limit: usize) -> &mut [u8] {
     let start = output.len();
     if output.capacity() - start < length {

@@ -1,5 +1,5 @@
-//! Control records: the markers that end a transaction (KIP-98). Consumers do not see them. The batch that carries one
-//! lives in [`crate::batch`].
+//! Control records: the markers that end a transaction (KIP-98). Consumers do not see them. The batch that carries
+//! one lives in [`crate::batch`].
 
 use bytes::{Buf, BufMut, Bytes};
 
@@ -48,7 +48,8 @@ impl ControlRecord {
     ///
     /// # Errors
     ///
-    /// [`ControlError`] if key or value are too short, or of a negative version. Versions above those known are read as those, as Kafka does.
+    /// [`ControlError`] if key or value are too short, or of a negative version. Versions above those known are read
+    /// as those, as Kafka does.
     pub fn decode(record: &RecordView<'_>) -> Result<Self, ControlError> {
         let malformed = |field| ControlError {
             offset: record.offset,
@@ -100,7 +101,8 @@ impl ControlRecord {
     }
 }
 
-/// Writes the batch of a transaction marker, as a transaction coordinator does. `timestamp` is in milliseconds since the epoch.
+/// Writes the batch of a transaction marker, as a transaction coordinator does. `timestamp` is in milliseconds since
+/// the epoch.
 ///
 /// # Errors
 ///

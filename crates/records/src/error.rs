@@ -4,8 +4,8 @@ use crate::codec::Compression;
 
 /// Why a record batch cannot be read.
 ///
-/// A batch that fails once fails each time: none of these is worth a retry on the same bytes. Fetching the batch again
-/// helps if it was damaged on the way; otherwise seek past [`BatchError::base_offset`]'s batch.
+/// A batch that fails once fails each time: none of these is worth a retry on the same bytes. Fetching the batch
+/// again helps if it was damaged on the way; otherwise seek past [`BatchError::base_offset`]'s batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
@@ -76,7 +76,8 @@ pub enum BatchError {
         base_offset: i64,
         /// The codec.
         compression: Compression,
-        /// How far the codec got, in bytes from the beginning of the batch. Codecs read ahead, so the fault is at or before it.
+        /// How far the codec got, in bytes from the beginning of the batch. Codecs read ahead, so the fault is at or
+        /// before it.
         position: usize,
         /// What the codec says.
         reason: Box<str>,

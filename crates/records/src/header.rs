@@ -60,8 +60,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the header at the beginning of `bytes`; gives it with the size of the batch. `None` if there are too few bytes for
-    /// the header or for the batch. `position` is for errors.
+    /// Reads the header at the beginning of `bytes`; gives it with the size of the batch. `None` if there are too
+    /// few bytes for the header or for the batch. `position` is for errors.
     // Kafka: ByteBufferLogInputStream.nextBatchSize
     pub(crate) fn decode(bytes: &[u8], position: usize) -> Result<Option<(Self, usize)>, BatchError> {
         let Some(mut length) = bytes.get(LENGTH..LOG_OVERHEAD) else {

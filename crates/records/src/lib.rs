@@ -1,8 +1,9 @@
 //! Kafka's record batches (format version 2): read without copying, built, compressed and decompressed in pure Rust.
 //!
-//! A Fetch response carries a run of batches. [`batches`] splits it into [`Batch`]es, whose headers are read and whose records are still
-//! compressed. [`Batch::verify_crc`] checks the checksum. [`Batch::open`] decompresses a batch once and checks every record once, so that
-//! iterating the [`OpenBatch`] cannot fail, allocates nothing per record, and yields [`RecordView`]s that borrow key, value and headers.
+//! A Fetch response carries a run of batches. [`batches`] splits it into [`Batch`]es, whose headers are read and
+//! whose records are still compressed. [`Batch::verify_crc`] checks the checksum. [`Batch::open`] decompresses a
+//! batch once and checks every record once, so that iterating the [`OpenBatch`] cannot fail, allocates nothing per
+//! record, and yields [`RecordView`]s that borrow key, value and headers.
 //! [`BatchBuilder`] goes the other way.
 //!
 //! ```
@@ -29,7 +30,8 @@
 //!
 //! # Taking some records at a time
 //!
-//! A [`Cursor`] is a position inside of an opened batch; [`OpenBatch::take`] cuts the next records off as a [`Chunk`] that keeps the batch alive:
+//! A [`Cursor`] is a position inside of an opened batch; [`OpenBatch::take`] cuts the next records off as a
+//! [`Chunk`] that keeps the batch alive:
 //!
 //! ```
 //! # use kohort_records::{Batch, BatchBuilder, Compression};
@@ -50,8 +52,9 @@
 //!
 //! # Hostile input
 //!
-//! Nothing that a batch says is believed before it is checked against the bytes there: the result is a [`BatchError`] with the byte
-//! position, never a panic, and no allocation follows an announced length. Decompression stops at the limit given to
+//! Nothing that a batch says is believed before it is checked against the bytes there: the result is a
+//! [`BatchError`] with the byte position, never a panic, and no allocation follows an announced length.
+//! Decompression stops at the limit given to
 //! [`Batch::open`], whatever the codec, and holds no more than that and a fixed state.
 //!
 //! # What Kafka does and this crate keeps
@@ -60,7 +63,8 @@
 //! - A compacted batch has fewer records than offsets; [`Batch::next_offset`] follows from the header alone.
 //! - Offsets inside of a batch may have any order, as in Java, but none lies outside of the batch's range.
 //!   [`OpenBatch::has_incremental_offsets`] tells a broker whether a producer's batch is in order.
-//! - Message sets of the old formats (magic 0 and 1) are refused with [`BatchError::UnsupportedMagic`]; Kafka 4 no longer returns any.
+//! - Message sets of the old formats (magic 0 and 1) are refused with [`BatchError::UnsupportedMagic`]; Kafka 4 no
+//!   longer returns any.
 //!
 //! The crate is pure: it has no clock, socket, file, thread or lock.
 

@@ -1,4 +1,5 @@
-//! The records of a batch, decompressed and checked once, so that iterating them cannot fail. What a record is lives in
+//! The records of a batch, decompressed and checked once, so that iterating them cannot fail. What a record is lives
+//! in
 //! [`crate::record`].
 
 use bytes::Bytes;
@@ -62,6 +63,7 @@ impl OpenBatch {
         for index in 0..self.header.records_count {
             let Some((delta, after)) = check_record(rest, last_delta) else {
                 self.count = index;
+                self.incremental = false;
                 let (at, problem) = diagnose(rest);
                 let position = self.records.len() - rest.len() + at;
                 return Err(BatchError::Record {
@@ -97,8 +99,8 @@ impl OpenBatch {
         (self.owns_buffer && self.records.is_unique()).then(|| Vec::from(self.records))
     }
 
-    /// The memory that the batch holds, in bytes: its decompressed records or, if it was not compressed, its part of the bytes
-    /// it was decoded from.
+    /// The memory that the batch holds, in bytes: its decompressed records or, if it was not compressed, its part of
+    /// the bytes it was decoded from.
     pub const fn size(&self) -> usize {
         self.records.len()
     }
@@ -153,8 +155,8 @@ impl OpenBatch {
         self.header.timestamp_type()
     }
 
-    /// Whether the records' offsets begin with the base offset and have no gap, as those of a batch that a producer sends. A broker
-    /// refuses others; consumers take what is there.
+    /// Whether the records' offsets begin with the base offset and have no gap, as those of a batch that a producer
+    /// sends. A broker refuses others; consumers take what is there.
     // Kafka: LogValidator.validateRecord
     pub const fn has_incremental_offsets(&self) -> bool {
         self.incremental
@@ -225,7 +227,8 @@ impl OpenBatch {
 
     /// The next records, at most `max`, as a chunk that is iterated on its own; the cursor moves behind them.
     ///
-    /// Takes the rest of the batch without looking at it if that is not more than `max`, and walks the records taken otherwise.
+    /// Takes the rest of the batch without looking at it if that is not more than `max`, and walks the records taken
+    /// otherwise.
     pub fn take(&self, cursor: &mut Cursor, max: usize) -> Chunk {
         let start = *cursor;
         let left = self.count.saturating_sub(start.index);
@@ -247,7 +250,8 @@ impl OpenBatch {
         }
     }
 
-    /// Moves the cursor by some records; gives the offset after the last of them, or that of the next record if there are none.
+    /// Moves the cursor by some records; gives the offset after the last of them, or that of the next record if
+    /// there are none.
     fn skip(&self, cursor: &mut Cursor, count: u32) -> Option<i64> {
         let Some(before_last) = count.checked_sub(1) else {
             return self.record_at(&mut cursor.clone()).map(|record| record.offset);
@@ -353,8 +357,8 @@ impl Chunk {
         self.count == 0
     }
 
-    /// The position after these records: the offset after the last of them or, if they are the last of their batch, the offset after the
-    /// batch.
+    /// The position after these records: the offset after the last of them or, if they are the last of their batch,
+    /// the offset after the batch.
     // Kafka: CompletedFetch.fetchRecords
     pub const fn next_offset(&self) -> i64 {
         self.next_offset

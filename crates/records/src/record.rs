@@ -1,5 +1,5 @@
-//! One record: [`RecordView`] borrows from its batch, [`Record`] shares the batch's bytes. How records follow each other in a
-//! batch lives in [`crate::open`].
+//! One record: [`RecordView`] borrows from its batch, [`Record`] shares the batch's bytes. How records follow each
+//! other in a batch lives in [`crate::open`].
 
 use std::borrow::Cow;
 
@@ -25,8 +25,8 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Takes the first record; gives its fields and the bytes after it. The headers are not looked at. This is the innermost loop of a
-    /// consumer, so it says nothing about what is wrong: [`diagnose`] does.
+    /// Takes the first record; gives its fields and the bytes after it. The headers are not looked at. This is the
+    /// innermost loop of a consumer, so it says nothing about what is wrong: [`diagnose`] does.
     // Kafka: DefaultRecord.readFrom
     #[inline(always)]
     pub(crate) fn take(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
@@ -57,70 +57,59 @@ impl<'a> Fields<'a> {
 #[cold]
 pub(crate) fn diagnose(bytes: &[u8]) -> (usize, RecordProblem) {
     let mut rest = bytes;
-    let problem = diagnose_from(&mut rest)
+    let length = match int(&mut rest) {
+        Ok(length) => length,
+        Err(problem) => return (0, problem),
+    };
+    let Ok(length) = usize::try_from(length) else {
+        return (0, RecordProblem::NegativeLength);
+    };
+    let Some(mut body) = rest.get(..length) else {
+        return (0, RecordProblem::Cut);
+    };
+    let start = bytes.len() - rest.len();
+    // What is not wrong inside of a record is its place in the batch.
+    let problem = diagnose_body(&mut body)
         .err()
         .unwrap_or(RecordProblem::OffsetOutOfRange);
-    (bytes.len() - rest.len(), problem)
+    (start + length - body.len(), problem)
 }
 
-/// Leaves `rest` at what is wrong. All that is wrong outside of the record is its offset, so that is not looked at.
-fn diagnose_from(rest: &mut &[u8]) -> Result<(), RecordProblem> {
-    fn int(rest: &mut &[u8]) -> Result<i32, RecordProblem> {
-        take_int(rest).ok_or_else(|| int_problem(rest))
-    }
-    fn nullable<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordProblem> {
-        take_nullable(rest).ok_or_else(|| int(&mut &**rest).err().unwrap_or(RecordProblem::Cut))
-    }
-    let record = *rest;
-    let length = usize::try_from(int(rest)?);
-    // What is wrong with the length is said to be where it stands.
-    let body = match length.map(|length| rest.get(..length)) {
-        Ok(Some(body)) => body,
-        Ok(None) => {
-            *rest = record;
-            return Err(RecordProblem::Cut);
-        }
-        Err(_) => {
-            *rest = record;
-            return Err(RecordProblem::NegativeLength);
-        }
+/// Leaves the body at what is wrong.
+fn diagnose_body(body: &mut &[u8]) -> Result<(), RecordProblem> {
+    *body = body.get(1..).ok_or(RecordProblem::Cut)?;
+    take_long(body).ok_or_else(|| long_problem(body))?;
+    int(body)?;
+    nullable(body)?;
+    nullable(body)?;
+    let before = *body;
+    let count = usize::try_from(int(body)?).ok();
+    let Some(count) = count.filter(|count| *count <= body.len() / SHORTEST_HEADER) else {
+        *body = before;
+        return Err(RecordProblem::HeadersCount);
     };
-    let after = rest.len() - body.len();
-    let mut body = body;
-    let result = (|body: &mut &[u8]| {
-        *body = body.get(1..).ok_or(RecordProblem::Cut)?;
-        take_long(body).ok_or_else(|| long_problem(body))?;
-        int(body)?;
-        nullable(body)?;
-        nullable(body)?;
+    for _ in 0..count {
         let before = *body;
-        let count = int(body)?;
-        if usize::try_from(count)
-            .ok()
-            .is_none_or(|count| count > body.len() / SHORTEST_HEADER)
-        {
+        if nullable(body)?.is_none() {
             *body = before;
-            return Err(RecordProblem::HeadersCount);
+            return Err(RecordProblem::NullHeaderKey);
         }
-        for _ in 0..count {
-            let before = *body;
-            if nullable(body)?.is_none() {
-                *body = before;
-                return Err(RecordProblem::NullHeaderKey);
-            }
-            nullable(body)?;
-        }
-        if body.is_empty() {
-            Ok(())
-        } else {
-            Err(RecordProblem::LengthMismatch)
-        }
-    })(&mut body);
-    // The rest of the record and what follows it.
-    *rest = record
-        .get(record.len() - after - body.len()..)
-        .unwrap_or_default();
-    result
+        nullable(body)?;
+    }
+    if body.is_empty() {
+        Ok(())
+    } else {
+        Err(RecordProblem::LengthMismatch)
+    }
+}
+
+fn int(rest: &mut &[u8]) -> Result<i32, RecordProblem> {
+    take_int(rest).ok_or_else(|| int_problem(rest))
+}
+
+fn nullable<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordProblem> {
+    let before = *rest;
+    take_nullable(rest).ok_or_else(|| int(&mut &*before).err().unwrap_or(RecordProblem::Cut))
 }
 
 /// A record that borrows from its opened batch.
@@ -164,8 +153,8 @@ impl<'a> RecordView<'a> {
         }
     }
 
-    /// A record that shares the bytes of the batch and lives on its own. Key, value and headers are not copied; the whole
-    /// batch stays in memory as long as one of them does.
+    /// A record that shares the bytes of the batch and lives on its own. Key, value and headers are not copied; the
+    /// whole batch stays in memory as long as one of them does.
     pub fn to_owned(&self) -> Record {
         // Each slice lies inside of `batch`, from which it was read.
         let share = |slice: &[u8]| self.batch.slice_ref(slice);

@@ -1,5 +1,5 @@
-//! What a log changes in a batch that it stores: base offset, leader epoch, and timestamps where the topic says so. The
-//! batch is not decompressed for it, and its records stay as the producer sent them.
+//! What a log changes in a batch that it stores: base offset, leader epoch, and timestamps where the topic says so.
+//! The batch is not decompressed for it, and its records stay as the producer sent them.
 
 use crate::builder::write_crc;
 use crate::error::BatchError;
@@ -40,7 +40,8 @@ pub fn set_partition_leader_epoch(batch: &mut [u8], epoch: i32) -> Result<(), Ba
     Ok(())
 }
 
-/// Gives all records of the batch the time of the append, in milliseconds since the epoch, and computes the checksum again.
+/// Gives all records of the batch the time of the append, in milliseconds since the epoch, and computes the checksum
+/// again.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Variable-length integers and byte strings, taken off the front of bytes that are not trusted, with fast paths for one and two
-//! bytes; and written. What they mean lives in [`crate::record`].
+//! Variable-length integers and byte strings, taken off the front of bytes that are not trusted, with fast paths for
+//! one and two bytes; and written. What they mean lives in [`crate::record`].
 //!
 //! Whatever cannot be taken leaves the bytes as they are.
 

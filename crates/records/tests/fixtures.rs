@@ -1,5 +1,5 @@
-//! Batches written by Kafka's own classes are read as they were meant, and built again to the same bytes where no codec
-//! has a say in them. `fixtures/Fixtures.java` wrote them.
+//! Batches written by Kafka's own classes are read as they were meant, and built again to the same bytes where no
+//! codec has a say in them. `fixtures/Fixtures.java` wrote them.
 
 use bytes::Bytes;
 use kohort_records::{

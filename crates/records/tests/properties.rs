@@ -1,5 +1,5 @@
-//! Whatever is built is read back, and whatever is damaged is an error: never a panic, never a loop, never more memory than
-//! the limit.
+//! Whatever is built is read back, and whatever is damaged is an error: never a panic, never a loop, never more
+//! memory than the limit.
 
 use bytes::Bytes;
 use kohort_records::{Batch, BatchBuilder, BatchError, Compression, Decompressor, Header, Record, batches};

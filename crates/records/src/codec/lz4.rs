@@ -1,8 +1,10 @@
-//! The LZ4 frame that Java's `Lz4BlockOutputStream` writes: independent blocks of 64 KiB, no checksums, no content size. Read
-//! is what `Lz4BlockInputStream` reads: one frame of independent blocks of any size, with or without checksums.
+//! The LZ4 frame that Java's `Lz4BlockOutputStream` writes: independent blocks of 64 KiB, no checksums, no content
+//! size. Read is what `Lz4BlockInputStream` reads: one frame of independent blocks of any size, with or without
+//! checksums.
 //!
-//! The frame is walked here and not by `lz4_flex`, whose frame decoder reserves blocks of the size that a frame announces, copies each
-//! block twice, and asserts in debug builds that all frames of a stream have blocks of one size. Blocks are its work.
+//! The frame is walked here and not by `lz4_flex`, whose frame decoder reserves blocks of the size that a frame
+//! announces, copies each block twice, and asserts in debug builds that all frames of a stream have blocks of one
+//! size. Blocks are its work.
 
 use lz4_flex::block::{DecompressError, compress_into, decompress_into, get_maximum_output_size};
 use twox_hash::XxHash32;
@@ -23,7 +25,8 @@ const UNCOMPRESSED: u32 = 0x8000_0000;
 /// No byte of a compressed block yields more.
 const LARGEST_RATIO: usize = 255;
 
-/// How much the last block grew, to foresee how much the next will: the sizes of its compressed and decompressed bytes.
+/// How much the last block grew, to foresee how much the next will: the sizes of its compressed and decompressed
+/// bytes.
 pub(super) struct Growth {
     compressed: usize,
     decompressed: usize,

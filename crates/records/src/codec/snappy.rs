@@ -1,7 +1,7 @@
 //! Snappy: one raw block, or the blocks of the xerial library's framing, which is what Java writes.
 //!
-//! The framing is a header of 16 bytes (magic, version, oldest compatible version), then for each block its length (4 bytes,
-//! big-endian) and the raw snappy block.
+//! The framing is a header of 16 bytes (magic, version, oldest compatible version), then for each block its length
+//! (4 bytes, big-endian) and the raw snappy block.
 
 use super::{Failure, extend_zeroed};
 

@@ -19,8 +19,8 @@ pub(super) fn decompress(
 ) -> Result<(), Failure> {
     // The decoder reserves the content size that a frame announces: it must be one that so many bytes can hold.
     let possible = (input.len() / SHORTEST_BLOCK).saturating_mul(LARGEST_BLOCK);
-    // A block that passes the decoder's limit counts as corrupt there. With one block more allowed it has to begin after ours,
-    // so that the two are told apart.
+    // A block that passes the decoder's limit counts as corrupt there. With one block more allowed it has to begin
+    // after ours, so that the two are told apart.
     let allowed = limit.saturating_add(LARGEST_BLOCK);
     match context.decompress_into_with_limit(input, output, allowed.min(possible)) {
         _ if output.len() > limit => Err(Failure::TooLarge),
