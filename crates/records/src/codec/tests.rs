@@ -94,6 +94,19 @@ fn an_announced_length_is_not_believed() {
 }
 
 #[test]
+fn an_lz4_frame_of_large_blocks_does_not_reserve_them() {
+    let mut frame = lz4_frame_with_everything(&[b"a few bytes"]);
+    let mut output = Vec::new();
+    lz4::decompress(&mut lz4::Growth::default(), &frame, &mut output, usize::MAX).unwrap();
+    assert!(output.capacity() < 8_192, "{}", output.capacity());
+    // A block that is not what it says has no more influence.
+    frame[19] ^= 0xff;
+    let mut output = Vec::new();
+    assert!(lz4::decompress(&mut lz4::Growth::default(), &frame, &mut output, usize::MAX).is_err());
+    assert!(output.capacity() < 8_192, "{}", output.capacity());
+}
+
+#[test]
 fn input_cut_anywhere_is_an_error() {
     let input = text(3_000);
     for codec in COMPRESSED {
