@@ -175,6 +175,18 @@ impl<'a> RecordView<'a> {
         }
     }
 
+    /// A handle of `slice`, which is part of this record (its key, its value, a header): it shares the batch's bytes, and
+    /// keeps the whole batch in memory as long as it lives. A slice from elsewhere is copied.
+    pub fn share(&self, slice: &[u8]) -> Bytes {
+        let batch = self.batch.as_ptr_range();
+        let part = slice.as_ptr_range();
+        if batch.start <= part.start && part.end <= batch.end {
+            self.batch.slice_ref(slice)
+        } else {
+            Bytes::copy_from_slice(slice)
+        }
+    }
+
     /// A record with bytes of its own: the batch can be freed while it lives.
     pub fn to_copy(&self) -> Record {
         let copy = Bytes::copy_from_slice;
@@ -217,6 +229,11 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    /// The headers of a record that has none.
+    pub const fn none() -> Self {
+        Self { bytes: &[], left: 0 }
+    }
+
     /// Whether each header is there, and nothing after them.
     #[inline(always)]
     pub(crate) fn are_whole(&self) -> bool {
@@ -333,5 +350,27 @@ impl Header {
     /// The key as text; what is not UTF-8 is replaced, as in Java.
     pub fn name(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Batch, BatchBuilder, Compression};
+
+    #[test]
+    fn a_shared_slice_lies_in_the_batch_and_a_foreign_one_is_copied() {
+        let mut builder = BatchBuilder::new(Compression::None, None).expect("no level");
+        builder.append(0, None, Some(b"value"), &[]).expect("small");
+        let bytes = builder.build(0).expect("a batch");
+        let batch = Batch::decode(bytes, 0).expect("whole").expect("whole");
+        let open = batch.open(1 << 20).expect("well formed");
+        let record = open.iter().next().expect("one record");
+        let value = record.value.expect("a value");
+        assert_eq!(record.share(value).as_ptr(), value.as_ptr());
+        let foreign = b"foreign".to_vec();
+        assert_eq!(record.share(&foreign), foreign);
+        assert!(record.share(&[]).is_empty());
+        assert_eq!(Headers::none().len(), 0);
     }
 }
