@@ -8,3 +8,4 @@ extern crate alloc;
 pub mod client;
 pub mod consumer;
 pub mod delivery;
+pub mod producer;

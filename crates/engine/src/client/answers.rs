@@ -55,7 +55,7 @@ impl Client {
         };
         match link.send(now, &self.config.client_id, version, &request.into(), asked) {
             Ok(segments) => self.net.push(NetAction::Send { link: id, segments }),
-            Err(error) => self.close(now, id, &error.to_string()),
+            Err(error) => self.drop_link(now, id, &error.to_string()),
         }
     }
 
@@ -76,13 +76,13 @@ impl Client {
             }
             ErrorCode::UnsupportedVersion => match handshake_version_after(version, response) {
                 Some(older) => self.shake_hands(now, id, older),
-                None => self.close(
+                None => self.drop_link(
                     now,
                     id,
                     "the broker supports no version of ApiVersions that this client has",
                 ),
             },
-            error => self.close(now, id, &alloc::format!("ApiVersions was answered with {error}")),
+            error => self.drop_link(now, id, &alloc::format!("ApiVersions was answered with {error}")),
         }
     }
 
@@ -93,14 +93,14 @@ impl Client {
         let (answered, body) = match link.answer(now, frame) {
             Ok(answer) => answer,
             Err(fault) => {
-                self.close_for(now, id, &fault);
+                self.distrust(now, id, &fault);
                 return;
             }
         };
         if let LinkState::Handshaking { version } = link.state {
             match ApiVersionsResponse::try_from(body) {
                 Ok(response) => self.on_handshake(now, id, version, &response),
-                Err(error) => self.close(now, id, &error.to_string()),
+                Err(error) => self.drop_link(now, id, &error.to_string()),
             }
             return;
         }
@@ -124,14 +124,14 @@ impl Client {
     }
 
     /// Ends a connection from this side.
-    fn close(&mut self, now: Instant, id: LinkId, reason: &str) {
+    fn drop_link(&mut self, now: Instant, id: LinkId, reason: &str) {
         if let Some(link) = self.forget_link(id) {
             self.net.push(NetAction::Disconnect { link: id });
             self.on_link_down(now, link, reason, None);
         }
     }
 
-    fn close_for(&mut self, now: Instant, id: LinkId, fault: &AnswerFault) {
+    fn distrust(&mut self, now: Instant, id: LinkId, fault: &AnswerFault) {
         if let Some(link) = self.forget_link(id) {
             self.net.push(NetAction::Disconnect { link: id });
             self.on_link_down(now, link, &fault.to_string(), Some(fault));
@@ -245,12 +245,12 @@ impl Client {
             Some(LinkState::Connecting) => "no connection within socket.connection.setup.timeout.ms",
             _ => "ApiVersions was not answered within socket.connection.setup.timeout.ms",
         };
-        self.close(now, id, reason);
+        self.drop_link(now, id, reason);
     }
 
     // Kafka: NetworkClient.handleTimedOutRequests
     pub(super) fn expire_answer(&mut self, now: Instant, id: LinkId) {
-        self.close(now, id, "a request was not answered within request.timeout.ms");
+        self.drop_link(now, id, "a request was not answered within request.timeout.ms");
     }
 
     pub(super) fn expire_idle(&mut self, now: Instant, id: LinkId) {

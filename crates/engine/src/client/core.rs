@@ -12,6 +12,7 @@ use kohort_protocol::{ApiKey, RequestBody};
 
 use super::cluster::{Broker, Cluster, ClusterChange};
 use super::config::ClientConfig;
+use super::failure::RequestFailure;
 use super::finder::{Finder, FinderEvent};
 use super::link::{LinkKey, Peer};
 use super::links::Links;
@@ -76,6 +77,7 @@ pub struct Client {
     /// of them can be reached.
     pub(super) is_bootstrapping: bool,
     pub(super) last_connect_failure: Option<String>,
+    pub(super) is_closed: bool,
 }
 
 impl Client {
@@ -103,6 +105,7 @@ impl Client {
             candidates: Vec::new(),
             is_bootstrapping: true,
             last_connect_failure: None,
+            is_closed: false,
             config,
             prng,
         };
@@ -263,6 +266,32 @@ impl Client {
         }
     }
 
+    /// Ends all connections. What has no answer fails with [`Closed`](super::RequestFailure::Closed), and so does every later
+    /// request; nothing is due any more.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+        for id in self.links.remove_all() {
+            self.net.push(NetAction::Disconnect { link: id });
+        }
+        self.timers.clear();
+        self.queued.clear();
+        for (id, pending) in core::mem::take(&mut self.requests) {
+            self.refuse(id, &pending);
+        }
+    }
+
+    fn refuse(&mut self, id: RequestId, pending: &Pending) {
+        if pending.owner == Owner::Caller {
+            let api = pending.api;
+            self.replies.push_back(Reply {
+                id,
+                result: Err(RequestFailure::Closed { api }),
+                version: 0,
+                node: None,
+            });
+        }
+    }
+
     /// What the network is to do next, oldest first.
     pub fn poll_net(&mut self) -> Option<NetAction> {
         self.net.pop()
@@ -280,6 +309,9 @@ impl Client {
 
     /// When [`Client::handle_timeout`] has something to do.
     pub fn next_deadline(&self) -> Option<Deadline> {
+        if self.is_closed {
+            return None;
+        }
         let own = self.timers.next_deadline(|timer| match timer {
             Timer::Expire(_) => "answer a request with a time-out",
             Timer::Setup(_) => "give up connecting",
@@ -319,8 +351,6 @@ impl Client {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let deadline = now + timeout;
-        self.timers.set(Timer::Expire(id), deadline);
-        self.queued.insert(id);
         let pending = Pending {
             owner,
             target,
@@ -329,6 +359,12 @@ impl Client {
             deadline,
             stage: Stage::Queued(body),
         };
+        if self.is_closed {
+            self.refuse(id, &pending);
+            return id;
+        }
+        self.timers.set(Timer::Expire(id), deadline);
+        self.queued.insert(id);
         self.requests.insert(id, pending);
         id
     }

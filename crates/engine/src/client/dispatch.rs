@@ -31,6 +31,9 @@ enum Route {
 impl Client {
     /// Sends what can be sent, and starts what the rest waits for.
     pub(super) fn dispatch(&mut self, now: Instant) {
+        if self.is_closed {
+            return;
+        }
         self.ask_for_metadata(now);
         loop {
             let mut groups: Vec<Arc<str>> = Vec::new();

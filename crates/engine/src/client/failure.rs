@@ -73,6 +73,12 @@ pub enum RequestFailure {
         /// What is wrong.
         error: EncodeError,
     },
+    /// The client was closed first. The broker may have done what was asked, if it was sent.
+    #[error("the client was closed before {api} was answered")]
+    Closed {
+        /// The API.
+        api: ApiKey,
+    },
     /// The answer cannot be understood; the connection was closed.
     #[error("the answer of {node} to {api} version {version} cannot be decoded: {error}")]
     Malformed {
@@ -96,9 +102,10 @@ impl RequestFailure {
             | Self::ConnectFailed { .. }
             | Self::NoBroker { .. }
             | Self::Malformed { .. } => true,
-            Self::CoordinatorNotFound { .. } | Self::UnsupportedVersion { .. } | Self::Unencodable { .. } => {
-                false
-            }
+            Self::CoordinatorNotFound { .. }
+            | Self::UnsupportedVersion { .. }
+            | Self::Unencodable { .. }
+            | Self::Closed { .. } => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use kohort_machine::{Backoff, Instant, Prng};
 
@@ -91,6 +92,11 @@ impl Links {
             self.by_key.remove(&link.key);
         }
         Some(link)
+    }
+
+    pub(super) fn remove_all(&mut self) -> Vec<LinkId> {
+        self.by_key.clear();
+        core::mem::take(&mut self.by_id).into_keys().collect()
     }
 
     /// Remembers a failure; returns when `key` may be tried again.
