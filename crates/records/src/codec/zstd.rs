@@ -37,7 +37,10 @@ pub(super) fn compressor(level: Option<i32>) -> Result<CompressContext, String> 
         0 => DEFAULT_LEVEL,
         level => level.clamp(-7, 4),
     };
-    CompressContext::new(level).map_err(|error| error.to_string())
+    let mut context = CompressContext::new(level).map_err(|error| error.to_string())?;
+    // The batch has a checksum of its own; Java's frames have none either.
+    context.set_content_checksum(false);
+    Ok(context)
 }
 
 pub(super) fn compress(
