@@ -1,1 +1,41 @@
-//! See the package description.
+//! An embedded Kafka broker: for tests, laptops and one machine.
+//!
+//! [`Broker`] runs a [`kohort_node::Node`] on the ambient tokio runtime. Clients reach it over TCP, or in the same process
+//! over an in-memory [`Connector`], without a port. It reads time through tokio, so that a paused clock drives it: a session
+//! time-out of 45 s is tested in no time.
+//!
+//! What lives here: sockets, tasks, the clock, the start and the end. What does not: any rule of Kafka; those are in
+//! `kohort-node`.
+//!
+//! ```
+//! use kohort_broker::Broker;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let broker = Broker::builder().topic("orders", 3).listen("127.0.0.1:0").start().await?;
+//! println!("bootstrap.servers={}", broker.bootstrap_servers());
+//! broker.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Defaults that differ from Kafka's
+//!
+//! [`Broker::builder`] sets `group.initial.rebalance.delay.ms` to 0, so that tests do not wait 3 s for the first member of a
+//! group, and `max.connections` to 1024. Everything else is Kafka's; `kohort serve` sets Kafka's delay, too.
+
+mod broker;
+mod builder;
+mod clock;
+mod connection;
+mod connector;
+mod listener;
+mod node_task;
+mod segments;
+
+pub use broker::{Broker, ControlFailure};
+pub use builder::{Builder, StartError};
+pub use connector::Connector;
+pub use kohort_node::config::ConfigError;
+pub use kohort_node::{ControlError, Fault, FaultRule};
+pub use kohort_protocol::{ApiKey, ErrorCode};

@@ -1,0 +1,309 @@
+//! How a broker is configured and started.
+
+use std::io;
+use std::net::SocketAddr;
+
+use kohort_node::config::{Config, ConfigError};
+use kohort_node::log::MemoryStorage;
+use kohort_node::{Broker as Member, Cluster, Node};
+use tokio::net::{TcpListener, lookup_host};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use crate::broker::{Broker, ControlFailure};
+use crate::clock::Clock;
+use crate::connection::Shared;
+use crate::listener::{Admission, accept_all};
+use crate::node_task::NodeTask;
+
+/// How many inputs wait for the node before connections are held back.
+const INPUTS: usize = 1024;
+/// The port that the first broker advertises when it is reached in memory only.
+const MEMORY_PORT: u16 = 9092;
+
+/// Configures a broker; [`Builder::start`] starts it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kohort_broker::Broker;
+///
+/// // In memory only, three brokers, one setting under Kafka's key.
+/// let broker = Broker::builder()
+///     .topic("orders", 6)
+///     .brokers(3)
+///     .config("auto.create.topics.enable", "false")
+///     .start()
+///     .await?;
+/// let stream = broker.connector().connect("localhost", 9092).await?;
+/// # drop(stream);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Builder {
+    topics: Vec<InitialTopic>,
+    settings: Vec<(String, String)>,
+    brokers: u16,
+    listen: Option<String>,
+    advertise: Option<(String, u16)>,
+    insecure_listen: bool,
+    cluster_id: String,
+    seed: u64,
+}
+
+/// A topic that is created at the start.
+#[derive(Debug, Clone)]
+struct InitialTopic {
+    name: String,
+    partitions: i32,
+    settings: Vec<(String, String)>,
+}
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// There is no tokio runtime to run on.
+    #[error("a broker starts inside a tokio runtime with time and I/O enabled")]
+    NoRuntime,
+    /// A setting was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A topic could not be created.
+    #[error(transparent)]
+    Topic(#[from] ControlFailure),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The address can be reached from other machines.
+    #[error(
+        "{address} can be reached from other machines, and this broker knows no authentication: listen on a loopback \
+         address, or allow it with insecure_listen"
+    )]
+    InsecureAddress {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The brokers need more ports than there are.
+    #[error("{brokers} brokers from port {port} on do not fit")]
+    Ports {
+        /// How many brokers there are.
+        brokers: u16,
+        /// The first port.
+        port: u16,
+    },
+    /// There is no broker.
+    #[error("a cluster has at least one broker")]
+    NoBroker,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        let settings = [
+            ("group.initial.rebalance.delay.ms", "0"),
+            ("max.connections", "1024"),
+        ];
+        Self {
+            topics: Vec::new(),
+            settings: settings
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .to_vec(),
+            brokers: 1,
+            listen: None,
+            advertise: None,
+            insecure_listen: false,
+            cluster_id: "kohort-embedded-cluster".to_owned(),
+            seed: 0,
+        }
+    }
+
+    /// Creates a topic at the start.
+    pub fn topic(self, name: impl Into<String>, partitions: i32) -> Self {
+        self.topic_with(name, partitions, [])
+    }
+
+    /// Creates a topic with settings at the start, under Kafka's keys (`cleanup.policy`).
+    pub fn topic_with<'a>(
+        mut self,
+        name: impl Into<String>,
+        partitions: i32,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let settings = settings
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.topics.push(InitialTopic {
+            name: name.into(),
+            partitions,
+            settings: settings.collect(),
+        });
+        self
+    }
+
+    /// Sets one of the broker's settings under Kafka's key. An unknown key fails the start.
+    pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// How many brokers this one plays, with the ids 0, 1, …; they share the topics and lead partitions in turn.
+    pub fn brokers(mut self, brokers: u16) -> Self {
+        self.brokers = brokers;
+        self
+    }
+
+    /// Listens on a TCP address, `127.0.0.1:0` for any free port. Further brokers take the ports after it. Without it the
+    /// broker is reached in memory only.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// Allows an address that other machines can reach. There is no authentication: everyone who reaches it may do
+    /// everything.
+    pub fn insecure_listen(mut self, allow: bool) -> Self {
+        self.insecure_listen = allow;
+        self
+    }
+
+    /// What clients are told to connect to, when it differs from the address listened on. Further brokers take the ports
+    /// after it.
+    pub fn advertise(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.advertise = Some((host.into(), port));
+        self
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(mut self, id: impl Into<String>) -> Self {
+        self.cluster_id = id.into();
+        self
+    }
+
+    /// Decides the ids that the broker makes up (topics, members): the same seed and events give the same run.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Starts the broker on the ambient tokio runtime. When dropped, nothing is left running.
+    ///
+    /// # Errors
+    ///
+    /// When a setting, a topic or the address is refused, or there is no runtime.
+    pub async fn start(self) -> Result<Broker, StartError> {
+        if Handle::try_current().is_err() {
+            return Err(StartError::NoRuntime);
+        }
+        if self.brokers == 0 {
+            return Err(StartError::NoBroker);
+        }
+        let mut config = Config::default();
+        for (key, value) in &self.settings {
+            config.set(key, value)?;
+        }
+        let listeners = self.bind().await?;
+        let cluster = self.cluster(&listeners)?;
+        let (stop, stopped) = watch::channel(false);
+        let (alive, tasks) = mpsc::channel(1);
+        let (node, inputs) = mpsc::channel(INPUTS);
+        let shared = Shared {
+            node,
+            stop: stopped.clone(),
+            alive,
+            max_frame: config.size("socket.request.max.bytes"),
+        };
+        let admission = Admission::new(config.size("max.connections"));
+        let machine = Node::new(config, cluster.clone(), Box::new(MemoryStorage), self.seed);
+        let task = NodeTask::new(machine, Clock::start());
+        let alive = shared.alive.clone();
+        tokio::spawn(async move {
+            task.run(inputs, stopped).await;
+            drop(alive);
+        });
+        let broker = Broker {
+            cluster,
+            shared,
+            admission,
+            stop,
+            tasks,
+        };
+        for topic in self.topics {
+            broker
+                .create_topic_with(topic.name, topic.partitions, topic.settings)
+                .await?;
+        }
+        // Clients are let in when the topics are there.
+        for (listener, id) in listeners.into_iter().zip(0..) {
+            let (admission, shared) = (broker.admission.clone(), broker.shared.clone());
+            tokio::spawn(accept_all(listener, id, admission, shared));
+        }
+        Ok(broker)
+    }
+
+    async fn bind(&self) -> Result<Vec<TcpListener>, StartError> {
+        let Some(address) = &self.listen else {
+            return Ok(Vec::new());
+        };
+        let failed = |source| StartError::Listen {
+            address: address.clone(),
+            source,
+        };
+        let mut resolved = lookup_host(address.as_str()).await.map_err(failed)?;
+        let first = resolved
+            .next()
+            .ok_or_else(|| failed(io::ErrorKind::AddrNotAvailable.into()))?;
+        if !first.ip().is_loopback() && !self.insecure_listen {
+            return Err(StartError::InsecureAddress { address: first });
+        }
+        let mut listeners = Vec::new();
+        for index in 0..self.brokers {
+            let port = match first.port() {
+                0 => 0,
+                port => self.port(port, index)?,
+            };
+            let listener = TcpListener::bind(SocketAddr::new(first.ip(), port)).await;
+            listeners.push(listener.map_err(failed)?);
+        }
+        Ok(listeners)
+    }
+
+    fn cluster(&self, listeners: &[TcpListener]) -> Result<Cluster, StartError> {
+        let mut brokers = Vec::new();
+        for index in 0..self.brokers {
+            let (host, port) = match (&self.advertise, listeners.get(usize::from(index))) {
+                (Some((host, port)), _) => (host.clone(), self.port(*port, index)?),
+                (None, Some(listener)) => {
+                    let address = listener.local_addr().map_err(|source| StartError::Listen {
+                        address: self.listen.clone().unwrap_or_default(),
+                        source,
+                    })?;
+                    (address.ip().to_string(), address.port())
+                }
+                (None, None) => ("localhost".to_owned(), self.port(MEMORY_PORT, index)?),
+            };
+            brokers.push(Member {
+                id: i32::from(index),
+                host,
+                port,
+                rack: None,
+            });
+        }
+        Ok(Cluster {
+            id: self.cluster_id.clone(),
+            brokers,
+        })
+    }
+
+    fn port(&self, first: u16, index: u16) -> Result<u16, StartError> {
+        first.checked_add(index).ok_or(StartError::Ports {
+            brokers: self.brokers,
+            port: first,
+        })
+    }
+}
