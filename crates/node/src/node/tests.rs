@@ -1,7 +1,10 @@
 //! The node on a driven clock: requests are frames, as a client sends them. Tests of an API are in its own file here.
 
 mod faults;
+mod fetch;
+mod produce;
 mod requests;
+mod topics;
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
