@@ -24,6 +24,10 @@ impl Member {
         self.timers
             .set(Timer::Heartbeat, now + self.config.heartbeat_interval);
         self.timers.set(Timer::Session, now + self.config.session_timeout);
+        // Kafka: Heartbeat.resetTimeouts gives a whole interval from here.
+        if self.unpolled {
+            self.timers.set(Timer::Poll, now + self.config.rebalance_timeout);
+        }
     }
 
     /// Stops them: the coordinator keeps a member that waits in JoinGroup, and forgets one that is out.
@@ -32,6 +36,7 @@ impl Member {
         self.heartbeat.in_flight = None;
         self.timers.cancel(&Timer::Heartbeat);
         self.timers.cancel(&Timer::Session);
+        self.timers.cancel(&Timer::Poll);
     }
 
     /// Time for a heartbeat. One is in flight at a time: a second would wait behind it.

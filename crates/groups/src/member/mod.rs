@@ -55,6 +55,8 @@ enum Timer {
     Session,
     /// When to try to join again.
     Rejoin,
+    /// When a member that was not polled while it joined has not been polled since either.
+    Poll,
 }
 
 /// A member of a classic group.
@@ -105,6 +107,8 @@ pub struct Member {
     reason: Arc<str>,
     /// Whether the subscription comes from a pattern.
     by_pattern: bool,
+    /// Whether `max.poll.interval.ms` passed while the group was being joined.
+    unpolled: bool,
     journal: Journal,
 }
 
@@ -145,6 +149,7 @@ impl Member {
             failures: 0,
             reason: "".into(),
             by_pattern: false,
+            unpolled: false,
             journal: Journal::default(),
         })
     }
@@ -248,7 +253,14 @@ impl Member {
         }
     }
 
+    /// The application is in its poll, or its listener was, which runs there.
+    fn note_poll(&mut self) {
+        self.unpolled = false;
+        self.timers.cancel(&Timer::Poll);
+    }
+
     fn on_polled(&mut self, now: Instant) {
+        self.note_poll();
         match &self.state {
             State::Unjoined { until: Until::Polled } => self.begin(now, Cause::PollExpired),
             State::Failed if self.listening.is_none() && self.subscription.is_some() => {
@@ -306,6 +318,7 @@ impl Machine for Member {
                 Timer::Heartbeat => self.expire_heartbeat(now),
                 Timer::Session => self.expire_session(now),
                 Timer::Rejoin => self.prepare(now),
+                Timer::Poll => self.on_poll_expired(now),
             }
         }
     }
@@ -319,6 +332,7 @@ impl Machine for Member {
             Timer::Heartbeat => "heartbeat",
             Timer::Session => "session",
             Timer::Rejoin => "join again",
+            Timer::Poll => "poll interval",
         })
     }
 }

@@ -131,6 +131,7 @@ impl Member {
         let Some(listening) = self.listening.take_if(|listening| listening.step == step) else {
             return;
         };
+        self.note_poll();
         if let Call::Revoked(partitions) | Call::Lost(partitions) = listening.call {
             for partition in &partitions {
                 self.owned.remove(partition);
@@ -503,6 +504,7 @@ impl Member {
             kind,
             Kind::Unjoined | Kind::Joining | Kind::Leaving | Kind::Failed
         ) {
+            self.unpolled = true;
             return;
         }
         if self.config.group_instance_id.is_none() && !self.identity.member_id.is_empty() {

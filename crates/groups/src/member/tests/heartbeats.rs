@@ -247,7 +247,39 @@ fn a_member_without_partitions_that_is_not_polled_waits_for_a_poll() {
 }
 
 #[test]
-fn a_poll_that_is_late_while_the_group_is_joined_changes_nothing() {
-    let (mut member, _) = joining(config());
+fn a_member_that_is_not_polled_while_it_joins_has_one_more_interval() {
+    let (mut member, token) = joining(config());
     assert!(member.step(Event::PollExpired).is_empty());
+    let (token, _) = sent_sync(&member.step(reply(token, joined(1, "other", &[]))));
+    let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0)]))));
+    let mut leaves = 0;
+    for _ in 0..300 {
+        for action in member.advance(SECOND) {
+            match action {
+                Action::Send { token, request, .. } if request.api() == MemberApi::Heartbeat => {
+                    member.step(reply(token, MemberResponse::Heartbeat));
+                }
+                Action::Send { request, .. } if request.api() == MemberApi::LeaveGroup => leaves += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(leaves, 1, "its partitions are free for others");
+    assert_eq!(called(&member.step(Event::Assigned { step })).0, "lost");
+}
+
+#[test]
+fn a_poll_that_is_late_while_the_group_is_joined_is_in_time() {
+    let (mut member, token) = joining(config());
+    member.step(Event::PollExpired);
+    let (token, _) = sent_sync(&member.step(reply(token, joined(1, "other", &[]))));
+    let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0)]))));
+    member.step(Event::Assigned { step });
+    while member.now().as_millis() < 400_000 {
+        let (timer, actions) = member.advance_to_deadline().expect("heartbeats go on");
+        assert_eq!(timer, "heartbeat");
+        let token = sent_heartbeat(&actions);
+        member.step(reply(token, MemberResponse::Heartbeat));
+    }
+    assert!(member.machine().is_stable());
 }
