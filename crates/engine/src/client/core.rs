@@ -127,7 +127,8 @@ impl Client {
     }
 
     /// As [`Client::request`], for a request whose content depends on the version: `build` is called when the connection is
-    /// ready; `None` makes the answer [`UnsupportedVersion`](super::RequestFailure::UnsupportedVersion).
+    /// ready, with the versions that both sides have, newest first, until it gives a request; if it gives none the answer is
+    /// [`UnsupportedVersion`](super::RequestFailure::UnsupportedVersion).
     pub fn request_with(
         &mut self,
         now: Instant,

@@ -270,17 +270,23 @@ impl Client {
             return;
         };
         let api = pending.api;
-        let version = versions.newest_common(api);
+        let versions = versions.common(api);
         let stage = Stage::Sent {
             link: link_id,
-            version: version.unwrap_or_default(),
+            version: 0,
         };
         let Stage::Queued(body) = core::mem::replace(&mut pending.stage, stage) else {
             return;
         };
         self.queued.remove(&id);
         let (node, name) = (link.node(), link.name());
-        let built = version.and_then(|version| Some((version, body.build(version)?)));
+        let built = versions.and_then(|versions| body.build(versions));
+        if let Some((version, _)) = &built {
+            pending.stage = Stage::Sent {
+                link: link_id,
+                version: *version,
+            };
+        }
         let Some((version, body)) = built else {
             self.fail(
                 now,

@@ -124,7 +124,9 @@ impl Refresh {
         self.asked = Some(self.tracked.clone());
         let topics = self.tracked.clone();
         Body::PerVersion(Box::new(move |version| {
-            let topics = topics.map(|topics| topics.into_iter().map(named).collect::<Vec<_>>());
+            let topics = topics
+                .clone()
+                .map(|topics| topics.into_iter().map(named).collect::<Vec<_>>());
             // Version 0 says "all" by an empty list, and knows no other way.
             let topics = if version == 0 {
                 Some(topics.unwrap_or_default())

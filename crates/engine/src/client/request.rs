@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use kohort_machine::{Instant, Token};
-use kohort_protocol::{ApiKey, RequestBody, ResponseBody};
+use kohort_protocol::{ApiKey, RequestBody, ResponseBody, VersionRange};
 
 use super::failure::RequestFailure;
 use super::net::LinkId;
@@ -24,8 +24,8 @@ pub struct Reply {
     pub node: Option<i32>,
 }
 
-/// Builds a request once the version is known; none when it cannot be said in that version.
-pub type BuildRequest = Box<dyn FnOnce(i16) -> Option<RequestBody> + Send>;
+/// Builds a request once the versions are known; none when it cannot be said in that version, and an older one is to be tried.
+pub type BuildRequest = Box<dyn FnMut(i16) -> Option<RequestBody> + Send>;
 
 pub(super) enum Body {
     Ready(RequestBody),
@@ -33,10 +33,14 @@ pub(super) enum Body {
 }
 
 impl Body {
-    pub(super) fn build(self, version: i16) -> Option<RequestBody> {
+    /// The request in the newest of these versions in which it can be said, with that version.
+    pub(super) fn build(self, versions: VersionRange) -> Option<(i16, RequestBody)> {
         match self {
-            Self::Ready(body) => Some(body),
-            Self::PerVersion(build) => build(version),
+            Self::Ready(body) => Some((versions.max, body)),
+            Self::PerVersion(mut build) => {
+                let mut newest_first = (versions.min..=versions.max).rev();
+                newest_first.find_map(|version| Some((version, build(version)?)))
+            }
         }
     }
 }

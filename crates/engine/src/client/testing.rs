@@ -260,6 +260,13 @@ impl Network {
         self.arrived.remove(index)
     }
 
+    /// Puts requests that were taken back, as the oldest ones.
+    pub fn put_back(&mut self, arrived: impl IntoIterator<Item = Arrived>) {
+        let mut arrived: VecDeque<Arrived> = arrived.into_iter().collect();
+        arrived.append(&mut self.arrived);
+        self.arrived = arrived;
+    }
+
     /// The requests that wait for an answer, oldest first.
     pub fn waiting(&self) -> impl Iterator<Item = &Arrived> {
         self.arrived.iter()

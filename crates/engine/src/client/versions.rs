@@ -25,11 +25,16 @@ impl BrokerVersions {
         }
     }
 
+    /// The versions that both sides have.
+    pub(super) fn common(&self, api: ApiKey) -> Option<VersionRange> {
+        let theirs = self.ranges.get(&api.code())?;
+        api.supported_versions()?.intersect(*theirs)
+    }
+
     /// The newest version that both sides have.
     // Kafka: NodeApiVersions.latestUsableVersion
     pub(super) fn newest_common(&self, api: ApiKey) -> Option<i16> {
-        let theirs = self.ranges.get(&api.code())?;
-        Some(api.supported_versions()?.intersect(*theirs)?.max)
+        Some(self.common(api)?.max)
     }
 }
 
