@@ -12,18 +12,33 @@
 //! public consumer (`kohort`).
 
 mod action;
+mod asks;
+mod closing;
 mod command;
+mod commits;
 mod config;
+mod engine;
 mod error;
 mod event;
+mod fetch;
+mod jobs;
+mod lookups;
+mod membership;
+mod offset_wire;
+mod partitions;
+mod positions;
 mod slot;
+#[cfg(test)]
+mod tests;
+mod topics;
 
-pub use action::{Action, CallbackKind, FetchedBatches, Halt, NewPosition, ToCaller};
+pub use action::{Action, CallbackKind, Compute, FetchedBatches, Halt, NewPosition, ToCaller};
 pub use command::{
     BrokerAddress, Command, CommandReply, CommitMode, FoundOffset, LeaveGroup, OffsetSpec,
     PartitionDescription,
 };
 pub use config::{ConsumerConfig, GroupConfig, IsolationLevel, OffsetReset};
+pub use engine::ConsumerEngine;
 pub use error::{CommandError, PollError};
 pub use event::{Change, Event, Progress, Seek, SeekTo, SlotProgress};
 pub use slot::{FetchEpoch, Position, SlotId};

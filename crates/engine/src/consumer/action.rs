@@ -1,11 +1,14 @@
 //! What the consumer's engine wants done, and the one ordered stream in which it speaks to the caller.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use kohort_groups::TopicPartition;
+use kohort_groups::member::Rebalance;
+use kohort_groups::{Subscription, TopicPartition};
 use kohort_machine::Token;
 
 use super::{CommandError, CommandReply, FetchEpoch, PollError, Position, SlotId};
@@ -25,8 +28,26 @@ pub enum Action {
     },
     /// For the caller's side, in order.
     ToCaller(Box<ToCaller>),
+    /// Run the application's own assignor and answer with [`Event::Computed`](super::Event::Computed). The built-in ones are run
+    /// by the engine.
+    Compute(Box<Compute>),
+    /// A rebalance ended (for logs, metrics, and whoever asks why).
+    Rebalanced(Box<Rebalance>),
     /// Read the poll counter and answer with [`Event::PollCounter`](super::Event::PollCounter).
     ReadPollCounter,
+}
+
+/// What an assignor is to share among whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compute {
+    /// The name of this question.
+    pub step: u64,
+    /// The assignor's name.
+    pub assignor: Arc<str>,
+    /// Every member and its subscription.
+    pub members: Arc<BTreeMap<String, Subscription>>,
+    /// The number of partitions of each topic that exists.
+    pub partitions: BTreeMap<Arc<str>, u32>,
 }
 
 /// What the engine tells the caller, in one ordered stream. [`Delivery::accept`](crate::delivery::Delivery::accept) takes each,

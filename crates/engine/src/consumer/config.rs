@@ -6,6 +6,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use kohort_groups::RebalanceProtocol;
+use kohort_groups::member::OfferedAssignor;
+
 use crate::client::ClientConfig;
 
 /// `auto.offset.reset`: where to begin when a partition has no committed offset, or its position is out of range.
@@ -57,8 +60,9 @@ pub struct GroupConfig {
     /// `max.poll.interval.ms` (5 min): the longest time between two polls before the member leaves its group; also how long a
     /// rebalance waits for it.
     pub max_poll_interval: Duration,
-    /// `partition.assignment.strategy`: names of built-in assignors, the preferred one first.
-    pub assignors: Vec<String>,
+    /// `partition.assignment.strategy`, the preferred one first. Those that `kohort_groups::assign::by_name` knows are run by the
+    /// engine, others by the driver.
+    pub assignors: Vec<OfferedAssignor>,
 }
 
 impl GroupConfig {
@@ -71,7 +75,11 @@ impl GroupConfig {
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(3),
             max_poll_interval: Duration::from_secs(300),
-            assignors: alloc::vec![String::from("range")],
+            assignors: alloc::vec![OfferedAssignor {
+                name: "range".into(),
+                protocols: alloc::vec![RebalanceProtocol::Eager],
+                user_data: None,
+            }],
         }
     }
 }

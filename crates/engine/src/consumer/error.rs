@@ -1,11 +1,13 @@
 //! What can go wrong for the one who polls ([`PollError`]) and for the one who asks ([`CommandError`]).
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use kohort_groups::TopicPartition;
+use kohort_groups::member::MemberError;
 use kohort_protocol::ErrorCode;
 use kohort_records::BatchError;
 
@@ -71,22 +73,17 @@ pub enum PollError {
         /// The broker's error.
         code: ErrorCode,
     },
-    /// The group does not take this member. The next poll tries to join again where that can help.
-    #[error("group {group}: {code}{}", hint(*code))]
+    /// The coordinator refuses to tell the group's committed offsets.
+    #[error("group {group}: {code}")]
     Group {
         /// `group.id`.
         group: Arc<str>,
         /// The broker's error.
         code: ErrorCode,
     },
-    /// The members of the group and this one have no assignor in common, or the leader's assignment could not be made.
-    #[error("group {group}: {reason}")]
-    Assignment {
-        /// `group.id`.
-        group: Arc<str>,
-        /// What is wrong, and with whom.
-        reason: Arc<str>,
-    },
+    /// The membership of the group ended. The next poll tries to join again.
+    #[error(transparent)]
+    Membership(Box<MemberError>),
     /// The brokers are too old for what this consumer needs.
     #[error("no broker supports {what}")]
     Unsupported {
@@ -99,31 +96,10 @@ impl PollError {
     /// Whether polling again cannot help until something outside is changed: another `group.instance.id`, other settings.
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Group { code, .. } => matches!(
-                code,
-                ErrorCode::FencedInstanceId
-                    | ErrorCode::InvalidSessionTimeout
-                    | ErrorCode::InconsistentGroupProtocol
-                    | ErrorCode::InvalidGroupId
-                    | ErrorCode::UnsupportedVersion
-            ),
+            Self::Membership(error) => error.is_fatal(),
             Self::Unsupported { .. } => true,
             _ => false,
         }
-    }
-}
-
-fn hint(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::FencedInstanceId => ": another member uses the same group.instance.id",
-        ErrorCode::InvalidSessionTimeout => {
-            ": session.timeout.ms is outside of the broker's group.min.session.timeout.ms to group.max.session.timeout.ms"
-        }
-        ErrorCode::InconsistentGroupProtocol => {
-            ": no partition.assignment.strategy in common with the other members"
-        }
-        ErrorCode::GroupMaxSizeReached => ": the group is full (group.max.size)",
-        _ => "",
     }
 }
 
@@ -139,7 +115,7 @@ pub enum CommandError {
         /// The time-out.
         timeout: Duration,
         /// The last retriable failure, if one was seen.
-        last: Option<alloc::boxed::Box<Self>>,
+        last: Option<Box<Self>>,
     },
     /// It needs a `group.id`.
     #[error("{what} needs a group.id")]

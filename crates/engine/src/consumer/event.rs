@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kohort_groups::TopicPartition;
+use kohort_groups::member::Computed;
 use kohort_machine::Token;
 
 use super::{Command, FetchEpoch, Position, SlotId};
@@ -38,6 +39,13 @@ pub enum Event {
     ListenerDone {
         /// Which call.
         step: u64,
+    },
+    /// The application's assignor ran for [`Action::Compute`](super::Action::Compute), or failed with this message.
+    Computed {
+        /// Which question.
+        step: u64,
+        /// What it shared.
+        result: Box<Result<Computed, Box<str>>>,
     },
     /// The answer to [`Action::ReadPollCounter`](super::Action::ReadPollCounter).
     PollCounter {

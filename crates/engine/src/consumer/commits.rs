@@ -1,0 +1,175 @@
+//! Commits: those of the caller and the automatic ones.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kohort_groups::member::Event as MemberEvent;
+use kohort_groups::wire::member::refusal;
+use kohort_groups::{Identity, OffsetAndMetadata, TopicPartition};
+use kohort_machine::Instant;
+use kohort_protocol::messages::OffsetCommitResponse;
+use kohort_protocol::{ApiKey, ErrorCode, ResponseBody};
+
+use super::asks::Ask;
+use super::engine::Timer;
+use super::jobs::{JobId, JobKind, JobOwner, JobRequest};
+use super::offset_wire::{self, Names};
+use super::{CommandError, CommandReply, CommitMode, ConsumerEngine};
+use crate::client::Target;
+
+/// Offsets that are committed.
+#[derive(Debug)]
+pub(super) struct CommitJob {
+    pub(super) offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    pub(super) mode: CommitMode,
+}
+
+impl ConsumerEngine {
+    // Kafka: ConsumerCoordinator.sendOffsetCommitRequest
+    pub(super) fn attempt_commit(&mut self, now: Instant, id: JobId) {
+        let Some(job) = self.jobs.get(id) else {
+            return;
+        };
+        let what = job.what();
+        let JobKind::Commit(commit) = &job.kind else {
+            return;
+        };
+        let Some(group) = &self.config.group else {
+            return self.finish(now, id, Err(CommandError::NoGroup { what }));
+        };
+        if commit.offsets.is_empty() {
+            return self.finish(now, id, Ok(CommandReply::Done));
+        }
+        let identity = match self.commit_identity() {
+            Ok(identity) => identity,
+            Err(error) => return self.finish(now, id, Err(error)),
+        };
+        let names = Names::new(
+            self.client.cluster(),
+            commit.offsets.iter().map(|(partition, _)| &partition.topic),
+        );
+        let build = offset_wire::commit(
+            &group.group_id,
+            identity.as_deref(),
+            &commit.offsets,
+            names.clone(),
+        );
+        let target = Target::Coordinator(Arc::clone(&group.group_id));
+        let detail = JobRequest::Commit { names, identity };
+        self.ask_with(now, id, target, ApiKey::OffsetCommit, build, detail);
+    }
+
+    /// As whom to commit: as the member while the group assigns, else as nobody.
+    fn commit_identity(&self) -> Result<Option<Box<Identity>>, CommandError> {
+        let Some(membership) = self.membership.as_ref().filter(|it| it.is_active()) else {
+            return Ok(None);
+        };
+        let member = membership.member();
+        match member.identity() {
+            Some(identity) => Ok(Some(Box::new(identity.clone()))),
+            // Kafka: ConsumerCoordinator.sendOffsetCommitRequest, "generation == null"
+            None if member.is_rebalancing() => Err(CommandError::RebalanceInProgress),
+            None => Err(CommandError::CommitRefused {
+                code: ErrorCode::UnknownMemberId,
+            }),
+        }
+    }
+
+    // Kafka: ConsumerCoordinator.OffsetCommitResponseHandler
+    pub(super) fn on_commit_answered(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        body: ResponseBody,
+        names: &Names,
+        identity: Option<Box<Identity>>,
+    ) {
+        let Some(what) = self.jobs.get(id).map(|job| job.what()) else {
+            return;
+        };
+        let errors = match OffsetCommitResponse::try_from(body) {
+            Ok(response) => offset_wire::commit_errors(response, names),
+            Err(_) => return,
+        };
+        let Some((partition, code)) = errors.into_iter().next() else {
+            return self.finish(now, id, Ok(CommandReply::Done));
+        };
+        if let Some(identity) = identity
+            && let Some(refusal) = refusal(code)
+        {
+            self.member_event(now, MemberEvent::CommitRefused { identity, refusal });
+        }
+        let error = match code {
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration | ErrorCode::GroupIdNotFound => {
+                CommandError::CommitRefused { code }
+            }
+            ErrorCode::RebalanceInProgress => CommandError::RebalanceInProgress,
+            ErrorCode::FencedInstanceId => CommandError::FencedInstanceId,
+            code => {
+                let is_whole =
+                    self.is_coordinator_trouble(now, code) || code == ErrorCode::GroupAuthorizationFailed;
+                CommandError::Refused {
+                    what,
+                    partition: (!is_whole).then_some(partition),
+                    code,
+                }
+            }
+        };
+        self.fail_attempt(now, id, error);
+    }
+
+    /// Whether commits are automatic.
+    pub(super) fn is_auto_commit(&self) -> bool {
+        self.config.enable_auto_commit && self.config.group.is_some()
+    }
+
+    /// Starts the interval, if it does not run.
+    pub(super) fn start_auto_commit(&mut self, now: Instant) {
+        if self.is_auto_commit() && !self.partitions.is_empty() {
+            let at = now + self.config.auto_commit_interval;
+            self.timers.set_no_later(Timer::AutoCommit, at);
+        }
+    }
+
+    /// The interval is over: what the next poll finds handed out by earlier ones is committed.
+    // Kafka: ConsumerCoordinator.maybeAutoCommitOffsetsAsync
+    pub(super) fn expire_auto_commit(&mut self, _now: Instant) {
+        if !self.partitions.is_empty() {
+            self.ask_report(Ask::AutoCommit);
+        }
+    }
+
+    pub(super) fn auto_commit(&mut self, now: Instant) {
+        if self.closing.is_some() {
+            return;
+        }
+        let at = now + self.config.auto_commit_interval;
+        self.timers.set(Timer::AutoCommit, at);
+        let timeout = self.config.client.request_timeout;
+        self.commit_consumed(now, JobOwner::AutoCommit, CommitMode::Async, timeout);
+    }
+
+    /// Commits what is consumed.
+    pub(super) fn commit_consumed(
+        &mut self,
+        now: Instant,
+        owner: JobOwner,
+        mode: CommitMode,
+        timeout: core::time::Duration,
+    ) {
+        let offsets = self.partitions.consumed();
+        self.add_job(now, owner, JobKind::Commit(CommitJob { offsets, mode }), timeout);
+    }
+
+    /// A failed automatic commit is tried again soon, with the positions of that time.
+    // Kafka: ConsumerCoordinator.autoCommitOffsetsAsync
+    pub(super) fn on_auto_committed(&mut self, now: Instant, result: &Result<CommandReply, CommandError>) {
+        if let Err(error) = result
+            && error.is_retriable()
+        {
+            let at = now + self.config.client.retry_backoff;
+            self.timers.set_no_later(Timer::AutoCommit, at);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Fetching: one Fetch per broker under way, asked for as long as the caller has less than the low water mark buffered and the
+//! memory budget has room. What an answer brings is in `answer`.
+//!
+//! # When a broker is asked again
+//!
+//! As soon as it answered, so that its data is on the way while the caller consumes what came before. Partitions of which the
+//! caller has more than the low water mark are left out. A broker answers a Fetch that finds no data only after
+//! `fetch.max.wait.ms`, and meanwhile can not be asked for the partitions left out; so as long as some are left out, a Fetch
+//! must have a partition of which more data is known to be there.
+
+mod answer;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kohort_machine::Instant;
+use kohort_protocol::messages::FetchRequest;
+use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
+use kohort_protocol::{ApiKey, RequestBody, Uuid};
+
+use super::engine::{Purpose, Timer};
+use super::{ConsumerConfig, ConsumerEngine, FetchEpoch, Position, SlotId};
+use crate::client::Target;
+
+/// The version from which Fetch names topics by id (KIP-516).
+const TOPIC_IDS: i16 = 13;
+
+/// The Fetch requests that are under way, by broker, and what memory they may fill.
+#[derive(Debug, Default)]
+pub(super) struct Fetches {
+    under_way: BTreeMap<i32, UnderWay>,
+    /// Brokers not to be asked before.
+    not_before: BTreeMap<i32, Instant>,
+}
+
+/// One Fetch that is under way.
+#[derive(Debug)]
+struct UnderWay {
+    topics: Vec<AskedTopic>,
+    /// Bytes of the memory budget.
+    reserved: u64,
+}
+
+#[derive(Debug, Clone)]
+struct AskedTopic {
+    name: Arc<str>,
+    id: Option<Uuid>,
+    partitions: BTreeMap<i32, Asked>,
+}
+
+/// One partition that is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    slot: SlotId,
+    epoch: FetchEpoch,
+    position: Position,
+    leader_epoch: Option<i32>,
+}
+
+impl Fetches {
+    fn reserved(&self) -> u64 {
+        self.under_way.values().map(|under_way| under_way.reserved).sum()
+    }
+}
+
+/// What one broker may be asked for.
+#[derive(Debug, Default)]
+struct Plan {
+    asked: Vec<(Arc<str>, i32, Asked)>,
+    /// Whether a partition is left out because the caller has enough of it.
+    leaves_out: bool,
+    /// Whether more data of a partition asked for is known, or not known not, to be there.
+    has_data: bool,
+}
+
+impl ConsumerEngine {
+    /// Asks each broker that has no Fetch under way for what the caller will need next.
+    pub(super) fn plan_fetches(&mut self, now: Instant) {
+        if self.partitions.is_empty() || self.closing.is_some() {
+            return;
+        }
+        let low_water = self.config.low_water();
+        let mut plans: BTreeMap<i32, Plan> = BTreeMap::new();
+        for (slot, assigned) in self.partitions.iter() {
+            let partition = &assigned.partition;
+            let Some(leader) = self
+                .client
+                .cluster()
+                .leader(&partition.topic, partition.partition)
+            else {
+                continue;
+            };
+            let plan = plans.entry(leader).or_default();
+            let Some(position) = assigned.fetchable_at() else {
+                continue;
+            };
+            if assigned.not_before > now {
+                self.timers.set_no_later(Timer::Fetch, assigned.not_before);
+                continue;
+            }
+            if assigned.buffered > low_water {
+                plan.leaves_out = true;
+                continue;
+            }
+            plan.has_data |= assigned.end.is_none_or(|end| position.offset < end);
+            let known = self
+                .client
+                .cluster()
+                .partition(&partition.topic, partition.partition);
+            let asked = Asked {
+                slot,
+                epoch: assigned.epoch,
+                position,
+                leader_epoch: known.and_then(|known| known.leader_epoch),
+            };
+            plan.asked
+                .push((Arc::clone(&partition.topic), partition.partition, asked));
+        }
+        let brokers = plans.len().max(1) as u64;
+        let share = (self.config.memory_budget / brokers).max(1);
+        for (node, plan) in plans {
+            if plan.asked.is_empty() || self.fetches.under_way.contains_key(&node) {
+                continue;
+            }
+            if plan.leaves_out && !plan.has_data {
+                continue;
+            }
+            match self.fetches.not_before.get(&node) {
+                Some(at) if *at > now => self.timers.set_no_later(Timer::Fetch, *at),
+                _ => self.fetch(now, node, plan, share),
+            }
+        }
+    }
+
+    /// Asks one broker, if the memory budget has room for the answer. With nothing under way and nothing buffered it is asked in
+    /// any case: its answer has at least one batch, however large.
+    fn fetch(&mut self, now: Instant, node: i32, plan: Plan, share: u64) {
+        let per_partition = u64::try_from(self.config.max_partition_fetch_bytes).unwrap_or(0);
+        let wanted = per_partition.saturating_mul(plan.asked.len() as u64);
+        let limit = u64::try_from(self.config.fetch_max_bytes).unwrap_or(0);
+        let reserved = wanted.min(limit).min(share);
+        let used = self.fetches.reserved().saturating_add(self.partitions.buffered());
+        if used > 0 && used.saturating_add(reserved) > self.config.memory_budget {
+            return;
+        }
+        self.fetches.not_before.remove(&node);
+        let mut topics: Vec<AskedTopic> = Vec::new();
+        for (name, partition, asked) in plan.asked {
+            let known = topics.iter_mut().find(|topic| topic.name == name);
+            match known {
+                Some(topic) => {
+                    topic.partitions.insert(partition, asked);
+                }
+                None => topics.push(AskedTopic {
+                    id: self.client.cluster().topic(&name).and_then(|topic| topic.id),
+                    name,
+                    partitions: BTreeMap::from([(partition, asked)]),
+                }),
+            }
+        }
+        let request = request(&self.config, reserved, plan.leaves_out);
+        let asked = topics.clone();
+        let partition_max_bytes = self.config.max_partition_fetch_bytes.min(request.max_bytes);
+        let build = Box::new(move |version| fill(request.clone(), &asked, partition_max_bytes, version));
+        let timeout = self.config.client.request_timeout;
+        let id = self
+            .client
+            .request_with(now, Target::Fetch(node), ApiKey::Fetch, build, timeout);
+        self.requests.insert(id, Purpose::Fetch { node });
+        self.fetches.under_way.insert(node, UnderWay { topics, reserved });
+    }
+}
+
+/// The request but for its topics. `is_ahead`: data is known to be there, so the broker is not to wait for more of it.
+// Kafka: AbstractFetch.createFetchRequest
+fn request(config: &ConsumerConfig, reserved: u64, is_ahead: bool) -> FetchRequest {
+    FetchRequest {
+        max_wait_ms: i32::try_from(config.fetch_max_wait.as_millis()).unwrap_or(i32::MAX),
+        min_bytes: if is_ahead {
+            config.fetch_min_bytes.min(1)
+        } else {
+            config.fetch_min_bytes
+        },
+        max_bytes: i32::try_from(reserved).unwrap_or(i32::MAX),
+        isolation_level: config.isolation_level.code(),
+        // KIP-227: no session is asked for.
+        session_id: 0,
+        session_epoch: -1,
+        ..Default::default()
+    }
+}
+
+/// Puts the topics in, as the version names them.
+fn fill(
+    mut request: FetchRequest,
+    topics: &[AskedTopic],
+    partition_max_bytes: i32,
+    version: i16,
+) -> Option<RequestBody> {
+    for topic in topics {
+        let partition = |(index, asked): (&i32, &Asked)| FetchPartition {
+            partition: *index,
+            current_leader_epoch: asked.leader_epoch.unwrap_or(-1),
+            fetch_offset: asked.position.offset,
+            partition_max_bytes,
+            ..Default::default()
+        };
+        request.topics.push(FetchTopic {
+            topic: if version < TOPIC_IDS {
+                topic.name.to_string()
+            } else {
+                Default::default()
+            },
+            topic_id: if version < TOPIC_IDS {
+                Uuid::ZERO
+            } else {
+                topic.id?
+            },
+            partitions: topic.partitions.iter().map(partition).collect(),
+        });
+    }
+    Some(RequestBody::from(request))
+}

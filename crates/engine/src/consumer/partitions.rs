@@ -1,0 +1,248 @@
+//! The engine's table of assigned partitions: where each is read next, and whether it may be. Nothing is sent from here.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kohort_groups::{OffsetAndMetadata, TopicPartition};
+use kohort_machine::Instant;
+
+use super::{FetchEpoch, OffsetSpec, Position, Seek, SeekTo, SlotId};
+
+/// Where a partition is read next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Place {
+    /// Not known: the committed offset is asked for, then the reset policy.
+    Initial,
+    /// Not known: this end of the log, or this time, is asked for.
+    Reset(OffsetSpec),
+    /// Known: the next fetch begins here.
+    At(Position),
+    /// A fetch found batches that cannot be split after here. The caller gets there in time; only a seek helps.
+    Stuck,
+}
+
+/// One assigned partition.
+#[derive(Debug)]
+pub(super) struct Assigned {
+    pub(super) partition: Arc<TopicPartition>,
+    pub(super) epoch: FetchEpoch,
+    pub(super) place: Place,
+    /// A halt is on its way to the caller; nothing is fetched before it is reached.
+    pub(super) halted: bool,
+    pub(super) paused: bool,
+    /// About to be revoked.
+    pub(super) suspended: bool,
+    /// The listener has not yet taken it.
+    pub(super) untaken: bool,
+    /// After the last record handed out, as far as reported.
+    pub(super) consumed: Option<Position>,
+    /// Bytes with the caller, as far as reported.
+    pub(super) buffered: u64,
+    /// The end of the log for this reader, as the last fetch had it.
+    pub(super) end: Option<i64>,
+    /// Not to be asked for before.
+    pub(super) not_before: Instant,
+    /// Whether a request for its position is under way.
+    pub(super) asked: bool,
+}
+
+impl Assigned {
+    fn new(partition: Arc<TopicPartition>, untaken: bool) -> Self {
+        Self {
+            partition,
+            epoch: FetchEpoch::default(),
+            place: Place::Initial,
+            halted: false,
+            paused: false,
+            suspended: false,
+            untaken,
+            consumed: None,
+            buffered: 0,
+            end: None,
+            not_before: Instant::ZERO,
+            asked: false,
+        }
+    }
+
+    /// Where to fetch, if it may be fetched but for what is buffered.
+    // Kafka: SubscriptionState.isFetchable
+    pub(super) fn fetchable_at(&self) -> Option<Position> {
+        match self.place {
+            Place::At(position) if !(self.halted || self.paused || self.suspended || self.untaken) => {
+                Some(position)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether its position has to be looked for.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.place, Place::Initial | Place::Reset(_)) && !self.halted && !self.suspended
+    }
+}
+
+/// All assigned partitions.
+#[derive(Debug, Default)]
+pub(super) struct Partitions {
+    entries: BTreeMap<SlotId, Assigned>,
+    /// Assignments by the group so far: their slots are even.
+    issued: u64,
+    /// Bytes with the caller, of all partitions.
+    buffered: u64,
+    /// Partitions whose position has to be looked for.
+    lost: BTreeSet<SlotId>,
+}
+
+impl Partitions {
+    /// Adds what the group assigned; not fetched before [`Partitions::take`].
+    pub(super) fn add_of_group(&mut self, partition: TopicPartition) -> (SlotId, Arc<TopicPartition>) {
+        let slot = SlotId(self.issued * 2);
+        self.issued += 1;
+        let partition = Arc::new(partition);
+        self.insert(slot, Assigned::new(Arc::clone(&partition), true));
+        (slot, partition)
+    }
+
+    /// Adds what the caller assigned.
+    pub(super) fn add(&mut self, slot: SlotId, partition: Arc<TopicPartition>) {
+        self.insert(slot, Assigned::new(partition, false));
+    }
+
+    fn insert(&mut self, slot: SlotId, assigned: Assigned) {
+        self.lost.insert(slot);
+        self.entries.insert(slot, assigned);
+    }
+
+    pub(super) fn remove(&mut self, slot: SlotId) {
+        self.lost.remove(&slot);
+        if let Some(assigned) = self.entries.remove(&slot) {
+            self.buffered = self.buffered.saturating_sub(assigned.buffered);
+        }
+    }
+
+    pub(super) fn get(&self, slot: SlotId) -> Option<&Assigned> {
+        self.entries.get(&slot)
+    }
+
+    /// For changes that leave the place as it is; for those see [`Partitions::move_to`].
+    pub(super) fn get_mut(&mut self, slot: SlotId) -> Option<&mut Assigned> {
+        self.entries.get_mut(&slot)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SlotId, &Assigned)> {
+        self.entries.iter().map(|(slot, assigned)| (*slot, assigned))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (SlotId, &mut Assigned)> {
+        self.entries.iter_mut().map(|(slot, assigned)| (*slot, assigned))
+    }
+
+    pub(super) fn slots(&self) -> Vec<SlotId> {
+        self.entries.keys().copied().collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Slots whose position has to be looked for, and is not being looked for.
+    pub(super) fn lost(&self) -> impl Iterator<Item = (SlotId, &Assigned)> {
+        let lost = self
+            .lost
+            .iter()
+            .filter_map(|slot| Some((*slot, self.entries.get(slot)?)));
+        lost.filter(|(_, assigned)| assigned.is_lost() && !assigned.asked)
+    }
+
+    /// Bytes with the caller, of all partitions.
+    pub(super) fn buffered(&self) -> u64 {
+        self.buffered
+    }
+
+    pub(super) fn add_buffered(&mut self, slot: SlotId, bytes: u64) {
+        if let Some(assigned) = self.entries.get_mut(&slot) {
+            assigned.buffered = assigned.buffered.saturating_add(bytes);
+            self.buffered = self.buffered.saturating_add(bytes);
+        }
+    }
+
+    pub(super) fn free_buffered(&mut self, slot: SlotId, bytes: u64) {
+        if let Some(assigned) = self.entries.get_mut(&slot) {
+            let bytes = bytes.min(assigned.buffered);
+            assigned.buffered -= bytes;
+            self.buffered = self.buffered.saturating_sub(bytes);
+        }
+    }
+
+    /// Moves a partition to another place.
+    pub(super) fn move_to(&mut self, slot: SlotId, place: Place) {
+        let Some(assigned) = self.entries.get_mut(&slot) else {
+            return;
+        };
+        assigned.place = place;
+        match place {
+            Place::Initial | Place::Reset(_) => {
+                self.lost.insert(slot);
+            }
+            Place::At(_) | Place::Stuck => {
+                self.lost.remove(&slot);
+            }
+        }
+    }
+
+    /// The caller sought; false for a slot that is gone.
+    pub(super) fn seek(&mut self, seek: Seek) -> bool {
+        let Some(assigned) = self.entries.get_mut(&seek.slot) else {
+            return false;
+        };
+        assigned.epoch = seek.epoch;
+        assigned.halted = false;
+        assigned.asked = false;
+        assigned.not_before = Instant::ZERO;
+        let (place, consumed) = match seek.to {
+            SeekTo::Position(position) => (Place::At(position), Some(position)),
+            SeekTo::Beginning => (Place::Reset(OffsetSpec::Earliest), None),
+            SeekTo::End => (Place::Reset(OffsetSpec::Latest), None),
+        };
+        assigned.consumed = consumed;
+        self.move_to(seek.slot, place);
+        true
+    }
+
+    /// What an automatic commit commits.
+    // Kafka: SubscriptionState.allConsumed
+    pub(super) fn consumed(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+        let consumed = self.entries.values().filter_map(|assigned| {
+            let position = assigned.consumed?;
+            let committed = OffsetAndMetadata {
+                leader_epoch: position.leader_epoch,
+                ..OffsetAndMetadata::new(position.offset)
+            };
+            Some((TopicPartition::clone(&assigned.partition), committed))
+        });
+        consumed.collect()
+    }
+
+    /// The topics of all partitions.
+    pub(super) fn topics(&self) -> BTreeSet<Arc<str>> {
+        self.entries
+            .values()
+            .map(|assigned| Arc::clone(&assigned.partition.topic))
+            .collect()
+    }
+}
+
+/// Items by topic and partition, in order.
+pub(super) fn by_topic<T>(
+    items: impl IntoIterator<Item = (TopicPartition, T)>,
+) -> BTreeMap<Arc<str>, Vec<(i32, T)>> {
+    let mut topics: BTreeMap<Arc<str>, Vec<(i32, T)>> = BTreeMap::new();
+    for (partition, item) in items {
+        topics
+            .entry(partition.topic)
+            .or_default()
+            .push((partition.partition, item));
+    }
+    topics
+}

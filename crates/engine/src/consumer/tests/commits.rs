@@ -1,0 +1,237 @@
+use super::rig::*;
+use crate::consumer::{Command, CommandError, CommandReply, CommitMode, ConsumerConfig, Event, OffsetReset};
+use alloc::vec;
+use kohort_groups::OffsetAndMetadata;
+use kohort_machine::Token;
+use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
+
+fn earliest(config: &mut ConsumerConfig) {
+    config.auto_offset_reset = OffsetReset::Earliest;
+}
+
+fn automatic(config: &mut ConsumerConfig) {
+    earliest(config);
+    config.enable_auto_commit = true;
+}
+
+fn commit(rig: &mut Rig, offset: i64, mode: CommitMode) -> Token {
+    rig.command(Command::Commit {
+        offsets: vec![(of_t(0), OffsetAndMetadata::new(offset))],
+        mode,
+    })
+}
+
+const SYNC: CommitMode = CommitMode::Sync { timeout: SECOND };
+
+#[test]
+fn a_manual_assignment_commits_without_a_generation() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.hold.push(ApiKey::OffsetCommit);
+    let token = commit(&mut rig, 5, SYNC);
+    let arrived = rig.driven.expect(ApiKey::OffsetCommit);
+    let RequestBody::OffsetCommit(request) = &arrived.body else {
+        panic!()
+    };
+    assert_eq!(
+        (request.generation_id_or_member_epoch, &*request.member_id),
+        (-1, "")
+    );
+    rig.driven.network.put_back([arrived]);
+    rig.hold.clear();
+    rig.serve();
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.committed(0), Some(5));
+}
+
+#[test]
+fn a_commit_without_a_group_is_an_error() {
+    let mut rig = Rig::new(earliest);
+    rig.assign(&[0]);
+    let token = commit(&mut rig, 5, SYNC);
+    assert!(matches!(rig.replies[&token], Err(CommandError::NoGroup { .. })));
+}
+
+#[test]
+fn a_commit_of_nothing_is_done_at_once() {
+    let mut rig = Rig::in_group(earliest);
+    let token = rig.command(Command::Commit {
+        offsets: vec![],
+        mode: SYNC,
+    });
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
+}
+
+#[test]
+fn a_retriable_error_of_a_synchronous_commit_is_tried_again() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.refuse(
+        ApiKey::OffsetCommit,
+        &[ErrorCode::CoordinatorLoadInProgress, ErrorCode::NotCoordinator],
+    );
+    let token = commit(&mut rig, 5, SYNC);
+    rig.advance(SECOND);
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 3);
+}
+
+#[test]
+fn a_retriable_error_is_tried_again_until_the_time_out_and_then_told() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress; 50]);
+    let token = commit(&mut rig, 5, SYNC);
+    rig.advance(SECOND);
+    let Err(error @ CommandError::TimedOut { last: Some(_), .. }) = &rig.replies[&token] else {
+        panic!("{:?}", rig.replies);
+    };
+    assert!(error.is_retriable());
+    let tries = rig.count(ApiKey::OffsetCommit);
+    rig.advance(SECOND);
+    assert_eq!(
+        rig.count(ApiKey::OffsetCommit),
+        tries,
+        "it is not tried after its answer"
+    );
+}
+
+#[test]
+fn an_asynchronous_commit_is_not_tried_again() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress]);
+    let token = commit(&mut rig, 5, CommitMode::Async);
+    let error = rig.replies[&token].clone().unwrap_err();
+    assert!(error.is_retriable(), "{error}");
+    rig.advance(SECOND);
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 1);
+}
+
+#[test]
+fn asynchronous_commits_are_answered_in_their_order() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.hold.push(ApiKey::OffsetCommit);
+    let first = commit(&mut rig, 5, CommitMode::Async);
+    let second = rig.command(Command::Commit {
+        offsets: vec![],
+        mode: CommitMode::Async,
+    });
+    assert!(
+        rig.replies.is_empty(),
+        "the second one has nothing to wait for but the first"
+    );
+    rig.hold.clear();
+    rig.serve();
+    assert_eq!(rig.answered, [first, second]);
+}
+
+#[test]
+fn a_member_of_an_older_generation_is_told_that_the_group_went_on() {
+    for code in [ErrorCode::IllegalGeneration, ErrorCode::UnknownMemberId] {
+        let mut rig = Rig::in_group(earliest);
+        rig.subscribe();
+        rig.poll().unwrap();
+        rig.refuse(ApiKey::OffsetCommit, &[code]);
+        let token = commit(&mut rig, 5, SYNC);
+        assert_eq!(rig.replies[&token], Err(CommandError::CommitRefused { code }));
+    }
+}
+
+#[test]
+fn a_member_commits_with_its_generation() {
+    let mut rig = Rig::in_group(earliest);
+    rig.subscribe();
+    rig.poll().unwrap();
+    rig.hold.push(ApiKey::OffsetCommit);
+    commit(&mut rig, 5, SYNC);
+    let arrived = rig.driven.expect(ApiKey::OffsetCommit);
+    let RequestBody::OffsetCommit(request) = &arrived.body else {
+        panic!()
+    };
+    assert_eq!(
+        (request.generation_id_or_member_epoch, &*request.member_id),
+        (1, "m")
+    );
+}
+
+#[test]
+fn while_the_group_rebalances_a_commit_is_refused_at_once() {
+    let mut rig = Rig::in_group(earliest);
+    rig.hold.push(ApiKey::JoinGroup);
+    rig.subscribe();
+    let token = commit(&mut rig, 5, SYNC);
+    assert_eq!(rig.replies[&token], Err(CommandError::RebalanceInProgress));
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
+}
+
+#[test]
+fn a_refusal_for_one_partition_names_it() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::OffsetMetadataTooLarge]);
+    let token = commit(&mut rig, 5, SYNC);
+    let Err(CommandError::Refused { partition, code, .. }) = &rig.replies[&token] else {
+        panic!("{:?}", rig.replies);
+    };
+    assert_eq!(
+        (partition.as_ref(), *code),
+        (Some(&of_t(0)), ErrorCode::OffsetMetadataTooLarge)
+    );
+}
+
+#[test]
+fn an_abandoned_commit_is_not_tried_again() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress]);
+    let token = commit(&mut rig, 5, SYNC);
+    rig.event(Event::Abandon { token });
+    rig.advance(SECOND);
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 1);
+    assert!(rig.replies.is_empty());
+}
+
+#[test]
+fn an_automatic_commit_has_what_earlier_polls_handed_out() {
+    let mut rig = Rig::in_group(automatic);
+    rig.assign(&[0]);
+    assert_eq!(rig.poll_max(4).unwrap(), records(0, 0, 4));
+    rig.advance(6 * SECOND);
+    assert_eq!(
+        rig.committed(0),
+        None,
+        "not before the next poll says that these are done"
+    );
+    assert_eq!(rig.poll_max(3).unwrap(), records(0, 4, 7));
+    assert_eq!(rig.committed(0), Some(4));
+    rig.advance(6 * SECOND);
+    rig.poll_max(1).unwrap();
+    assert_eq!(rig.committed(0), Some(7));
+}
+
+#[test]
+fn an_automatic_commit_that_failed_is_tried_again_soon() {
+    let mut rig = Rig::in_group(automatic);
+    rig.assign(&[0]);
+    rig.poll_max(4).unwrap();
+    rig.advance(5 * SECOND);
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress]);
+    rig.poll_max(1).unwrap();
+    assert_eq!(rig.committed(0), None);
+    rig.advance(SECOND);
+    rig.poll_max(1).unwrap();
+    assert_eq!(rig.committed(0), Some(5));
+}
+
+#[test]
+fn without_a_group_nothing_is_committed_automatically() {
+    let mut rig = Rig::new(automatic);
+    rig.assign(&[0]);
+    rig.poll_all();
+    rig.advance(10 * SECOND);
+    rig.poll_all();
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
+}

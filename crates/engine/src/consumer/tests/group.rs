@@ -1,0 +1,321 @@
+use super::rig::*;
+use crate::consumer::{
+    CallbackKind, Command, CommandReply, CommitMode, ConsumerConfig, Event, LeaveGroup, OffsetReset,
+    Position, SeekTo,
+};
+use crate::delivery::Due;
+use alloc::vec;
+use alloc::vec::Vec;
+use kohort_groups::OffsetAndMetadata;
+use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
+
+fn earliest(config: &mut ConsumerConfig) {
+    config.auto_offset_reset = OffsetReset::Earliest;
+}
+
+fn automatic(config: &mut ConsumerConfig) {
+    earliest(config);
+    config.enable_auto_commit = true;
+}
+
+/// A consumer that owns both partitions.
+fn joined(configure: impl FnOnce(&mut ConsumerConfig)) -> Rig {
+    let mut rig = Rig::in_group(configure);
+    rig.subscribe();
+    rig.poll_max(0).unwrap();
+    assert_eq!(rig.calls.pop(), Some((CallbackKind::Assigned, vec![0, 1])));
+    rig.calls.clear();
+    rig
+}
+
+/// The coordinator tells the member to join again.
+fn rebalance(rig: &mut Rig) {
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::RebalanceInProgress]);
+    rig.advance(4 * SECOND);
+}
+
+#[test]
+fn a_subscribed_consumer_reads_what_the_group_assigns() {
+    let mut rig = Rig::in_group(earliest);
+    rig.subscribe();
+    assert_eq!(rig.poll_all(), [records(0, 0, 10), records(1, 0, 10)].concat());
+    assert_eq!(rig.calls, [(CallbackKind::Assigned, vec![0, 1])]);
+}
+
+#[test]
+fn nothing_is_fetched_before_the_listener_took_the_assignment() {
+    let mut rig = Rig::in_group(earliest);
+    rig.subscribe();
+    assert!(matches!(
+        rig.next_due(),
+        Some(Due::Callback {
+            kind: CallbackKind::Assigned,
+            ..
+        })
+    ));
+    assert_eq!(
+        rig.count(ApiKey::OffsetFetch),
+        1,
+        "its position is found meanwhile"
+    );
+    assert!(rig.waiting_fetch().is_none());
+    rig.poll_all();
+    assert!(rig.waiting_fetch().is_some());
+}
+
+#[test]
+fn the_listener_may_seek_in_what_it_takes() {
+    let mut rig = Rig::in_group(earliest);
+    rig.subscribe();
+    rig.seek(0, SeekTo::Position(Position::new(9)));
+    assert_eq!(rig.poll_all(), [records(0, 9, 10), records(1, 0, 10)].concat());
+}
+
+#[test]
+fn records_of_a_partition_that_is_being_revoked_are_not_handed_out() {
+    let mut rig = joined(earliest);
+    assert_eq!(rig.poll_max(3).unwrap(), records(0, 0, 3));
+    rig.hold.push(ApiKey::JoinGroup);
+    rebalance(&mut rig);
+    assert_eq!(rig.poll().unwrap(), []);
+    assert_eq!(rig.calls, [(CallbackKind::Revoked, vec![0, 1])]);
+    assert_eq!(rig.delivery.assignment().count(), 0);
+}
+
+#[test]
+fn join_group_waits_for_the_listener_and_heartbeats_do_not() {
+    let mut rig = joined(earliest);
+    rebalance(&mut rig);
+    let beats = rig.count(ApiKey::Heartbeat);
+    rig.advance(10 * SECOND);
+    assert!(rig.count(ApiKey::Heartbeat) > beats);
+    assert_eq!(rig.count(ApiKey::JoinGroup), 1);
+    rig.poll().unwrap();
+    assert_eq!(rig.count(ApiKey::JoinGroup), 2);
+}
+
+#[test]
+fn what_is_revoked_is_committed_before_the_listener_runs() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    rig.hold.push(ApiKey::OffsetCommit);
+    rebalance(&mut rig);
+    rig.poll().unwrap();
+    assert!(rig.calls.is_empty());
+    rig.hold.clear();
+    rig.serve();
+    assert_eq!(rig.committed(0), Some(3));
+    rig.poll().unwrap();
+    assert_eq!(rig.calls[0], (CallbackKind::Revoked, vec![0, 1]));
+}
+
+#[test]
+fn a_commit_in_the_revoked_listener_is_in_time() {
+    let mut rig = joined(earliest);
+    rebalance(&mut rig);
+    assert!(matches!(
+        rig.next_due(),
+        Some(Due::Callback {
+            kind: CallbackKind::Revoked,
+            ..
+        })
+    ));
+    let token = rig.command(Command::Commit {
+        offsets: vec![(of_t(0), OffsetAndMetadata::new(4))],
+        mode: CommitMode::Sync { timeout: SECOND },
+    });
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+}
+
+#[test]
+fn after_a_rebalance_reading_goes_on_at_the_committed_offset() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    rebalance(&mut rig);
+    let mut all = rig.poll().unwrap();
+    all.extend(rig.poll_all());
+    assert_eq!(all, [records(0, 3, 10), records(1, 0, 10)].concat());
+    let kinds: Vec<_> = rig.calls.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, [CallbackKind::Revoked, CallbackKind::Assigned]);
+}
+
+#[test]
+fn a_member_that_the_coordinator_forgot_loses_its_partitions_without_a_commit() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::UnknownMemberId]);
+    rig.advance(4 * SECOND);
+    rig.poll().unwrap();
+    assert_eq!(rig.calls[0], (CallbackKind::Lost, vec![0, 1]));
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
+}
+
+#[test]
+fn new_partitions_of_a_topic_are_assigned() {
+    let mut rig = joined(earliest);
+    rig.logs.insert(("t", 2), Log::default());
+    let metadata = rig.driven.network.metadata.as_mut().unwrap();
+    let mut partition = metadata.topics[0].partitions[0].clone();
+    partition.partition_index = 2;
+    metadata.topics[0].partitions.push(partition);
+    rig.advance(301 * SECOND); // metadata.max.age.ms
+    rig.poll().unwrap();
+    rig.poll().unwrap();
+    assert_eq!(rig.calls.last(), Some(&(CallbackKind::Assigned, vec![0, 1, 2])));
+}
+
+#[test]
+fn a_consumer_that_is_not_polled_leaves_its_group_and_comes_back_with_the_next_poll() {
+    let mut rig = joined(earliest);
+    rig.poll_all();
+    rig.advance(299 * SECOND);
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 0);
+    rig.advance(5 * SECOND);
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+    rig.poll().unwrap();
+    assert_eq!(rig.calls[0], (CallbackKind::Lost, vec![0, 1]));
+    rig.poll().unwrap();
+    assert_eq!(rig.calls.last(), Some(&(CallbackKind::Assigned, vec![0, 1])));
+}
+
+#[test]
+fn a_consumer_that_polls_in_time_stays() {
+    let mut rig = joined(earliest);
+    for _ in 0..4 {
+        rig.advance(200 * SECOND);
+        rig.poll().unwrap();
+    }
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 0);
+    assert_eq!(rig.count(ApiKey::JoinGroup), 1);
+}
+
+#[test]
+fn unsubscribing_revokes_and_leaves_without_a_commit() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    let token = rig.command(Command::Unsubscribe { timeout: SECOND });
+    rig.do_due().unwrap();
+    assert_eq!(rig.calls, [(CallbackKind::Revoked, vec![0, 1])]);
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
+    rig.assign(&[1]);
+    assert_eq!(rig.poll_all(), records(1, 0, 10));
+}
+
+fn close(rig: &mut Rig) -> kohort_machine::Token {
+    rig.command(Command::Close {
+        timeout: 30 * SECOND,
+        leave: LeaveGroup::Default,
+    })
+}
+
+#[test]
+fn closing_commits_revokes_and_leaves() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    let token = close(&mut rig);
+    rig.do_due().unwrap();
+    assert_eq!(rig.committed(0), Some(3));
+    assert_eq!(rig.calls, [(CallbackKind::Revoked, vec![0, 1])]);
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+}
+
+#[test]
+fn closing_a_manual_assignment_commits() {
+    let mut rig = Rig::in_group(automatic);
+    rig.assign(&[0]);
+    rig.poll_max(3).unwrap();
+    let token = close(&mut rig);
+    rig.do_due().unwrap();
+    assert_eq!(rig.committed(0), Some(3));
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+}
+
+#[test]
+fn a_static_member_stays_in_its_group_when_it_closes() {
+    let mut rig = joined(|config| {
+        earliest(config);
+        config.group.as_mut().unwrap().group_instance_id = Some("i".into());
+    });
+    let token = close(&mut rig);
+    rig.do_due().unwrap();
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 0);
+}
+
+#[test]
+fn closing_is_over_after_its_time_out_whatever_the_broker_does() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    rig.hold.extend([ApiKey::OffsetCommit, ApiKey::LeaveGroup]);
+    let token = close(&mut rig);
+    rig.do_due().unwrap();
+    assert!(!rig.replies.contains_key(&token));
+    rig.advance(30 * SECOND);
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+}
+
+#[test]
+fn a_closed_consumer_does_nothing_more() {
+    let mut rig = joined(automatic);
+    close(&mut rig);
+    rig.do_due().unwrap();
+    let served = rig.served.len();
+    let token = rig.command(Command::ListTopics { timeout: SECOND });
+    assert_eq!(rig.replies[&token], Err(crate::consumer::CommandError::Closed));
+    rig.advance(600 * SECOND);
+    assert_eq!(rig.served.len(), served);
+    assert!(rig.waiting_fetch().is_none());
+}
+
+#[test]
+fn commands_under_way_are_answered_when_the_consumer_closes() {
+    let mut rig = joined(earliest);
+    rig.hold.push(ApiKey::OffsetFetch);
+    let asked = rig.command(Command::Committed {
+        partitions: vec![of_t(0)],
+        timeout: 60 * SECOND,
+    });
+    close(&mut rig);
+    rig.do_due().unwrap();
+    assert_eq!(rig.replies[&asked], Err(crate::consumer::CommandError::Closed));
+}
+
+#[test]
+fn an_abandoned_close_goes_on_and_a_second_one_joins_it() {
+    let mut rig = joined(automatic);
+    let first = close(&mut rig);
+    rig.event(Event::Abandon { token: first });
+    let second = close(&mut rig);
+    rig.do_due().unwrap();
+    assert!(!rig.replies.contains_key(&first));
+    assert_eq!(rig.replies[&second], Ok(CommandReply::Done));
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+}
+
+#[test]
+fn an_error_of_the_membership_is_told_once_and_the_next_poll_tries_again() {
+    let mut rig = Rig::in_group(earliest);
+    rig.hold.push(ApiKey::JoinGroup);
+    rig.subscribe();
+    let join = rig.driven.expect(ApiKey::JoinGroup);
+    let RequestBody::JoinGroup(_) = &join.body else {
+        panic!()
+    };
+    rig.answer_with(
+        &join,
+        kohort_protocol::messages::JoinGroupResponse {
+            error_code: ErrorCode::GroupAuthorizationFailed.code(),
+            ..Default::default()
+        },
+    );
+    rig.hold.clear();
+    rig.advance(SECOND);
+    assert_eq!(rig.count(ApiKey::JoinGroup), 0);
+    let error = rig.poll().unwrap_err();
+    assert!(error.is_fatal(), "{error}");
+    rig.poll().unwrap();
+    assert_eq!(rig.count(ApiKey::JoinGroup), 1);
+}

@@ -1,0 +1,558 @@
+//! A consumer for tests: the engine, the caller's side, and a small broker that serves logs from memory.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use kohort_groups::TopicPartition;
+use kohort_machine::Token;
+use kohort_protocol::messages::fetch::{FetchableTopicResponse, PartitionData};
+use kohort_protocol::messages::join_group::JoinGroupResponseMember;
+use kohort_protocol::messages::list_offsets::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kohort_protocol::messages::offset_commit::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use kohort_protocol::messages::offset_fetch::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+};
+use kohort_protocol::messages::{
+    FetchRequest, FetchResponse, HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse,
+    ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
+    OffsetFetchResponse, SyncGroupResponse,
+};
+use kohort_protocol::{ApiKey, ErrorCode, RequestBody, ResponseBody, Uuid};
+use kohort_records::{BatchBuilder, Compression};
+
+use crate::client::ClientConfig;
+use crate::client::testing::{Arrived, Driven, Network};
+use crate::consumer::{
+    Action, CallbackKind, Change, Command, CommandError, CommandReply, ConsumerConfig, ConsumerEngine, Event,
+    GroupConfig, PollError, SeekTo,
+};
+use crate::delivery::{Delivery, Due};
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// One partition on the broker: batches by base offset, each with its count of records.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) start: i64,
+    pub(super) batches: Vec<(i64, i64, Bytes)>,
+}
+
+impl Log {
+    pub(super) fn end(&self) -> i64 {
+        self.batches
+            .last()
+            .map_or(self.start, |(base, count, _)| base + count)
+    }
+
+    /// Appends a batch of `count` records of `size` bytes.
+    pub(super) fn append(&mut self, count: i64, size: usize) {
+        let base = self.end();
+        let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+        let value = vec![b'v'; size];
+        for offset in base..base + count {
+            builder.append(offset, None, Some(&value), &[]).unwrap();
+        }
+        self.batches.push((base, count, builder.build(base).unwrap()));
+    }
+
+    fn read(&self, from: i64, max: usize) -> Result<Bytes, ErrorCode> {
+        if from < self.start || from > self.end() {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        let mut out = BytesMut::new();
+        for (_, _, batch) in self.batches.iter().filter(|(base, count, _)| base + count > from) {
+            if !out.is_empty() && out.len() + batch.len() > max {
+                break;
+            }
+            out.extend_from_slice(batch);
+        }
+        Ok(out.freeze())
+    }
+}
+
+/// A consumer and its broker.
+#[derive(Debug)]
+pub(super) struct Rig {
+    pub(super) driven: Driven<ConsumerEngine>,
+    pub(super) delivery: Delivery,
+    pub(super) logs: BTreeMap<(&'static str, i32), Log>,
+    pub(super) committed: BTreeMap<(Arc<str>, i32), i64>,
+    /// Answers to commands.
+    pub(super) replies: BTreeMap<Token, Result<CommandReply, CommandError>>,
+    /// Tokens in the order in which they were answered.
+    pub(super) answered: Vec<Token>,
+    /// Calls of the listener.
+    pub(super) calls: Vec<(CallbackKind, Vec<i32>)>,
+    /// What is left to do in the next poll.
+    dues: VecDeque<Due>,
+    /// Answered to the next requests of an API instead of the truth.
+    pub(super) refuse: BTreeMap<ApiKey, VecDeque<ErrorCode>>,
+    /// APIs whose requests wait.
+    pub(super) hold: Vec<ApiKey>,
+    /// Requests served, in order.
+    pub(super) served: Vec<ApiKey>,
+    pub(super) generation: i32,
+    polls: u64,
+    tokens: u64,
+}
+
+impl Rig {
+    /// A consumer of one broker that has topic `t` with two partitions of ten records each.
+    pub(super) fn new(configure: impl FnOnce(&mut ConsumerConfig)) -> Self {
+        Self::with_brokers(1, configure)
+    }
+
+    pub(super) fn with_brokers(brokers: i32, configure: impl FnOnce(&mut ConsumerConfig)) -> Self {
+        let mut config = ConsumerConfig::new(ClientConfig::new([("kafka".into(), 9001)]));
+        configure(&mut config);
+        let mut logs = BTreeMap::new();
+        for partition in 0..2 {
+            let mut log = Log::default();
+            for _ in 0..2 {
+                log.append(5, 10);
+            }
+            logs.insert(("t", partition), log);
+        }
+        let delivery = Delivery::new(&config);
+        let engine = ConsumerEngine::new(config, 7, 1_700_000_000_000).unwrap();
+        Self {
+            driven: Driven::new(engine, Network::with_cluster(brokers, &[("t", 2), ("u", 1)])),
+            delivery,
+            logs,
+            committed: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            answered: Vec::new(),
+            calls: Vec::new(),
+            dues: VecDeque::new(),
+            refuse: BTreeMap::new(),
+            hold: Vec::new(),
+            served: Vec::new(),
+            generation: 0,
+            polls: 0,
+            tokens: 0,
+        }
+    }
+
+    /// As [`Rig::new`] in group `g`.
+    pub(super) fn in_group(configure: impl FnOnce(&mut ConsumerConfig)) -> Self {
+        Self::new(|config| {
+            config.group = Some(GroupConfig::new("g"));
+            configure(config);
+        })
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        let actions = self.driven.step(event);
+        self.absorb(actions);
+        self.serve();
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        self.event(Event::Change(Box::new(change)));
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> Token {
+        let token = Token(self.tokens);
+        self.tokens += 1;
+        self.event(Event::Command {
+            token,
+            command: Box::new(command),
+        });
+        token
+    }
+
+    pub(super) fn assign(&mut self, partitions: &[i32]) {
+        let partitions: Vec<_> = partitions.iter().map(|p| of_t(*p)).collect();
+        let change = self.delivery.assign(&partitions);
+        self.change(change);
+    }
+
+    pub(super) fn subscribe(&mut self) {
+        self.change(Change::Subscribe {
+            topics: vec!["t".into()],
+        });
+    }
+
+    pub(super) fn seek(&mut self, partition: i32, to: SeekTo) {
+        let seek = self.delivery.seek(&of_t(partition), to).unwrap();
+        self.change(Change::Seek(vec![seek]));
+    }
+
+    pub(super) fn advance(&mut self, by: Duration) {
+        // In small steps, so that the broker answers in time.
+        let step = by.min(Duration::from_millis(50));
+        let end = self.driven.now() + by;
+        while self.driven.now() < end {
+            let actions = self.driven.advance(step.min(end - self.driven.now()));
+            self.absorb(actions);
+            self.serve();
+        }
+    }
+
+    fn absorb(&mut self, actions: Vec<Action>) {
+        let mut more = VecDeque::from(actions);
+        while let Some(action) = more.pop_front() {
+            match action {
+                Action::ToCaller(told) => self.dues.extend(self.delivery.accept(*told)),
+                Action::Reply { token, result } => {
+                    self.answered.push(token);
+                    let old = self.replies.insert(token, *result);
+                    assert!(old.is_none(), "{token:?} is answered twice");
+                }
+                Action::ReadPollCounter => {
+                    let polls = self.polls;
+                    let event = Event::PollCounter { polls, inside: false };
+                    more.extend(self.driven.step(event));
+                }
+                Action::Rebalanced(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Polls once, without waiting: partition and offset of each record.
+    pub(super) fn poll(&mut self) -> Result<Vec<(i32, i64)>, PollError> {
+        self.poll_max(500)
+    }
+
+    pub(super) fn poll_max(&mut self, max: usize) -> Result<Vec<(i32, i64)>, PollError> {
+        self.polls += 1;
+        self.do_due()?;
+        let taken = self.delivery.take(max);
+        if let Some(progress) = self.delivery.progress() {
+            self.event(Event::Progress(Box::new(progress)));
+        }
+        let of_chunk = |chunk: &crate::delivery::TakenChunk| {
+            let number = chunk.partition().partition;
+            chunk
+                .records()
+                .iter()
+                .map(|record| (number, record.offset))
+                .collect::<Vec<_>>()
+        };
+        Ok(taken?.chunks().iter().flat_map(of_chunk).collect())
+    }
+
+    /// Polls until nothing more comes, not even when `fetch.max.wait.ms` has passed.
+    pub(super) fn poll_all(&mut self) -> Vec<(i32, i64)> {
+        let mut all = Vec::new();
+        let mut empty = 0;
+        while empty < 3 {
+            let some = self.poll().unwrap();
+            if some.is_empty() {
+                empty += 1;
+                self.expire_fetches();
+            }
+            all.extend(some);
+        }
+        all
+    }
+
+    /// Does what is due inside of a poll, an unsubscribe or a close.
+    pub(super) fn do_due(&mut self) -> Result<(), PollError> {
+        while let Some(due) = self.dues.pop_front() {
+            match due {
+                Due::Callback {
+                    step,
+                    kind,
+                    partitions,
+                } => {
+                    self.calls
+                        .push((kind, partitions.iter().map(|p| p.partition).collect()));
+                    self.event(Event::ListenerDone { step });
+                }
+                Due::Report { step } => {
+                    let report = self.delivery.report(Some(step));
+                    self.event(Event::Progress(Box::new(report)));
+                }
+                Due::Fail(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn next_due(&self) -> Option<&Due> {
+        self.dues.front()
+    }
+
+    /// Answers what waits, but for APIs on hold and fetches that find nothing.
+    pub(super) fn serve(&mut self) {
+        loop {
+            let waiting: Vec<Arrived> = self.driven.network.waiting().cloned().collect();
+            let hold = self.hold.clone();
+            let mut wanted = waiting.iter().filter(|it| !hold.contains(&it.body.api_key()));
+            let Some((arrived, answer)) = wanted.find_map(|it| Some((it.clone(), self.answer_to(it)?)))
+            else {
+                return;
+            };
+            self.take_exact(&arrived);
+            self.served.push(arrived.body.api_key());
+            let actions = self.driven.answer(&arrived, answer);
+            self.absorb(actions);
+        }
+    }
+
+    fn take_exact(&mut self, wanted: &Arrived) {
+        let api = wanted.body.api_key();
+        let mut others = Vec::new();
+        while let Some(taken) = self.driven.network.take(api) {
+            if taken == *wanted {
+                break;
+            }
+            others.push(taken);
+        }
+        self.driven.network.put_back(others);
+    }
+
+    fn answer_to(&mut self, arrived: &Arrived) -> Option<ResponseBody> {
+        let api = arrived.body.api_key();
+        let refusal = self.refuse.get(&api).and_then(|queue| queue.front().copied());
+        let answer = match &arrived.body {
+            RequestBody::Fetch(request) => self.fetched(request, refusal)?.into(),
+            RequestBody::ListOffsets(request) => self.listed(request, refusal).into(),
+            RequestBody::OffsetFetch(request) => self.offsets(request, refusal).into(),
+            RequestBody::OffsetCommit(request) => self.commit(request, refusal).into(),
+            RequestBody::JoinGroup(request) => {
+                self.generation += 1;
+                let member_id = alloc::string::String::from("m");
+                JoinGroupResponse {
+                    generation_id: self.generation,
+                    protocol_type: Some("consumer".into()),
+                    protocol_name: Some("range".into()),
+                    leader: member_id.clone(),
+                    members: vec![JoinGroupResponseMember {
+                        member_id: member_id.clone(),
+                        metadata: request.protocols[0].metadata.clone(),
+                        ..Default::default()
+                    }],
+                    member_id,
+                    ..Default::default()
+                }
+                .into()
+            }
+            RequestBody::SyncGroup(request) => SyncGroupResponse {
+                protocol_type: Some("consumer".into()),
+                protocol_name: Some("range".into()),
+                assignment: request.assignments[0].assignment.clone(),
+                ..Default::default()
+            }
+            .into(),
+            RequestBody::Heartbeat(_) => HeartbeatResponse {
+                error_code: refusal.map_or(0, ErrorCode::code),
+                ..Default::default()
+            }
+            .into(),
+            RequestBody::LeaveGroup(_) => LeaveGroupResponse::default().into(),
+            _ => return None,
+        };
+        if let Some(queue) = self.refuse.get_mut(&api) {
+            queue.pop_front();
+        }
+        Some(answer)
+    }
+
+    fn id_of(name: &str) -> Uuid {
+        Uuid([if name == "t" { 1 } else { 2 }; 16])
+    }
+
+    fn name_of(name: &str, id: Uuid) -> &'static str {
+        if name == "t" || id == Self::id_of("t") {
+            "t"
+        } else {
+            "u"
+        }
+    }
+
+    /// What a broker would answer now; nothing while it would wait.
+    fn fetched(&self, request: &FetchRequest, refusal: Option<ErrorCode>) -> Option<FetchResponse> {
+        let mut response = FetchResponse::default();
+        let mut bytes = 0;
+        let mut has_error = false;
+        for topic in &request.topics {
+            let name = Self::name_of(&topic.topic, topic.topic_id);
+            let mut partitions = Vec::new();
+            for asked in &topic.partitions {
+                let log = &self.logs[&(name, asked.partition)];
+                let max = usize::try_from(asked.partition_max_bytes).unwrap();
+                let read = match refusal {
+                    Some(code) => Err(code),
+                    None => log.read(asked.fetch_offset, max),
+                };
+                has_error |= read.is_err();
+                let over = bytes > 0 && bytes >= usize::try_from(request.max_bytes).unwrap();
+                let records = read.clone().ok().filter(|_| !over).unwrap_or_default();
+                bytes += records.len();
+                partitions.push(PartitionData {
+                    partition_index: asked.partition,
+                    error_code: read.err().map_or(0, ErrorCode::code),
+                    high_watermark: log.end(),
+                    last_stable_offset: log.end(),
+                    log_start_offset: log.start,
+                    records: Some(records),
+                    ..Default::default()
+                });
+            }
+            response.responses.push(FetchableTopicResponse {
+                topic: topic.topic.clone(),
+                topic_id: topic.topic_id,
+                partitions,
+            });
+        }
+        (bytes >= usize::try_from(request.min_bytes).unwrap() || has_error).then_some(response)
+    }
+
+    fn listed(&self, request: &ListOffsetsRequest, refusal: Option<ErrorCode>) -> ListOffsetsResponse {
+        let topic = |topic: &kohort_protocol::messages::list_offsets::ListOffsetsTopic| {
+            let partition = |asked: &kohort_protocol::messages::list_offsets::ListOffsetsPartition| {
+                let log = &self.logs[&(Self::name_of(&topic.name, Uuid::ZERO), asked.partition_index)];
+                let (offset, timestamp) = match asked.timestamp {
+                    -2 => (log.start, -1),
+                    -1 => (log.end(), -1),
+                    // A record's timestamp is its offset.
+                    wanted if wanted < log.end() => (wanted.max(log.start), wanted.max(log.start)),
+                    _ => (-1, -1),
+                };
+                ListOffsetsPartitionResponse {
+                    partition_index: asked.partition_index,
+                    error_code: refusal.map_or(0, ErrorCode::code),
+                    offset,
+                    timestamp,
+                    ..Default::default()
+                }
+            };
+            ListOffsetsTopicResponse {
+                name: topic.name.clone(),
+                partitions: topic.partitions.iter().map(partition).collect(),
+            }
+        };
+        ListOffsetsResponse {
+            topics: request.topics.iter().map(topic).collect(),
+            ..Default::default()
+        }
+    }
+
+    fn offsets(&self, request: &OffsetFetchRequest, refusal: Option<ErrorCode>) -> OffsetFetchResponse {
+        let group = &request.groups[0];
+        let topics = group.topics.as_ref().unwrap().iter().map(|topic| {
+            let name: Arc<str> = Self::name_of(&topic.name, topic.topic_id).into();
+            let partitions = topic
+                .partition_indexes
+                .iter()
+                .map(|index| OffsetFetchResponsePartitions {
+                    partition_index: *index,
+                    committed_offset: self.committed.get(&(name.clone(), *index)).copied().unwrap_or(-1),
+                    ..Default::default()
+                });
+            OffsetFetchResponseTopics {
+                name: topic.name.clone(),
+                topic_id: topic.topic_id,
+                partitions: partitions.collect(),
+            }
+        });
+        OffsetFetchResponse {
+            groups: vec![OffsetFetchResponseGroup {
+                group_id: group.group_id.clone(),
+                topics: if refusal.is_some() {
+                    vec![]
+                } else {
+                    topics.collect()
+                },
+                error_code: refusal.map_or(0, ErrorCode::code),
+            }],
+            ..Default::default()
+        }
+    }
+
+    fn commit(&mut self, request: &OffsetCommitRequest, refusal: Option<ErrorCode>) -> OffsetCommitResponse {
+        let mut response = OffsetCommitResponse::default();
+        for topic in &request.topics {
+            let name: Arc<str> = Self::name_of(&topic.name, topic.topic_id).into();
+            let mut partitions = Vec::new();
+            for committed in &topic.partitions {
+                if refusal.is_none() {
+                    let key = (name.clone(), committed.partition_index);
+                    self.committed.insert(key, committed.committed_offset);
+                }
+                partitions.push(OffsetCommitResponsePartition {
+                    partition_index: committed.partition_index,
+                    error_code: refusal.map_or(0, ErrorCode::code),
+                });
+            }
+            response.topics.push(OffsetCommitResponseTopic {
+                name: topic.name.clone(),
+                topic_id: topic.topic_id,
+                partitions,
+            });
+        }
+        response
+    }
+
+    pub(super) fn refuse(&mut self, api: ApiKey, codes: &[ErrorCode]) {
+        self.refuse.entry(api).or_default().extend(codes);
+    }
+
+    /// `fetch.max.wait.ms` passes: the fetches that wait are answered with what there is.
+    pub(super) fn expire_fetches(&mut self) {
+        let is_fetch = |it: &&Arrived| it.body.api_key() == ApiKey::Fetch;
+        for _ in 0..self.driven.network.waiting().filter(is_fetch).count() {
+            let arrived = self.driven.expect(ApiKey::Fetch);
+            let RequestBody::Fetch(request) = &arrived.body else {
+                return;
+            };
+            let mut request = FetchRequest::clone(request);
+            request.min_bytes = 0;
+            let answer = self.fetched(&request, None).unwrap();
+            let actions = self.driven.answer(&arrived, answer);
+            self.absorb(actions);
+        }
+        self.serve();
+    }
+
+    /// Answers a request that was taken out.
+    pub(super) fn answer_with(&mut self, arrived: &Arrived, body: impl Into<ResponseBody>) {
+        let actions = self.driven.answer(arrived, body);
+        self.absorb(actions);
+        self.serve();
+    }
+
+    /// Polls past errors until one succeeds.
+    pub(super) fn poll_until_ok(&mut self) {
+        while self.poll().is_err() {}
+    }
+
+    /// How many requests of this API were served.
+    pub(super) fn count(&self, api: ApiKey) -> usize {
+        self.served.iter().filter(|served| **served == api).count()
+    }
+
+    pub(super) fn committed(&self, partition: i32) -> Option<i64> {
+        self.committed.get(&("t".to_string().into(), partition)).copied()
+    }
+
+    /// The Fetch that waits on the broker.
+    pub(super) fn waiting_fetch(&self) -> Option<FetchRequest> {
+        self.driven
+            .network
+            .waiting()
+            .find_map(|arrived| match &arrived.body {
+                RequestBody::Fetch(request) => Some(FetchRequest::clone(request)),
+                _ => None,
+            })
+    }
+}
+
+/// Partition `number` of `t`.
+pub(super) fn of_t(number: i32) -> TopicPartition {
+    TopicPartition::new("t", number)
+}
+
+/// Partition and offset of each record from `from` up to `to`.
+pub(super) fn records(partition: i32, from: i64, to: i64) -> Vec<(i32, i64)> {
+    (from..to).map(|offset| (partition, offset)).collect()
+}

@@ -1,0 +1,83 @@
+//! Which topics the client keeps metadata for, and what a change of metadata sets in motion.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kohort_machine::Instant;
+use kohort_protocol::ErrorCode;
+
+use super::jobs::JobKind;
+use super::{ConsumerEngine, PollError, ToCaller};
+use crate::client::{ClusterChange, TopicChange};
+
+impl ConsumerEngine {
+    /// Has the client keep metadata for what is subscribed, assigned, watched by the member, or looked for; and for nothing
+    /// else.
+    pub(super) fn track_topics(&mut self, now: Instant) {
+        let mut topics: BTreeSet<Arc<str>> = self.partitions.topics();
+        topics.extend(self.subscription.iter().cloned());
+        if let Some(membership) = &self.membership {
+            topics.extend(membership.topics());
+        }
+        for job in self.jobs.iter() {
+            if let JobKind::Offsets(offsets) = &job.kind {
+                topics.extend(offsets.topics().cloned());
+            }
+        }
+        if topics != self.tracked {
+            self.tracked.clone_from(&topics);
+            self.client.track_topics(now, topics);
+        }
+    }
+
+    pub(super) fn on_cluster_change(&mut self, now: Instant, change: &ClusterChange) {
+        if self.is_closed {
+            return;
+        }
+        self.report_topic_errors(change);
+        // A new leader is worth a try at once.
+        for topic in &change.topics {
+            let (TopicChange::Leaders(name, _) | TopicChange::Appeared(name) | TopicChange::Recreated(name)) =
+                topic
+            else {
+                continue;
+            };
+            for (_, assigned) in self.partitions.iter_mut() {
+                if assigned.partition.topic == *name {
+                    assigned.not_before = now;
+                }
+            }
+        }
+        self.on_group_metadata(now, !change.topics.is_empty());
+        for id in self
+            .jobs
+            .ids(|job| matches!(job.kind, JobKind::Offsets(_)) && !job.is_waiting())
+        {
+            self.attempt(now, id);
+        }
+    }
+
+    // Kafka: Metadata.maybeThrowAnyException
+    fn report_topic_errors(&mut self, change: &ClusterChange) {
+        let failed = |wanted: ErrorCode| {
+            let failed = change.topics.iter().filter_map(|topic| match topic {
+                TopicChange::Failed(name, code) if *code == wanted => Some(Arc::clone(name)),
+                _ => None,
+            });
+            let wanted =
+                |name: &Arc<str>| self.subscription.contains(name) || self.partitions.topics().contains(name);
+            failed.filter(wanted).collect::<Vec<_>>()
+        };
+        let invalid = failed(ErrorCode::InvalidTopicException);
+        let unauthorized = failed(ErrorCode::TopicAuthorizationFailed);
+        if !invalid.is_empty() {
+            self.tell(ToCaller::Failed(PollError::InvalidTopics { topics: invalid }));
+        }
+        if !unauthorized.is_empty() {
+            self.tell(ToCaller::Failed(PollError::TopicAuthorization {
+                topics: unauthorized,
+            }));
+        }
+    }
+}
