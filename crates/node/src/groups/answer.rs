@@ -1,4 +1,5 @@
 //! What a handler adds to its coordinator's answer: the part of a request that is answered by what the node knows of topics.
+//! As in Kafka it comes before the coordinator's part.
 
 use alloc::vec::Vec;
 
@@ -31,17 +32,19 @@ pub(crate) enum Rest {
 impl Rest {
     pub(super) fn add_to(self, mut body: ResponseBody, topics: &Topics) -> ResponseBody {
         match (self, &mut body) {
-            (Self::Commit(failed), ResponseBody::OffsetCommit(response)) => {
-                for topic in failed {
+            (Self::Commit(mut topics), ResponseBody::OffsetCommit(response)) => {
+                for topic in core::mem::take(&mut response.topics) {
                     let is_same = |other: &&mut OffsetCommitResponseTopic| {
                         other.name == topic.name && other.topic_id == topic.topic_id
                     };
-                    match response.topics.iter_mut().find(is_same) {
+                    match topics.iter_mut().find(is_same) {
                         Some(other) => other.partitions.extend(topic.partitions),
-                        None => response.topics.push(topic),
+                        None => topics.push(topic),
                     }
                 }
+                response.topics = topics;
             }
+            // Kafka: KafkaApis.fetchOffsetsForGroup: here it comes behind
             (Self::Fetch(failed), ResponseBody::OffsetFetch(response)) => {
                 for (group, failed) in response.groups.iter_mut().zip(failed) {
                     for topic in &mut group.topics {
@@ -56,13 +59,14 @@ impl Rest {
                     }
                 }
             }
-            (Self::Delete(failed), ResponseBody::OffsetDelete(response)) if response.error_code == 0 => {
-                for topic in failed {
-                    match response.topics.iter_mut().find(|other| other.name == topic.name) {
+            (Self::Delete(mut topics), ResponseBody::OffsetDelete(response)) if response.error_code == 0 => {
+                for topic in core::mem::take(&mut response.topics) {
+                    match topics.iter_mut().find(|other| other.name == topic.name) {
                         Some(other) => other.partitions.extend(topic.partitions),
-                        None => response.topics.push(topic),
+                        None => topics.push(topic),
                     }
                 }
+                response.topics = topics;
             }
             (Self::Operations, ResponseBody::DescribeGroups(response)) => {
                 for group in response.groups.iter_mut().filter(|group| group.error_code == 0) {

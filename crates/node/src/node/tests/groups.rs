@@ -288,7 +288,7 @@ fn offsets_of_partitions_that_do_not_exist_are_refused_and_the_others_committed(
     let unknown = ErrorCode::UnknownTopicOrPartition;
     assert_eq!(
         commit(&mut bench, "t", &[0, 1], 5),
-        [(0, ErrorCode::None), (1, unknown)]
+        [(1, unknown), (0, ErrorCode::None)]
     );
     assert_eq!(commit(&mut bench, "nowhere", &[0], 5), [(0, unknown)]);
     assert_eq!(
@@ -315,7 +315,7 @@ fn topics_are_named_by_id_from_version_10() {
         .collect();
     assert_eq!(
         outcomes,
-        [(topic_id, ErrorCode::None), (stranger, ErrorCode::UnknownTopicId)]
+        [(stranger, ErrorCode::UnknownTopicId), (topic_id, ErrorCode::None)]
     );
 
     let ask = |topic_id| OffsetFetchRequestTopics {
@@ -536,7 +536,7 @@ fn offsets_and_groups_are_deleted() {
         .collect();
     assert_eq!(
         outcomes,
-        [(0, ErrorCode::None), (8, ErrorCode::UnknownTopicOrPartition)]
+        [(8, ErrorCode::UnknownTopicOrPartition), (0, ErrorCode::None)]
     );
     assert_eq!(committed(&mut bench, "t"), -1);
     let groups_names = vec![GROUP.into(), "nowhere".into()];
