@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+pub mod admin;
 pub mod client;
 pub mod consumer;
 pub mod delivery;

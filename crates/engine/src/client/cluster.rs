@@ -360,6 +360,15 @@ impl Cluster {
     }
 }
 
+impl From<MetadataResponse> for Cluster {
+    /// The cluster as one response has it.
+    fn from(response: MetadataResponse) -> Self {
+        let mut cluster = Self::default();
+        cluster.apply(response, None);
+        cluster
+    }
+}
+
 /// The partition as sent, or as known when the broker that answered lags behind what was seen before.
 // Kafka: Metadata.updateLatestMetadata, KIP-320
 fn newer(

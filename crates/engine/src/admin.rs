@@ -1,0 +1,25 @@
+//! Administration: topics, groups, offsets, asked once and answered with one typed result per item.
+//!
+//! What does not live here: connections and metadata ([`client`](crate::client)). What a broker says may succeed later is tried
+//! again until the command's time-out; what it refuses for good is the item's result, and does not fail the others.
+
+mod command;
+mod engine;
+mod error;
+mod event;
+mod groups;
+mod offsets;
+mod reply;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod work;
+
+pub use command::{AdminCommand, NewPartitions, NewTopic, OffsetSpec};
+pub use engine::AdminEngine;
+pub use error::AdminError;
+pub use event::{AdminAction, AdminEvent};
+pub use reply::{
+    AdminReply, ClusterDescription, CreatedTopic, FoundOffset, GroupDescription, GroupListing, GroupMember,
+    Results, TopicListing,
+};
