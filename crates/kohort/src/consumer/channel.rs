@@ -1,0 +1,198 @@
+//! What lies between a consumer and its network task: one ordered stream in each direction, and a few counters that `poll`
+//! reads instead of a channel.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+
+use kohort_engine::consumer::{CommandError, CommandReply, Event, ToCaller};
+use kohort_machine::Token;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
+
+/// The answer to a command.
+pub(super) type Answer = Result<CommandReply, CommandError>;
+
+/// What comes to the consumer.
+pub(super) enum Told {
+    Engine(Box<ToCaller>),
+    Answer {
+        token: Token,
+        answer: Box<Answer>,
+    },
+    /// The wakeup flag is set.
+    Wakeup,
+}
+
+/// Shared by the consumer, its task and its wakeup handles.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Messages sent to the consumer so far.
+    sent: AtomicU64,
+    polls: AtomicU64,
+    inside: AtomicBool,
+    wakeup: AtomicBool,
+}
+
+impl Shared {
+    /// How often the consumer has polled, and whether it is inside of a poll that waits.
+    pub(super) fn polls(&self) -> (u64, bool) {
+        (
+            self.polls.load(Ordering::Acquire),
+            self.inside.load(Ordering::Acquire),
+        )
+    }
+
+    /// Only the consumer counts, so no atomic addition is needed.
+    pub(super) fn count_poll(&self) {
+        let polls = self.polls.load(Ordering::Relaxed);
+        self.polls.store(polls.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Marks the time in which a poll waits; dropping the guard ends it.
+    pub(super) fn enter(self: &Arc<Self>) -> Inside {
+        self.inside.store(true, Ordering::Release);
+        Inside(Arc::clone(self))
+    }
+
+    pub(super) fn is_woken(&self) -> bool {
+        self.wakeup.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take_wakeup(&self) -> bool {
+        self.is_woken() && self.wakeup.swap(false, Ordering::AcqRel)
+    }
+}
+
+pub(super) struct Inside(Arc<Shared>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // The time inside of a poll counts as polling up to its end.
+        self.0.count_poll();
+        self.0.inside.store(false, Ordering::Release);
+    }
+}
+
+/// The task's end.
+#[derive(Debug)]
+pub(super) struct ToConsumer {
+    sender: UnboundedSender<Told>,
+    shared: Arc<Shared>,
+}
+
+impl ToConsumer {
+    pub(super) fn send(&self, told: Told) {
+        // A consumer that is gone needs nothing any more.
+        if self.sender.send(told).is_ok() {
+            self.shared.sent.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// The consumer's end.
+#[derive(Debug)]
+pub(super) struct Channel {
+    events: UnboundedSender<Event>,
+    told: UnboundedReceiver<Told>,
+    waker: WeakUnboundedSender<Told>,
+    pub(super) shared: Arc<Shared>,
+    received: u64,
+}
+
+impl Channel {
+    /// Both ends, and what the task reads events from.
+    pub(super) fn new() -> (Self, ToConsumer, UnboundedReceiver<Event>) {
+        let (events, inputs) = unbounded_channel();
+        let (sender, told) = unbounded_channel();
+        let shared = Arc::new(Shared::default());
+        let channel = Self {
+            events,
+            told,
+            waker: sender.downgrade(),
+            shared: Arc::clone(&shared),
+            received: 0,
+        };
+        (channel, ToConsumer { sender, shared }, inputs)
+    }
+
+    /// Gives the engine an event. A task that is gone is noticed when its answer is waited for.
+    pub(super) fn give(&self, event: Event) {
+        let _task_is_gone = self.events.send(event);
+    }
+
+    pub(super) fn sender(&self) -> UnboundedSender<Event> {
+        self.events.clone()
+    }
+
+    /// Whether something has come; costs one read of a counter.
+    pub(super) fn has_mail(&self) -> bool {
+        self.shared.sent.load(Ordering::Acquire) != self.received
+    }
+
+    /// What has come, without waiting.
+    pub(super) fn try_next(&mut self) -> Option<Told> {
+        let told = self.told.try_recv().ok()?;
+        self.received = self.received.wrapping_add(1);
+        Some(told)
+    }
+
+    /// Waits for what comes next; `None` when the task is gone. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Told> {
+        let told = self.told.recv().await?;
+        self.received = self.received.wrapping_add(1);
+        Some(told)
+    }
+
+    pub(super) fn wakeup_handle(&self) -> WakeupHandle {
+        WakeupHandle {
+            shared: Arc::clone(&self.shared),
+            waker: self.waker.clone(),
+        }
+    }
+}
+
+/// Ends a waiting `poll` from anywhere: another task, another thread, a signal handler's task. Cloning shares it.
+///
+/// ```no_run
+/// use kohort::consumer::PollError;
+/// use kohort::Consumer;
+/// use std::time::Duration;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut consumer: Consumer<String, String> =
+///     Consumer::builder().bootstrap_servers("localhost:9092").group_id("orders").build()?;
+/// consumer.subscribe(["orders"])?;
+/// let wakeup = consumer.wakeup_handle();
+/// std::thread::spawn(move || wakeup.wakeup());
+/// loop {
+///     match consumer.poll(Duration::from_secs(1)).await {
+///         Ok(records) => println!("{} records", records.count()),
+///         Err(PollError::Wakeup) => break,
+///         Err(error) => return Err(error.into()),
+///     }
+/// }
+/// consumer.close(Duration::from_secs(5)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct WakeupHandle {
+    shared: Arc<Shared>,
+    waker: WeakUnboundedSender<Told>,
+}
+
+impl WakeupHandle {
+    /// Makes the waiting `poll`, or else the next one, return [`PollError::Wakeup`](super::PollError::Wakeup), once.
+    // Kafka: KafkaConsumer.wakeup
+    pub fn wakeup(&self) {
+        self.shared.wakeup.store(true, Ordering::Release);
+        if let Some(sender) = self.waker.upgrade()
+            && sender.send(Told::Wakeup).is_ok()
+        {
+            self.shared.sent.fetch_add(1, Ordering::Release);
+        }
+    }
+}

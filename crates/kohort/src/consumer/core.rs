@@ -1,0 +1,281 @@
+//! The untyped consumer: its end of the channel, the records not yet returned, what is due in the next poll. Types, listeners
+//! and the poll loop live beside it.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use kohort_engine::consumer::{Change, Command, CommandReply, CommitMode, Event, Position, SeekTo};
+use kohort_engine::delivery::{Delivery, Due};
+use kohort_groups::{OffsetAndMetadata, TopicPartition};
+use kohort_machine::{Token, TokenSource};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::channel::{Answer, Channel, Told};
+use super::{CommitError, OffsetError, SeekError};
+
+/// What an asynchronous commit reports to.
+pub(super) type CommitCallback = Box<dyn FnOnce(CommittedOffsets<'_>, Result<(), CommitError>) + Send>;
+
+/// The offsets of a commit, as given.
+pub type CommittedOffsets<'a> = &'a [(TopicPartition, OffsetAndMetadata)];
+
+struct PendingCommit {
+    offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    callback: CommitCallback,
+}
+
+pub(super) struct Core {
+    pub(super) channel: Channel,
+    pub(super) delivery: Delivery,
+    /// What the next poll has to do first.
+    pub(super) due: VecDeque<Due>,
+    tokens: TokenSource,
+    commits: BTreeMap<Token, PendingCommit>,
+    /// Commits that were answered and whose callback has not run.
+    committed: VecDeque<(PendingCommit, Result<(), CommitError>)>,
+    pub(super) api_timeout: Duration,
+}
+
+impl core::fmt::Debug for Core {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let assignment: Vec<String> = self.delivery.assignment().map(|p| p.to_string()).collect();
+        f.debug_struct("Core")
+            .field("assignment", &assignment)
+            .field("due", &self.due.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the engine that nobody waits for an answer any more, unless it came.
+struct Waiting {
+    events: UnboundedSender<Event>,
+    token: Option<Token>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(token) = self.token {
+            let _task_is_gone = self.events.send(Event::Abandon { token });
+        }
+    }
+}
+
+/// A question that was asked.
+pub(super) struct Question {
+    waiting: Waiting,
+    token: Token,
+}
+
+/// No answer will come: the task is gone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gone;
+
+impl Core {
+    pub(super) fn new(channel: Channel, delivery: Delivery, api_timeout: Duration) -> Self {
+        Self {
+            channel,
+            delivery,
+            due: VecDeque::new(),
+            tokens: TokenSource::new(),
+            commits: BTreeMap::new(),
+            committed: VecDeque::new(),
+            api_timeout,
+        }
+    }
+
+    /// Whether a poll has something to do before it takes records.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.channel.has_mail()
+            && self.due.is_empty()
+            && self.committed.is_empty()
+            && !self.channel.shared.is_woken()
+    }
+
+    /// Takes in all that has come.
+    pub(super) fn take_mail(&mut self) {
+        while let Some(told) = self.channel.try_next() {
+            self.take_in(told);
+        }
+    }
+
+    pub(super) fn take_in(&mut self, told: Told) {
+        match told {
+            Told::Engine(told) => {
+                let due = self.delivery.accept(*told);
+                self.due.extend(due);
+            }
+            Told::Answer { token, answer } => {
+                if let Some(commit) = self.commits.remove(&token) {
+                    let result = answer.map(drop).map_err(CommitError::from);
+                    self.committed.push_back((commit, result));
+                }
+            }
+            Told::Wakeup => {}
+        }
+    }
+
+    /// Runs the callbacks of the commits that were answered, in the order of the answers.
+    // Kafka: ConsumerCoordinator.invokeCompletedOffsetCommitCallbacks
+    pub(super) fn run_commit_callbacks(&mut self) {
+        while let Some((commit, result)) = self.committed.pop_front() {
+            (commit.callback)(&commit.offsets, result);
+        }
+    }
+
+    pub(super) fn ask(&mut self, command: Command) -> Question {
+        let token = self.tokens.issue();
+        self.channel.give(Event::Command {
+            token,
+            command: Box::new(command),
+        });
+        let events = self.channel.sender();
+        let waiting = Waiting {
+            events,
+            token: Some(token),
+        };
+        Question { waiting, token }
+    }
+
+    /// Waits for the next message; the answer if it is that. What else comes is taken in.
+    pub(super) async fn hear(&mut self, question: &mut Question) -> Result<Option<Answer>, Gone> {
+        match self.channel.next().await {
+            None => {
+                question.waiting.token = None;
+                Err(Gone)
+            }
+            Some(Told::Answer { token, answer }) if token == question.token => {
+                question.waiting.token = None;
+                Ok(Some(*answer))
+            }
+            Some(other) => {
+                self.take_in(other);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asks and waits. Dropping the future abandons the question; what it set in motion is not undone.
+    pub(super) async fn call(&mut self, command: Command) -> Result<Answer, Gone> {
+        let mut question = self.ask(command);
+        loop {
+            if let Some(answer) = self.hear(&mut question).await? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    pub(super) async fn lookup(&mut self, command: Command) -> Result<CommandReply, OffsetError> {
+        Ok(self.call(command).await.map_err(|Gone| OffsetError::TaskGone)??)
+    }
+
+    pub(super) fn consumed(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+        self.delivery.consumed()
+    }
+
+    pub(super) fn assignment(&self) -> Vec<TopicPartition> {
+        self.delivery
+            .assignment()
+            .map(|partition| (**partition).clone())
+            .collect()
+    }
+
+    pub(super) async fn commit_sync(
+        &mut self,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+        timeout: Duration,
+    ) -> Result<(), CommitError> {
+        // Nothing to commit is a commit of nothing, but commits before it are still waited for.
+        let mode = CommitMode::Sync { timeout };
+        let answer = self.call(Command::Commit { offsets, mode }).await;
+        self.run_commit_callbacks();
+        answer
+            .map_err(|Gone| CommitError::TaskGone)?
+            .map(drop)
+            .map_err(CommitError::from)
+    }
+
+    pub(super) fn commit_async(
+        &mut self,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+        callback: CommitCallback,
+    ) {
+        let mode = CommitMode::Async;
+        let mut question = self.ask(Command::Commit {
+            offsets: offsets.clone(),
+            mode,
+        });
+        question.waiting.token = None;
+        self.commits
+            .insert(question.token, PendingCommit { offsets, callback });
+    }
+
+    pub(super) fn seek(
+        &mut self,
+        partition: &TopicPartition,
+        to: OffsetAndMetadata,
+    ) -> Result<(), SeekError> {
+        if to.offset < 0 {
+            return Err(SeekError::NegativeOffset {
+                partition: partition.clone(),
+                offset: to.offset,
+            });
+        }
+        let position = Position {
+            offset: to.offset,
+            leader_epoch: to.leader_epoch,
+        };
+        let seek = self.delivery.seek(partition, SeekTo::Position(position))?;
+        self.change(Change::Seek(vec![seek]));
+        Ok(())
+    }
+
+    pub(super) fn seek_to(&mut self, partitions: &[TopicPartition], to: SeekTo) -> Result<(), SeekError> {
+        // All or nothing.
+        for partition in partitions {
+            self.delivery.slot(partition)?;
+        }
+        let mut seeks = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            seeks.push(self.delivery.seek(partition, to)?);
+        }
+        self.change(Change::Seek(seeks));
+        Ok(())
+    }
+
+    pub(super) fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), SeekError> {
+        let slots = self.slots(partitions)?;
+        for partition in partitions {
+            self.delivery.pause(partition)?;
+        }
+        self.change(Change::Pause(slots));
+        Ok(())
+    }
+
+    pub(super) fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), SeekError> {
+        let slots = self.slots(partitions)?;
+        for partition in partitions {
+            self.delivery.resume(partition)?;
+        }
+        self.change(Change::Resume(slots));
+        Ok(())
+    }
+
+    fn slots(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<kohort_engine::consumer::SlotId>, SeekError> {
+        let slots = partitions.iter().map(|partition| self.delivery.slot(partition));
+        Ok(slots.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn change(&self, change: Change) {
+        self.channel.give(Event::Change(Box::new(change)));
+    }
+
+    /// Tells the engine what was consumed, if that is due.
+    pub(super) fn report_if_due(&mut self) {
+        if let Some(progress) = self.delivery.progress() {
+            self.channel.give(Event::Progress(Box::new(progress)));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Questions that change nothing: committed offsets, offsets by time, topics and their partitions.
+
+use ::core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kohort_engine::consumer::{Command, CommandError, CommandReply};
+use kohort_groups::{OffsetAndMetadata, TopicPartition};
+
+use super::{Consumer, FoundOffset, OffsetError, OffsetSpec, PartitionDescription};
+
+impl<K, V> Consumer<K, V> {
+    /// The offsets that the group committed; `None` for a partition without.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// Without `group.id`, or when `default.api.timeout.ms` passes.
+    // Kafka: KafkaConsumer.committed
+    pub async fn committed(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
+        let command = Command::Committed {
+            partitions: partitions.into_iter().collect(),
+            timeout: self.core.api_timeout,
+        };
+        match self.core.lookup(command).await? {
+            CommandReply::Committed(committed) => Ok(committed.into_iter().collect()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The first offset of each partition, assigned or not.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When a partition is unknown, or `default.api.timeout.ms` passes.
+    pub async fn beginning_offsets(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
+        let asked = partitions
+            .into_iter()
+            .map(|partition| (partition, OffsetSpec::Earliest))
+            .collect();
+        Ok(ends(self.list_offsets(asked).await?))
+    }
+
+    /// The end of each partition, assigned or not: the offset of the next record that will be readable.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When a partition is unknown, or `default.api.timeout.ms` passes.
+    pub async fn end_offsets(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
+        let asked = partitions
+            .into_iter()
+            .map(|partition| (partition, OffsetSpec::Latest))
+            .collect();
+        Ok(ends(self.list_offsets(asked).await?))
+    }
+
+    /// Of each partition the first record with this timestamp (ms since 1970) or a later one; `None` when there is none.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When a partition is unknown, or `default.api.timeout.ms` passes.
+    ///
+    /// ```no_run
+    /// # async fn example(consumer: &mut kohort::Consumer<String, String>, an_hour_ago: i64)
+    /// # -> Result<(), Box<dyn std::error::Error>> {
+    /// let asked: Vec<_> = consumer.assignment().into_iter().map(|partition| (partition, an_hour_ago)).collect();
+    /// for (partition, found) in consumer.offsets_for_times(asked).await? {
+    ///     if let Some(found) = found {
+    ///         consumer.seek(&partition, found.offset)?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    // Kafka: KafkaConsumer.offsetsForTimes
+    pub async fn offsets_for_times(
+        &mut self,
+        timestamps: impl IntoIterator<Item = (TopicPartition, i64)>,
+    ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
+        let asked = timestamps
+            .into_iter()
+            .map(|(partition, time)| (partition, OffsetSpec::Timestamp(time)))
+            .collect();
+        Ok(self.list_offsets(asked).await?.into_iter().collect())
+    }
+
+    async fn list_offsets(
+        &mut self,
+        partitions: Vec<(TopicPartition, OffsetSpec)>,
+    ) -> Result<Vec<(TopicPartition, Option<FoundOffset>)>, OffsetError> {
+        let timeout = self.core.api_timeout;
+        match self
+            .core
+            .lookup(Command::ListOffsets { partitions, timeout })
+            .await?
+        {
+            CommandReply::Offsets(offsets) => Ok(offsets),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The partitions of a topic, in order; empty when there is no such topic. Asking again now and then is how a standalone
+    /// consumer notices new partitions.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When `default.api.timeout.ms` passes.
+    // Kafka: KafkaConsumer.partitionsFor
+    pub async fn partitions_for(
+        &mut self,
+        topic: impl Into<Arc<str>>,
+    ) -> Result<Vec<PartitionDescription>, OffsetError> {
+        let command = Command::PartitionsFor {
+            topic: topic.into(),
+            timeout: self.core.api_timeout,
+        };
+        match self.core.lookup(command).await? {
+            CommandReply::Partitions(partitions) => Ok(partitions),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// All topics that this client may see, with their partitions.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When `default.api.timeout.ms` passes.
+    // Kafka: KafkaConsumer.listTopics
+    pub async fn list_topics(
+        &mut self,
+    ) -> Result<BTreeMap<Arc<str>, Vec<PartitionDescription>>, OffsetError> {
+        let timeout: Duration = self.core.api_timeout;
+        match self.core.lookup(Command::ListTopics { timeout }).await? {
+            CommandReply::Topics(topics) => Ok(topics.into_iter().collect()),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+fn ends(offsets: Vec<(TopicPartition, Option<FoundOffset>)>) -> BTreeMap<TopicPartition, i64> {
+    offsets
+        .into_iter()
+        .filter_map(|(partition, found)| Some((partition, found?.offset)))
+        .collect()
+}
+
+/// The engine answers each command in kind; an answer of another kind can only mean that it stopped.
+const fn unexpected() -> OffsetError {
+    OffsetError::Command(CommandError::Closed)
+}

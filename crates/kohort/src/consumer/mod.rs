@@ -1,0 +1,139 @@
+//! The consumer: [`Consumer`] and what surrounds it. The rules of fetching, committing and membership live in the engine; this
+//! module gives them types, listeners and an asynchronous face.
+
+mod builder;
+mod channel;
+mod commit;
+mod core;
+mod error;
+mod host;
+mod listener;
+mod lookup;
+mod poll;
+mod raw;
+mod records;
+mod seek;
+mod stream;
+mod subscription;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub use builder::ConsumerBuilder;
+pub use channel::WakeupHandle;
+pub use core::CommittedOffsets;
+pub use error::{
+    BuildError, CloseError, CommitError, NoRuntime, OffsetError, PollError, ReadError, SeekError,
+    SubscribeError,
+};
+pub use kohort_engine::consumer::{
+    BrokerAddress, CommandError, FoundOffset, LeaveGroup, OffsetSpec, PartitionDescription,
+};
+pub use kohort_engine::delivery::NotAssigned;
+pub use kohort_groups::assign::Assignor;
+pub use kohort_groups::{RebalanceProtocol, Subscription};
+pub use listener::{CallbackFuture, CallbackResult, Callbacks, RebalanceContext, RebalanceListener};
+pub use raw::RawRecords;
+pub use records::{ConsumerRecord, ConsumerRecords};
+pub use stream::RecordStream;
+
+use self::core::Core;
+use self::listener::AnyListener;
+use crate::deserialize::Deserializer;
+
+/// A Kafka consumer: alone on partitions it is given, or a member of a group that shares topics.
+///
+/// It is used by one task at a time (`&mut self`); a [`WakeupHandle`] reaches it from elsewhere. A task in the background
+/// fetches ahead, sends heartbeats and commits; [`poll`](Self::poll) hands out what it fetched, and runs rebalances.
+///
+/// Call [`close`](Self::close) at the end: it commits (with `enable.auto.commit`) and leaves the group, so that others take
+/// over at once. A consumer that is dropped leaves in the background, without a commit, and says so in the log.
+///
+/// ```no_run
+/// use kohort::config::AutoOffsetReset;
+/// use kohort::Consumer;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut consumer: Consumer<String, i64> = Consumer::builder()
+///     .bootstrap_servers("localhost:9092")
+///     .group_id("counters")
+///     .auto_offset_reset(AutoOffsetReset::Earliest)
+///     .build()?;
+/// consumer.subscribe(["counts"])?;
+/// let mut sum = 0;
+/// while sum < 1_000 {
+///     let records = consumer.poll(Duration::from_millis(100)).await?;
+///     sum += records.iter().map(|record| record.value).sum::<i64>();
+///     consumer.commit_sync().await?;
+/// }
+/// consumer.close(Duration::from_secs(30)).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Consumer<K, V> {
+    core: Core,
+    key: Box<dyn Deserializer<K>>,
+    value: Box<dyn Deserializer<V>>,
+    listener: Option<Box<dyn AnyListener>>,
+    interest: Interest,
+    max_poll_records: usize,
+    group_id: Option<Arc<str>>,
+    client_id: Arc<str>,
+    is_closed: bool,
+}
+
+/// What the consumer reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Interest {
+    Nothing,
+    Topics(BTreeSet<Arc<str>>),
+    Partitions,
+}
+
+impl Interest {
+    const fn is_any(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+}
+
+impl<K, V> Consumer<K, V> {
+    /// `client.id`, as given or made.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// `group.id`.
+    pub fn group_id(&self) -> Option<&str> {
+        self.group_id.as_deref()
+    }
+
+    /// The handle that ends a waiting `poll` from elsewhere.
+    pub fn wakeup_handle(&self) -> WakeupHandle {
+        self.core.channel.wakeup_handle()
+    }
+}
+
+impl<K, V> ::core::fmt::Debug for Consumer<K, V> {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Consumer")
+            .field("client_id", &self.client_id)
+            .field("group_id", &self.group_id)
+            .field("interest", &self.interest)
+            .field("core", &self.core)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Drop for Consumer<K, V> {
+    fn drop(&mut self) {
+        if !self.is_closed && self.interest.is_any() {
+            tracing::warn!(
+                client_id = &*self.client_id,
+                group_id = self.group_id.as_deref(),
+                "a consumer was dropped without close: nothing is committed, and it leaves its group in the background"
+            );
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The poll: callbacks first, then records, then waiting. What is fetched, and when a rebalance begins, is the engine's.
+
+use core::time::Duration;
+
+use kohort_engine::consumer::{CallbackKind, Event};
+use kohort_engine::delivery::{Due, Taken};
+use kohort_records::RecordView;
+use tokio::time::Instant;
+
+use super::core::Core;
+use super::listener::{AnyListener, RebalanceContext};
+use super::records::Run;
+use super::{Consumer, ConsumerRecord, ConsumerRecords, PollError, RawRecords};
+use crate::deserialize::{BoxError, Context, Origin, Payload, RecordDeserializationError};
+
+impl<K, V> Consumer<K, V> {
+    /// Returns records as soon as there are any, at most `max.poll.records`; none when `timeout` passes without.
+    ///
+    /// The first poll joins the group. Rebalances, their listener, and the callbacks of asynchronous commits run inside. Call
+    /// it again within `max.poll.interval.ms`, or the group goes on without this member.
+    ///
+    /// Cancel safety: a poll that is dropped halfway loses no record and no assignment; a listener's method that was running
+    /// runs again from its beginning in the next poll.
+    ///
+    /// # Errors
+    /// * [`PollError::Wakeup`] after [`WakeupHandle::wakeup`](super::WakeupHandle::wakeup).
+    /// * [`PollError::NotSubscribed`] before `subscribe` and `assign`.
+    /// * [`PollError::Deserialization`] when the next record cannot be decoded: good records before it come first, and the
+    ///   position stays at it until [`seek`](Self::seek).
+    /// * [`PollError::Read`] when a partition or the group cannot go on.
+    /// * [`PollError::Listener`] when the listener failed.
+    ///
+    /// ```no_run
+    /// use kohort::Consumer;
+    /// use std::time::Duration;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut consumer: Consumer<String, String> =
+    ///     Consumer::builder().bootstrap_servers("localhost:9092").group_id("orders").build()?;
+    /// consumer.subscribe(["orders"])?;
+    /// loop {
+    ///     for record in consumer.poll(Duration::from_millis(100)).await? {
+    ///         println!("{}: {}", record.key, record.value);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    // Kafka: KafkaConsumer.poll
+    pub async fn poll(&mut self, timeout: Duration) -> Result<ConsumerRecords<K, V>, PollError> {
+        let taken = self.take(timeout).await?;
+        self.decode(taken)
+    }
+
+    /// As [`poll`](Self::poll), without decoding: records borrow their key, value and headers from the batches returned.
+    ///
+    /// Cancel safety: as `poll`.
+    ///
+    /// # Errors
+    /// As `poll`, without those of deserializers.
+    ///
+    /// ```no_run
+    /// # async fn example(consumer: &mut kohort::Consumer<(), ()>) -> Result<(), kohort::consumer::PollError> {
+    /// let records = consumer.poll_raw(std::time::Duration::from_millis(100)).await?;
+    /// for (partition, record) in records.iter() {
+    ///     println!("{partition}@{}: {:?}", record.offset, record.value);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn poll_raw(&mut self, timeout: Duration) -> Result<RawRecords, PollError> {
+        self.take(timeout).await.map(RawRecords::new)
+    }
+
+    async fn take(&mut self, timeout: Duration) -> Result<Taken, PollError> {
+        // A loop of polls that never wait must let the network task run, too, if both share one thread.
+        tokio::task::coop::consume_budget().await;
+        match self.take_ready() {
+            Some(taken) => taken,
+            None => self.take_slowly(timeout).await,
+        }
+    }
+
+    /// Records that are there, when nothing else is due: the path without a channel, lock or clock.
+    pub(crate) fn take_ready(&mut self) -> Option<Result<Taken, PollError>> {
+        self.core.channel.shared.count_poll();
+        if !self.core.is_quiet() {
+            return None;
+        }
+        match self.core.take_records(self.max_poll_records) {
+            Ok(taken) if taken.is_empty() => None,
+            taken => Some(taken),
+        }
+    }
+
+    pub(crate) fn poll_ready(&mut self) -> Option<Result<ConsumerRecords<K, V>, PollError>> {
+        Some(self.take_ready()?.and_then(|taken| self.decode(taken)))
+    }
+
+    async fn take_slowly(&mut self, timeout: Duration) -> Result<Taken, PollError> {
+        if !self.interest.is_any() {
+            return Err(PollError::NotSubscribed);
+        }
+        let deadline = Instant::now().checked_add(timeout);
+        let _inside = self.core.channel.shared.enter();
+        let mut yielded = false;
+        loop {
+            // Kafka: ClassicKafkaConsumer.poll looks for a wakeup before anything else, and not again once there are records.
+            if self.core.channel.shared.take_wakeup() {
+                return Err(PollError::Wakeup);
+            }
+            self.core.take_mail();
+            self.core.run_commit_callbacks();
+            run_due(&mut self.core, self.listener.as_mut()).await?;
+            if self.core.channel.has_mail() {
+                continue;
+            }
+            let taken = self.core.take_records(self.max_poll_records)?;
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+            let next = self.core.channel.next();
+            let told = match deadline {
+                Some(deadline) if deadline <= Instant::now() => {
+                    if yielded {
+                        return Ok(Taken::default());
+                    }
+                    // A poll without time still lets the network task work.
+                    yielded = true;
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Some(deadline) => match tokio::time::timeout_at(deadline, next).await {
+                    Ok(told) => told,
+                    Err(_elapsed) => {
+                        yielded = true;
+                        continue;
+                    }
+                },
+                None => next.await,
+            };
+            match told {
+                Some(told) => self.core.take_in(told),
+                None => return Err(PollError::TaskGone),
+            }
+        }
+    }
+
+    /// Decodes what was taken up to the first record that cannot be; that one and those after it are put back.
+    fn decode(&mut self, taken: Taken) -> Result<ConsumerRecords<K, V>, PollError> {
+        let mut records = Vec::with_capacity(taken.len());
+        let mut runs = Vec::with_capacity(taken.chunks().len());
+        let mut failure = None;
+        for (at, chunk) in taken.chunks().iter().enumerate() {
+            let begin = records.len();
+            let mut next_offset = chunk.next_position().offset;
+            for view in chunk.records().iter() {
+                match self.decode_record(chunk.partition(), chunk.leader_epoch(), &view) {
+                    Ok(record) => records.push(record),
+                    Err(error) => {
+                        next_offset = view.offset;
+                        failure = Some((at, error));
+                        break;
+                    }
+                }
+            }
+            if records.len() > begin {
+                runs.push(Run {
+                    partition: std::sync::Arc::clone(chunk.partition()),
+                    range: begin..records.len(),
+                    next_offset,
+                    leader_epoch: chunk.leader_epoch(),
+                });
+            }
+            if failure.is_some() {
+                break;
+            }
+        }
+        if let Some((at, error)) = failure {
+            self.put_back(taken, at, error.offset());
+            if records.is_empty() {
+                return Err(PollError::Deserialization(error));
+            }
+        }
+        Ok(ConsumerRecords { records, runs })
+    }
+
+    fn decode_record(
+        &self,
+        partition: &std::sync::Arc<kohort_groups::TopicPartition>,
+        leader_epoch: Option<i32>,
+        view: &RecordView<'_>,
+    ) -> Result<ConsumerRecord<K, V>, Box<RecordDeserializationError>> {
+        let mut context = Context {
+            topic: &partition.topic,
+            headers: view.headers.clone(),
+            origin: Origin::Key,
+        };
+        let failed = |origin, source: BoxError| {
+            Box::new(RecordDeserializationError {
+                partition: (**partition).clone(),
+                origin,
+                record: view.to_copy(),
+                source,
+            })
+        };
+        let key = self.key.deserialize(&context, Payload::of(view.key, view));
+        let key = key.map_err(|source| failed(Origin::Key, source))?;
+        context.origin = Origin::Value;
+        let value = self.value.deserialize(&context, Payload::of(view.value, view));
+        let value = value.map_err(|source| failed(Origin::Value, source))?;
+        let headers = view.headers.clone().map(|header| kohort_records::Header {
+            key: view.share(header.key),
+            value: header.value.map(|value| view.share(value)),
+        });
+        Ok(ConsumerRecord {
+            offset: view.offset,
+            timestamp: view.timestamp,
+            timestamp_type: view.timestamp_type,
+            key,
+            value,
+            headers: headers.collect(),
+            leader_epoch,
+            serialized_key_size: view.key.map(<[u8]>::len),
+            serialized_value_size: view.value.map(<[u8]>::len),
+            partition: std::sync::Arc::clone(partition),
+        })
+    }
+
+    fn put_back(&mut self, taken: Taken, first: usize, offset: i64) {
+        let back: Vec<_> = taken.into_iter().skip(first).collect();
+        let count = back.len();
+        for (at, chunk) in back.into_iter().rev().enumerate() {
+            let is_first = at + 1 == count;
+            let from = match is_first {
+                true => offset,
+                false => i64::MIN,
+            };
+            self.core.delivery.put_back(chunk, from);
+        }
+    }
+}
+
+impl Core {
+    fn take_records(&mut self, max: usize) -> Result<Taken, PollError> {
+        let taken = self.delivery.take(max);
+        self.report_if_due();
+        Ok(taken?)
+    }
+}
+
+/// Does what is due, in order. What is dropped halfway stays due.
+pub(super) async fn run_due(
+    core: &mut Core,
+    mut listener: Option<&mut Box<dyn AnyListener>>,
+) -> Result<(), PollError> {
+    while let Some(due) = core.due.front().cloned() {
+        let done = match due {
+            Due::Fail(error) => Err(error.into()),
+            Due::Report { step } => {
+                let progress = core.delivery.report(Some(step));
+                core.channel.give(Event::Progress(Box::new(progress)));
+                Ok(())
+            }
+            Due::Callback {
+                step,
+                kind,
+                partitions,
+            } => {
+                let mut result = Ok(());
+                if let Some(listener) = &mut listener {
+                    let mut context = RebalanceContext { core: &mut *core };
+                    result = listener.call(kind, &mut context, &partitions).await;
+                }
+                core.channel.give(Event::ListenerDone { step });
+                let callback = match kind {
+                    CallbackKind::Assigned => "assigned",
+                    CallbackKind::Revoked => "revoked",
+                    CallbackKind::Lost => "lost",
+                };
+                result.map_err(|source| PollError::Listener { callback, source })
+            }
+        };
+        core.due.pop_front();
+        done?;
+    }
+    Ok(())
+}

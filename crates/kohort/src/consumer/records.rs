@@ -1,0 +1,177 @@
+//! What `poll` returns: records that own, or share, their bytes, and nothing of the consumer.
+
+use core::ops::Range;
+use std::sync::Arc;
+use std::vec;
+
+use kohort_groups::{OffsetAndMetadata, TopicPartition};
+use kohort_records::{Header, TimestampType};
+
+/// One record with its key and value decoded.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ConsumerRecord<K, V> {
+    /// Where the record is in its partition.
+    pub offset: i64,
+    /// Milliseconds since 1970, of the clock that `timestamp_type` names; -1 if there is none.
+    pub timestamp: i64,
+    /// Which clock the timestamp comes from.
+    pub timestamp_type: TimestampType,
+    /// The key.
+    pub key: K,
+    /// The value.
+    pub value: V,
+    /// The headers, in the order in which the producer added them.
+    pub headers: Vec<Header>,
+    /// The leader's epoch when the record was written, if known (KIP-320).
+    pub leader_epoch: Option<i32>,
+    /// Bytes of the key before it was decoded; `None` for null.
+    pub serialized_key_size: Option<usize>,
+    /// Bytes of the value before it was decoded; `None` for null.
+    pub serialized_value_size: Option<usize>,
+    pub(crate) partition: Arc<TopicPartition>,
+}
+
+impl<K, V> ConsumerRecord<K, V> {
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.partition.topic
+    }
+
+    /// The partition's number.
+    pub fn partition(&self) -> i32 {
+        self.partition.partition
+    }
+
+    /// Topic and partition in one.
+    pub fn topic_partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// What to commit once this record is processed: the offset after it.
+    ///
+    /// The last one of a batch may be committed alone: it covers those before it in its partition.
+    pub fn next_offset(&self) -> (TopicPartition, OffsetAndMetadata) {
+        let committed = OffsetAndMetadata {
+            leader_epoch: self.leader_epoch,
+            ..OffsetAndMetadata::new(self.offset.saturating_add(1))
+        };
+        ((*self.partition).clone(), committed)
+    }
+}
+
+/// The records of one `poll`: those of a partition together and in order. Owned, so the consumer can be used while they are
+/// iterated.
+///
+/// ```
+/// use kohort::consumer::ConsumerRecords;
+///
+/// fn print(records: ConsumerRecords<String, String>) {
+///     for partition in records.partitions() {
+///         println!("{partition}: {} records", records.records(partition).count());
+///     }
+///     for record in records {
+///         println!("{}@{}: {}", record.topic(), record.offset, record.value);
+///     }
+/// }
+/// # print(ConsumerRecords::default());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsumerRecords<K, V> {
+    pub(super) records: Vec<ConsumerRecord<K, V>>,
+    pub(super) runs: Vec<Run>,
+}
+
+/// Consecutive records of one partition.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Run {
+    pub(super) partition: Arc<TopicPartition>,
+    pub(super) range: Range<usize>,
+    pub(super) next_offset: i64,
+    pub(super) leader_epoch: Option<i32>,
+}
+
+impl<K, V> Default for ConsumerRecords<K, V> {
+    fn default() -> Self {
+        Self {
+            records: Vec::new(),
+            runs: Vec::new(),
+        }
+    }
+}
+
+impl<K, V> ConsumerRecords<K, V> {
+    /// The number of records.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether the time passed without a record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// All records; those of a partition in the order of their offsets.
+    pub fn iter(&self) -> core::slice::Iter<'_, ConsumerRecord<K, V>> {
+        self.records.iter()
+    }
+
+    /// The partitions that have records.
+    pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+        let seen = |at: usize, partition: &TopicPartition| {
+            self.runs.iter().take(at).any(|run| *run.partition == *partition)
+        };
+        let firsts = self
+            .runs
+            .iter()
+            .enumerate()
+            .filter(move |(at, run)| !seen(*at, &run.partition));
+        firsts.map(|(_, run)| &*run.partition)
+    }
+
+    /// The records of one partition, in the order of their offsets.
+    pub fn records(&self, partition: &TopicPartition) -> impl Iterator<Item = &ConsumerRecord<K, V>> {
+        let runs = self.runs.iter().filter(move |run| *run.partition == *partition);
+        runs.flat_map(|run| self.records.get(run.range.clone()).unwrap_or_default())
+    }
+
+    /// The records of one topic.
+    pub fn records_of(&self, topic: &str) -> impl Iterator<Item = &ConsumerRecord<K, V>> {
+        self.records.iter().filter(move |record| record.topic() == topic)
+    }
+
+    /// What to commit once all of these are processed, per partition (KIP-1094).
+    pub fn next_offsets(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+        let mut offsets: Vec<(TopicPartition, OffsetAndMetadata)> = Vec::new();
+        for run in &self.runs {
+            let next = OffsetAndMetadata {
+                leader_epoch: run.leader_epoch,
+                ..OffsetAndMetadata::new(run.next_offset)
+            };
+            match offsets
+                .iter_mut()
+                .find(|(partition, _)| *partition == *run.partition)
+            {
+                Some((_, offset)) => *offset = next,
+                None => offsets.push(((*run.partition).clone(), next)),
+            }
+        }
+        offsets
+    }
+}
+
+impl<K, V> IntoIterator for ConsumerRecords<K, V> {
+    type Item = ConsumerRecord<K, V>;
+    type IntoIter = vec::IntoIter<ConsumerRecord<K, V>>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.records.into_iter()
+    }
+}
+
+impl<'a, K, V> IntoIterator for &'a ConsumerRecords<K, V> {
+    type Item = &'a ConsumerRecord<K, V>;
+    type IntoIter = core::slice::Iter<'a, ConsumerRecord<K, V>>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.records.iter()
+    }
+}

@@ -1,0 +1,127 @@
+//! Positions and pauses: in effect at once on this side, told to the engine in the same order.
+
+use ::core::time::Duration;
+
+use kohort_engine::consumer::{Command, SeekTo};
+use kohort_groups::{OffsetAndMetadata, TopicPartition};
+
+use super::{Consumer, OffsetError, SeekError};
+
+impl<K, V> Consumer<K, V> {
+    /// Goes on reading `partition` at `offset`: the next `poll` returns nothing from before it.
+    ///
+    /// # Errors
+    /// When the partition is not assigned, or the offset is negative.
+    // Kafka: KafkaConsumer.seek
+    pub fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), SeekError> {
+        self.core.seek(partition, OffsetAndMetadata::new(offset))
+    }
+
+    /// As [`seek`](Self::seek), with the leader epoch of a committed offset, so that a truncated log is noticed.
+    ///
+    /// # Errors
+    /// As `seek`.
+    pub fn seek_committed(
+        &mut self,
+        partition: &TopicPartition,
+        to: OffsetAndMetadata,
+    ) -> Result<(), SeekError> {
+        self.core.seek(partition, to)
+    }
+
+    /// Goes on at the first record of each partition; the offset is looked up when it is needed.
+    ///
+    /// # Errors
+    /// When a partition is not assigned; then none has moved.
+    pub fn seek_to_beginning<'a>(
+        &mut self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Result<(), SeekError> {
+        self.core.seek_to(&owned(partitions), SeekTo::Beginning)
+    }
+
+    /// Goes on at the end of each partition; the offset is looked up when it is needed.
+    ///
+    /// # Errors
+    /// When a partition is not assigned; then none has moved.
+    pub fn seek_to_end<'a>(
+        &mut self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Result<(), SeekError> {
+        self.core.seek_to(&owned(partitions), SeekTo::End)
+    }
+
+    /// The offset of the next record that `poll` returns of this partition; looked up if it is not known, within
+    /// `default.api.timeout.ms`.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When the partition is not assigned, or no position can be found.
+    // Kafka: KafkaConsumer.position
+    pub async fn position(&mut self, partition: &TopicPartition) -> Result<i64, OffsetError> {
+        let timeout = self.core.api_timeout;
+        self.position_timeout(partition, timeout).await
+    }
+
+    /// As [`position`](Self::position), within `timeout`.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// As `position`.
+    pub async fn position_timeout(
+        &mut self,
+        partition: &TopicPartition,
+        timeout: Duration,
+    ) -> Result<i64, OffsetError> {
+        loop {
+            self.core.take_mail();
+            if let Some(position) = self.core.delivery.position(partition)? {
+                return Ok(position.offset);
+            }
+            let slot = self.core.delivery.slot(partition)?;
+            self.core.lookup(Command::Position { slot, timeout }).await?;
+        }
+    }
+
+    /// Stops reading these partitions; what was fetched is kept. The membership is not touched: go on polling.
+    ///
+    /// # Errors
+    /// When a partition is not assigned; then none is paused.
+    pub fn pause<'a>(
+        &mut self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Result<(), SeekError> {
+        self.core.pause(&owned(partitions))
+    }
+
+    /// Goes on reading these partitions.
+    ///
+    /// # Errors
+    /// When a partition is not assigned; then none is resumed.
+    pub fn resume<'a>(
+        &mut self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> Result<(), SeekError> {
+        self.core.resume(&owned(partitions))
+    }
+
+    /// The partitions that are paused.
+    pub fn paused(&self) -> Vec<TopicPartition> {
+        self.core
+            .delivery
+            .paused()
+            .map(|partition| (**partition).clone())
+            .collect()
+    }
+
+    /// How many records are between the position and the end of the partition, as far as the last fetch told.
+    pub fn current_lag(&self, partition: &TopicPartition) -> Option<i64> {
+        self.core.delivery.lag(partition)
+    }
+}
+
+fn owned<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Vec<TopicPartition> {
+    partitions.into_iter().cloned().collect()
+}

@@ -1,0 +1,164 @@
+//! What is read, and the end: subscribe, assign, unsubscribe, close.
+
+use ::core::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kohort_engine::consumer::{Change, Command, LeaveGroup};
+use kohort_groups::TopicPartition;
+
+use super::core::Gone;
+use super::poll::run_due;
+use super::{CloseError, Consumer, Interest, PollError, RebalanceListener, SubscribeError};
+
+impl<K, V> Consumer<K, V> {
+    /// Reads these topics as a member of the group; replaces an earlier subscription. The group is joined by `poll`.
+    ///
+    /// # Errors
+    /// Without `group.id`, without a topic, or after `assign`.
+    // Kafka: KafkaConsumer.subscribe
+    pub fn subscribe<T: Into<Arc<str>>>(
+        &mut self,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Result<(), SubscribeError> {
+        let topics: BTreeSet<Arc<str>> = topics.into_iter().map(Into::into).collect();
+        if self.group_id.is_none() {
+            return Err(SubscribeError::NoGroup);
+        }
+        if self.interest == Interest::Partitions {
+            return Err(SubscribeError::Exclusive);
+        }
+        if topics.is_empty() || topics.iter().any(|topic| topic.trim().is_empty()) {
+            return Err(SubscribeError::NoTopic);
+        }
+        self.core.change(Change::Subscribe {
+            topics: topics.iter().cloned().collect(),
+        });
+        self.interest = Interest::Topics(topics);
+        Ok(())
+    }
+
+    /// As [`subscribe`](Self::subscribe), with a listener that replaces an earlier one.
+    ///
+    /// # Errors
+    /// As `subscribe`.
+    pub fn subscribe_with<T: Into<Arc<str>>>(
+        &mut self,
+        topics: impl IntoIterator<Item = T>,
+        listener: impl RebalanceListener,
+    ) -> Result<(), SubscribeError> {
+        self.subscribe(topics)?;
+        self.listener = Some(Box::new(listener));
+        Ok(())
+    }
+
+    /// Reads exactly these partitions, without a group's coordination; replaces an earlier assignment. Partitions that stay
+    /// keep their position. No partition at all reads nothing.
+    ///
+    /// # Errors
+    /// After `subscribe`, or when one is no partition.
+    // Kafka: KafkaConsumer.assign
+    pub fn assign(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<(), SubscribeError> {
+        let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
+        if matches!(self.interest, Interest::Topics(_)) {
+            return Err(SubscribeError::Exclusive);
+        }
+        if let Some(wrong) = partitions
+            .iter()
+            .find(|p| p.partition < 0 || p.topic.trim().is_empty())
+        {
+            return Err(SubscribeError::NoPartition(wrong.clone()));
+        }
+        let change = self.core.delivery.assign(&partitions);
+        self.core.change(change);
+        self.interest = match partitions.is_empty() {
+            true => Interest::Nothing,
+            false => Interest::Partitions,
+        };
+        Ok(())
+    }
+
+    /// Gives up the subscription or the assignment: the listener runs, the group is left. Nothing is committed.
+    ///
+    /// Cancel safety: when it is dropped halfway the subscription may be given up or not; call it again.
+    ///
+    /// # Errors
+    /// When leaving failed, or the listener did; the subscription is given up all the same.
+    // Kafka: KafkaConsumer.unsubscribe
+    pub async fn unsubscribe(&mut self) -> Result<(), CloseError> {
+        let timeout = self.core.api_timeout;
+        let result = self.leave(Command::Unsubscribe { timeout }).await;
+        if self.interest == Interest::Partitions {
+            let change = self.core.delivery.assign(&[]);
+            self.core.change(change);
+        }
+        self.interest = Interest::Nothing;
+        self.listener = None;
+        result
+    }
+
+    /// Commits what `poll` has returned (with `enable.auto.commit`), runs the listener, leaves the group, and ends the network
+    /// task; all of that within `timeout`. A static member (`group.instance.id`) does not leave.
+    ///
+    /// Cancel safety: when it is dropped halfway the consumer is gone, and the rest happens in the background.
+    ///
+    /// # Errors
+    /// What could not be done; the consumer is gone all the same.
+    // Kafka: KafkaConsumer.close
+    pub async fn close(self, timeout: Duration) -> Result<(), CloseError> {
+        self.close_with(timeout, LeaveGroup::Default).await
+    }
+
+    /// As [`close`](Self::close), saying whether to leave the group (KIP-1092).
+    ///
+    /// Cancel safety: as `close`.
+    ///
+    /// # Errors
+    /// As `close`.
+    pub async fn close_with(mut self, timeout: Duration, leave: LeaveGroup) -> Result<(), CloseError> {
+        self.is_closed = true;
+        let result = self.leave(Command::Close { timeout, leave }).await;
+        self.core.run_commit_callbacks();
+        result
+    }
+
+    /// Gives a command whose callbacks run while its answer is waited for.
+    async fn leave(&mut self, command: Command) -> Result<(), CloseError> {
+        let mut failed = None;
+        self.core.take_mail();
+        let mut question = self.core.ask(command);
+        let answer = loop {
+            self.core.run_commit_callbacks();
+            match run_due(&mut self.core, self.listener.as_mut()).await {
+                Ok(()) => match self.core.hear(&mut question).await {
+                    Ok(None) => {}
+                    Ok(Some(answer)) => break Ok(answer),
+                    Err(Gone) => break Err(CloseError::TaskGone),
+                },
+                Err(PollError::Listener { callback, source }) => {
+                    failed.get_or_insert(CloseError::Listener { callback, source });
+                }
+                // What a poll would have reported is of no use any more.
+                Err(error) => tracing::debug!(%error, "not reported: the consumer is leaving"),
+            }
+        };
+        answer??;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The partitions that are assigned now: by the group, or by [`assign`](Self::assign).
+    pub fn assignment(&self) -> Vec<TopicPartition> {
+        self.core.assignment()
+    }
+
+    /// The topics that are subscribed to.
+    pub fn subscription(&self) -> Vec<Arc<str>> {
+        match &self.interest {
+            Interest::Topics(topics) => topics.iter().cloned().collect(),
+            Interest::Nothing | Interest::Partitions => Vec::new(),
+        }
+    }
+}
