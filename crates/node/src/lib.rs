@@ -39,7 +39,6 @@ pub mod config;
 mod context;
 mod control;
 mod faults;
-mod groups;
 mod handlers;
 mod interface;
 pub mod log;

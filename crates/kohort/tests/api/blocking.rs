@@ -1,0 +1,87 @@
+//! The blocking clients, over TCP and in real time.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use kohort::blocking::{Consumer, Producer};
+use kohort::consumer::{BuildError, PollError};
+use kohort::{ProducerRecord, TopicPartition};
+use kohort_broker::Broker;
+
+/// A broker on a thread of its own; it ends with the sender.
+fn broker() -> (String, mpsc::Sender<()>) {
+    let (addresses, address) = mpsc::channel();
+    let (stop, stopped) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let start = Broker::builder().topic("t", 1).listen("127.0.0.1:0").start();
+        let broker = runtime.block_on(start).expect("it starts");
+        addresses
+            .send(broker.bootstrap_servers())
+            .expect("the test waits");
+        let _ended: Result<(), _> = stopped.recv();
+    });
+    (address.recv().expect("it started"), stop)
+}
+
+fn consumer(servers: &str) -> Consumer<(), String> {
+    let builder = Consumer::builder()
+        .bootstrap_servers(servers)
+        .set("auto.offset.reset", "earliest");
+    let mut consumer = builder.build_blocking().expect("valid settings");
+    consumer
+        .assign([TopicPartition::new("t", 0)])
+        .expect("a partition");
+    consumer
+}
+
+#[test]
+fn records_go_there_and_back_without_a_runtime() {
+    let (servers, _stop) = broker();
+    let producer: Producer<(), String> = Producer::builder()
+        .bootstrap_servers(&servers)
+        .build_blocking()
+        .expect("valid settings");
+    for value in ["a", "b", "c"] {
+        producer
+            .send(ProducerRecord::new("t", (), value.to_owned()))
+            .expect("it is written");
+    }
+    producer.close(Duration::from_secs(5)).expect("it closes");
+    let mut consumer = consumer(&servers);
+    let mut read = Vec::new();
+    while read.len() < 3 {
+        let records = consumer.poll(Duration::from_secs(5)).expect("no error");
+        read.extend(records.into_iter().map(|record| record.value));
+    }
+    assert_eq!(read, ["a", "b", "c"]);
+    assert_eq!(consumer.position(&TopicPartition::new("t", 0)).expect("known"), 3);
+    consumer.close(Duration::from_secs(5)).expect("it closes");
+}
+
+#[test]
+fn another_thread_wakes_a_waiting_poll() {
+    let (servers, _stop) = broker();
+    let mut consumer = consumer(&servers);
+    let wakeup = consumer.wakeup_handle();
+    let waker = thread::spawn(move || wakeup.wakeup());
+    assert!(matches!(
+        consumer.poll(Duration::from_secs(60)),
+        Err(PollError::Wakeup)
+    ));
+    waker.join().expect("no panic");
+}
+
+#[tokio::test]
+async fn inside_of_a_runtime_building_is_a_typed_error() {
+    let builder = kohort::Consumer::<(), String>::builder().bootstrap_servers("localhost:9092");
+    assert!(matches!(
+        builder.build_blocking(),
+        Err(BuildError::BlockingInsideAsync)
+    ));
+}

@@ -1,0 +1,10 @@
+//! The public API against the embedded broker: in memory, on a paused clock.
+
+mod blocking;
+mod building;
+mod deserializing;
+mod offsets;
+mod polling;
+mod producing;
+mod standalone;
+mod support;
