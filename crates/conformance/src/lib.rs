@@ -1,1 +1,12 @@
-//! See the package description.
+//! One suite of behaviours for two brokers: the embedded one, and real Apache Kafka when `KOHORT_BOOTSTRAP` names a cluster.
+//!
+//! What lives here: the cluster that a test runs on ([`cluster`]), names that no other test uses ([`unique`]), and a raw
+//! connection that speaks messages of any version ([`Wire`]). The behaviours themselves are in `tests/`, each named as a
+//! sentence, with the row of Kafka's own tests or the class that it is taken from on the line above. What does not live
+//! here: what only one of the two brokers can do (that is tested in its crate).
+
+mod cluster;
+mod wire;
+
+pub use cluster::{Cluster, Kind, cluster, unique};
+pub use wire::Wire;

@@ -10,6 +10,7 @@ use kohort_protocol::{ApiKey, ErrorCode, ResponseBody};
 use crate::cluster::{BrokerId, Cluster};
 use crate::config::{Config, TopicConfig};
 use crate::faults::Faults;
+use crate::groups::Groups;
 use crate::interface::{Action, CloseReason, ConnId, Level, LogLine};
 use crate::log::StorageError;
 use crate::node::Timer;
@@ -28,6 +29,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) topics: &'a mut Topics,
     pub(crate) purgatory: &'a mut Purgatory,
     pub(crate) producer_ids: &'a mut ProducerIds,
+    pub(crate) groups: &'a mut Groups,
     pub(crate) faults: &'a mut Faults,
     pub(crate) prng: &'a mut Prng,
     pub(crate) timers: &'a mut Timers<Timer>,

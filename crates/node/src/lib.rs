@@ -39,6 +39,7 @@ pub mod config;
 mod context;
 mod control;
 mod faults;
+mod groups;
 mod handlers;
 mod interface;
 pub mod log;

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::context::{Call, Cx, Outcome, Wake};
 use crate::control::{self, Control};
 use crate::faults::{Fault, Faults};
+use crate::groups::Groups;
 use crate::handlers;
 use crate::interface::{Action, CloseReason, ConnId, Event, Level, LogLine};
 use crate::log::Storage;
@@ -46,6 +47,7 @@ pub struct Node {
     connections: BTreeMap<ConnId, Connection>,
     purgatory: Purgatory,
     producer_ids: ProducerIds,
+    groups: Groups,
     faults: Faults,
     delayed: BTreeMap<ConnId, (Call, RequestBody)>,
     prng: Prng,
@@ -59,7 +61,9 @@ pub struct Node {
 impl Node {
     /// A node without topics. `seed` decides the ids that it hands out.
     pub fn new(config: Config, cluster: Cluster, storage: Box<dyn Storage>, seed: u64) -> Self {
+        let mut prng = Prng::from_seed(seed);
         Self {
+            groups: Groups::new(&config, &cluster, &mut prng),
             config,
             cluster,
             topics: Topics::new(storage),
@@ -68,7 +72,7 @@ impl Node {
             producer_ids: ProducerIds::default(),
             faults: Faults::default(),
             delayed: BTreeMap::new(),
-            prng: Prng::from_seed(seed),
+            prng,
             timers: Timers::new(),
             outbox: Outbox::new(),
             wakes: Vec::new(),
@@ -91,6 +95,16 @@ impl Node {
         self.purgatory.len()
     }
 
+    /// How many requests wait for a group: joins for the end of the join phase, syncs for the assignment.
+    pub fn waiting_group_requests(&self) -> usize {
+        self.groups.waiting()
+    }
+
+    /// How many groups this node coordinates.
+    pub fn group_count(&self) -> usize {
+        self.groups.count()
+    }
+
     /// The id of a topic.
     pub fn topic_id(&self, name: &str) -> Option<Uuid> {
         self.topics.get(name).map(|topic| topic.id)
@@ -105,6 +119,7 @@ impl Node {
             topics: &mut self.topics,
             purgatory: &mut self.purgatory,
             producer_ids: &mut self.producer_ids,
+            groups: &mut self.groups,
             faults: &mut self.faults,
             prng: &mut self.prng,
             timers: &mut self.timers,
@@ -237,6 +252,13 @@ impl Node {
         self.connections.remove(&conn)
     }
 
+    /// Lets the coordinators do what they want and answers whom they answer.
+    fn run_groups(&mut self, now: Instant) {
+        for (call, body) in self.cx(now).run_groups() {
+            self.finish(&call, &body);
+        }
+    }
+
     /// Answers the fetches that what just happened completes.
     fn wake(&mut self, now: Instant) {
         for wake in core::mem::take(&mut self.wakes) {
@@ -255,7 +277,10 @@ impl Node {
     }
 
     fn handle_control(&mut self, now: Instant, token: Token, control: Control) {
-        let result = control::apply(&mut self.cx(now), control).map_err(Box::new);
+        let mut cx = self.cx(now);
+        let result = control::apply(&mut cx, control).map_err(Box::new);
+        // Leaders may have moved, and the groups move with them.
+        cx.host_groups();
         self.outbox.push(Action::Controlled { token, result });
     }
 }
@@ -278,6 +303,7 @@ impl Machine for Node {
             }
             Event::Control { token, control } => self.handle_control(now, token, *control),
         }
+        self.run_groups(now);
         self.wake(now);
     }
 
@@ -292,6 +318,8 @@ impl Machine for Node {
                 }
             }
         }
+        self.cx(now).expire_groups();
+        self.run_groups(now);
         self.wake(now);
     }
 
@@ -300,10 +328,11 @@ impl Machine for Node {
     }
 
     fn next_deadline(&self) -> Option<Deadline> {
-        self.timers.next_deadline(|timer| match timer {
+        let own = self.timers.next_deadline(|timer| match timer {
             Timer::Fetch(_) => "fetch.max.wait.ms",
             Timer::Delayed(_) => "injected delay",
-        })
+        });
+        Deadline::earliest(own, self.groups.next_deadline())
     }
 }
 

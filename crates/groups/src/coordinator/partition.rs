@@ -1,13 +1,19 @@
 //! Which partition of `__consumer_offsets` a group lives on.
 
+/// Java's hash of a string, over its UTF-16 units.
+// Kafka: java.lang.String.hashCode
+pub(super) fn java_hash(text: &str) -> i32 {
+    let add = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
+    text.encode_utf16().fold(0, add)
+}
+
 /// The partition of `__consumer_offsets` for `group_id` when the topic has `partitions` of them (0 when it has none): Java's
 /// hash of the id, made non-negative, modulo the count.
-// Kafka: GroupCoordinatorService.partitionFor, Utils.abs, String.hashCode
+// Kafka: GroupCoordinatorService.partitionFor, Utils.abs
 pub fn partition_for(group_id: &str, partitions: i32) -> i32 {
-    let hash = group_id.encode_utf16().fold(0i32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-    });
-    (hash & i32::MAX).checked_rem(partitions).unwrap_or(0)
+    (java_hash(group_id) & i32::MAX)
+        .checked_rem(partitions)
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -5,16 +5,20 @@
 //! static members (KIP-345), reasons (KIP-800) and skipped assignments (KIP-814). What does not: finding the coordinator and
 //! sending to it, commits and positions (the engine's), the bytes of the requests (`wire`), the assignors (`assign`).
 //!
-//! The phases have a module each: `rebalance` (give up, join, compute, sync, take), `heartbeat`, `leave`; `answers` reads the
-//! coordinator's refusals; `journal` remembers why.
+//! The phases have a module each: `listener` (give up), `rebalance` (join, sync, take), `leading` (compute, watch), `heartbeat`,
+//! `leave`; `answers` reads the coordinator's refusals; `identity` is about members that are out without having left; `journal`
+//! remembers why.
 
 mod answers;
 mod config;
 mod event;
 mod failure;
 mod heartbeat;
+mod identity;
 mod journal;
+mod leading;
 mod leave;
+mod listener;
 mod rebalance;
 mod request;
 mod state;
@@ -39,7 +43,7 @@ pub use request::{
 use crate::{Identity, RebalanceProtocol, TopicPartition};
 use heartbeat::Heartbeat;
 use journal::Journal;
-use rebalance::Leadership;
+use leading::Leadership;
 use state::{Kind, LeavePhase, Listening, State, Until};
 
 /// The generation of a member that is in none.

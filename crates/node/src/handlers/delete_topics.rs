@@ -99,6 +99,7 @@ fn delete(cx: &mut Cx<'_>, (name, id): &Wanted, is_duplicate: bool) -> Deletable
                 Some(Ok(id)) => {
                     result.topic_id = id;
                     cx.wakes.push(Wake::Changed { topic_id: id.0 });
+                    cx.forget_offsets(&name, id);
                 }
                 Some(Err(error)) => result.error_code = cx.storage_failed(&name, &error).code(),
                 None => result.error_code = ErrorCode::UnknownTopicOrPartition.code(),

@@ -2,6 +2,7 @@
 
 mod faults;
 mod fetch;
+mod groups;
 mod produce;
 mod requests;
 mod topics;
@@ -34,6 +35,7 @@ pub(super) struct Bench {
     next_conn: u64,
     next_correlation: i32,
     settings: Vec<(&'static str, &'static str)>,
+    brokers: i32,
 }
 
 impl Bench {
@@ -43,11 +45,17 @@ impl Bench {
     }
 
     pub(super) fn with(settings: &[(&'static str, &'static str)]) -> Self {
+        Self::of_brokers(1, settings)
+    }
+
+    /// A node that plays brokers 0, 1, ….
+    pub(super) fn of_brokers(brokers: i32, settings: &[(&'static str, &'static str)]) -> Self {
         let mut bench = Self {
-            harness: Harness::new(node(settings)),
+            harness: Harness::new(node(brokers, settings)),
             next_conn: 0,
             next_correlation: 0,
             settings: settings.to_vec(),
+            brokers,
         };
         bench.create_topic("t", 1, &[]);
         bench.create_topic("u", 3, &[]);
@@ -156,7 +164,7 @@ impl Bench {
 
     /// Asserts that the run gives the same actions again.
     pub(super) fn assert_replays(&self) {
-        replay(node(&self.settings), self.harness.record());
+        replay(node(self.brokers, &self.settings), self.harness.record());
     }
 
     pub(super) fn advance(&mut self, millis: u64) -> Vec<Action> {
@@ -164,7 +172,7 @@ impl Bench {
     }
 }
 
-fn node(settings: &[(&str, &str)]) -> Node {
+fn node(brokers: i32, settings: &[(&str, &str)]) -> Node {
     let mut config = Config::default();
     for (key, value) in settings {
         config.set(key, value).expect("a valid setting");
@@ -177,7 +185,7 @@ fn node(settings: &[(&str, &str)]) -> Node {
     };
     let cluster = Cluster {
         id: "a-cluster".into(),
-        brokers: alloc::vec![broker(0)],
+        brokers: (0..brokers).map(broker).collect(),
     };
     Node::new(config, cluster, Box::new(MemoryStorage), 7)
 }

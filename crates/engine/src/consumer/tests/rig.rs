@@ -521,11 +521,6 @@ impl Rig {
         self.serve();
     }
 
-    /// Polls past errors until one succeeds.
-    pub(super) fn poll_until_ok(&mut self) {
-        while self.poll().is_err() {}
-    }
-
     /// How many requests of this API were served.
     pub(super) fn count(&self, api: ApiKey) -> usize {
         self.served.iter().filter(|served| **served == api).count()

@@ -7,6 +7,7 @@ use core::cmp::Reverse;
 
 use super::{Classic, Member, State, reply_join};
 use crate::coordinator::cx::{Cx, Timer};
+use crate::coordinator::partition::java_hash;
 use crate::coordinator::work::{Then, Write};
 
 impl Classic {
@@ -91,8 +92,8 @@ impl Classic {
     }
 }
 
-/// The assignor with most votes among those that all members have; each votes for the first in its list. Of equal ones the
-/// first by name (Kafka: by Java's hash order).
+/// The assignor with most votes among those that all members have; each votes for the first in its list. Of equal ones the one
+/// that a Java map lists first, so that a group gets the same from this coordinator as from Kafka's.
 // Kafka: ClassicGroup.selectProtocol
 pub(super) fn select_protocol<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Option<Arc<str>> {
     let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
@@ -104,6 +105,20 @@ pub(super) fn select_protocol<'a>(members: impl Iterator<Item = &'a Member> + Cl
             .find(|protocol| is_common(&protocol.name))?;
         *votes.entry(&vote.name).or_default() += 1;
     }
-    let (name, _) = votes.into_iter().min_by_key(|(_, count)| Reverse(*count))?;
+    let names = votes.len();
+    let rank = |(name, count): &(&Arc<str>, usize)| (Reverse(*count), java_bucket(name, names));
+    let (name, _) = votes.into_iter().min_by_key(rank)?;
     Some(name.clone())
+}
+
+/// Where a `HashMap` of `entries` strings lists `key`: by the bucket of its hash. The table has at least 16 buckets and doubles
+/// when it is more than three quarters full.
+// Kafka: java.util.HashMap
+fn java_bucket(key: &str, entries: usize) -> u32 {
+    let mut buckets = 16u32;
+    while entries > buckets as usize / 4 * 3 && buckets < 1 << 30 {
+        buckets *= 2;
+    }
+    let hash = java_hash(key).cast_unsigned();
+    (hash ^ (hash >> 16)) & (buckets - 1)
 }

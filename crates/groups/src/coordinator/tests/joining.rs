@@ -222,6 +222,24 @@ fn the_protocol_is_the_one_with_most_votes_among_those_common_to_all() {
 }
 
 #[test]
+fn of_protocols_with_equal_votes_the_one_that_javas_map_lists_first_is_chosen() {
+    // Kafka 4.3.1 chose "rr" when one of two members preferred it and the other "range".
+    let mut kit = Kit::new();
+    let with = |names: &[&str]| JoinRequest {
+        protocols: names
+            .iter()
+            .map(|name| protocol(name, subscription(&["topic"])))
+            .collect(),
+        ..anonymous_join()
+    };
+    let tokens = [kit.join(with(&["range", "rr"])), kit.join(with(&["rr", "range"]))];
+    kit.advance(10_000);
+    for token in tokens {
+        assert_eq!(kit.take_joined(token).1.protocol.as_deref(), Some("rr"));
+    }
+}
+
+#[test]
 fn the_leader_alone_gets_the_members() {
     let mut kit = Kit::new();
     let tokens = [kit.join(anonymous_join()), kit.join(anonymous_join())];

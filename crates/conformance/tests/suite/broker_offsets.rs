@@ -1,0 +1,279 @@
+//! Offset commits and fetches at the coordinator.
+
+use kohort_conformance::{Wire, unique};
+use kohort_protocol::ErrorCode;
+use kohort_protocol::messages::{
+    OffsetCommitRequest, OffsetFetchRequest,
+    offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+    offset_fetch::{
+        OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+        OffsetFetchResponsePartitions,
+    },
+};
+
+use crate::setup::{Member, code, coordinator_ready, pair, topic, wire};
+
+fn commit_request(group: &str, topic: &str, offset: i64) -> OffsetCommitRequest {
+    let partition = OffsetCommitRequestPartition {
+        partition_index: 0,
+        committed_offset: offset,
+        committed_leader_epoch: 3,
+        committed_metadata: Some("note".to_owned()),
+    };
+    let topic = OffsetCommitRequestTopic {
+        name: topic.to_owned(),
+        partitions: vec![partition],
+        ..OffsetCommitRequestTopic::default()
+    };
+    OffsetCommitRequest {
+        group_id: group.to_owned(),
+        topics: vec![topic],
+        ..OffsetCommitRequest::default()
+    }
+}
+
+fn of_member(mut request: OffsetCommitRequest, member: &Member, generation: i32) -> OffsetCommitRequest {
+    request.member_id.clone_from(&member.id);
+    request.group_instance_id.clone_from(&member.instance);
+    request.generation_id_or_member_epoch = generation;
+    request
+}
+
+async fn commit(wire: &mut Wire, version: i16, request: OffsetCommitRequest) -> i16 {
+    wire.call(version, request).await.topics[0].partitions[0].error_code
+}
+
+async fn committed(wire: &mut Wire, group: &str, topic: &str) -> OffsetFetchResponsePartitions {
+    let topics = vec![OffsetFetchRequestTopics {
+        name: topic.to_owned(),
+        partition_indexes: vec![0],
+        ..Default::default()
+    }];
+    let asked = OffsetFetchRequestGroup {
+        group_id: group.to_owned(),
+        topics: Some(topics),
+        ..Default::default()
+    };
+    let request = OffsetFetchRequest {
+        groups: vec![asked],
+        ..OffsetFetchRequest::default()
+    };
+    let mut group = wire.call(9, request).await.groups.remove(0);
+    assert_eq!(group.error_code, 0);
+    group.topics.remove(0).partitions.remove(0)
+}
+
+async fn ready(group: &str) -> (Wire, String) {
+    let mut wire = wire().await;
+    let topic = topic(&mut wire, 1).await;
+    coordinator_ready(&mut wire, group).await;
+    (wire, topic)
+}
+
+// Kafka: OffsetCommitRequestTest; M37
+#[tokio::test]
+async fn a_commit_of_a_group_without_members_is_kept_with_metadata_and_leader_epoch() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    assert_eq!(commit(&mut wire, 9, commit_request(&group, &topic, 42)).await, 0);
+    let kept = committed(&mut wire, &group, &topic).await;
+    assert_eq!((kept.committed_offset, kept.committed_leader_epoch), (42, 3));
+    assert_eq!(kept.metadata.as_deref(), Some("note"));
+}
+
+// Kafka: OffsetCommitRequestTest: every version
+#[tokio::test]
+async fn every_version_commits() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    for version in 2..=9 {
+        let offset = 100 + i64::from(version);
+        assert_eq!(
+            commit(&mut wire, version, commit_request(&group, &topic, offset)).await,
+            0,
+            "version {version}"
+        );
+        assert_eq!(
+            committed(&mut wire, &group, &topic).await.committed_offset,
+            offset
+        );
+    }
+}
+
+// Kafka: OffsetFetchRequestTest: versions before 8 ask for one group
+#[tokio::test]
+async fn older_versions_fetch_the_offsets_of_one_group() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    commit(&mut wire, 9, commit_request(&group, &topic, 42)).await;
+    for version in 1..=7 {
+        let topics = vec![OffsetFetchRequestTopic {
+            name: topic.clone(),
+            partition_indexes: vec![0, 5],
+        }];
+        let request = OffsetFetchRequest {
+            group_id: group.clone(),
+            topics: Some(topics),
+            ..OffsetFetchRequest::default()
+        };
+        let fetched = wire.call(version, request).await;
+        let offsets: Vec<i64> = fetched.topics[0]
+            .partitions
+            .iter()
+            .map(|partition| partition.committed_offset)
+            .collect();
+        assert_eq!(offsets, [42, -1], "version {version}");
+    }
+}
+
+// Kafka: PlaintextConsumerCommitTest.testClassicConsumerNoCommittedOffsets (the broker's side)
+#[tokio::test]
+async fn what_was_never_committed_is_minus_one_without_an_error() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    let nothing = committed(&mut wire, &group, &topic).await;
+    assert_eq!(
+        (
+            nothing.error_code,
+            nothing.committed_offset,
+            nothing.committed_leader_epoch
+        ),
+        (0, -1, -1)
+    );
+}
+
+// Kafka: OffsetFetchRequestTest.testFetchAllOffsets
+#[tokio::test]
+async fn no_list_of_topics_fetches_all_that_the_group_committed() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    commit(&mut wire, 9, commit_request(&group, &topic, 7)).await;
+    let asked = OffsetFetchRequestGroup {
+        group_id: group,
+        topics: None,
+        ..OffsetFetchRequestGroup::default()
+    };
+    let request = OffsetFetchRequest {
+        groups: vec![asked],
+        ..OffsetFetchRequest::default()
+    };
+    let fetched = wire.call(9, request).await.groups.remove(0);
+    assert_eq!(
+        (fetched.topics.len(), fetched.topics[0].name.as_str()),
+        (1, topic.as_str())
+    );
+    assert_eq!(fetched.topics[0].partitions[0].committed_offset, 7);
+}
+
+// Kafka: ClassicGroup.validateOffsetCommit: generation < 0 only when the group is empty
+#[tokio::test]
+async fn a_commit_without_a_generation_is_refused_while_the_group_has_members() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    Member::new(&group).await.settle_alone().await;
+    let refused = commit(&mut wire, 9, commit_request(&group, &topic, 1)).await;
+    assert_eq!(refused, code(ErrorCode::UnknownMemberId));
+}
+
+// Kafka: ClassicGroup.validateOffsetCommit
+#[tokio::test]
+async fn commits_of_strangers_and_of_other_generations_are_refused() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    let mut member = Member::new(&group).await;
+    let generation = member.settle_alone().await;
+    let request = || commit_request(&group, &topic, 1);
+    assert_eq!(
+        commit(&mut wire, 9, of_member(request(), &member, generation)).await,
+        0
+    );
+    for other in [generation - 1, generation + 1] {
+        let refused = commit(&mut wire, 9, of_member(request(), &member, other)).await;
+        assert_eq!(refused, code(ErrorCode::IllegalGeneration));
+    }
+    member.id = "stranger".to_owned();
+    let refused = commit(&mut wire, 9, of_member(request(), &member, generation)).await;
+    assert_eq!(refused, code(ErrorCode::UnknownMemberId));
+}
+
+// Kafka: ClassicGroup.validateOffsetCommit; KIP-345
+#[tokio::test]
+async fn a_fenced_static_member_cannot_commit() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    let mut old = Member::with_instance(&group, "i").await;
+    let generation = old.settle_alone().await;
+    Member::with_instance(&group, "i").await.join().await;
+    let refused = commit(
+        &mut wire,
+        9,
+        of_member(commit_request(&group, &topic, 1), &old, generation),
+    )
+    .await;
+    assert_eq!(refused, code(ErrorCode::FencedInstanceId));
+}
+
+// Kafka: ClassicGroup.validateOffsetCommit (PREPARING_REBALANCE): the old owner may still commit
+#[tokio::test]
+async fn a_member_commits_while_a_rebalance_is_prepared() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    let (mut leader, follower, generation) = pair(&group).await;
+    leader.begin_join().await;
+    let request = of_member(commit_request(&group, &topic, 5), &follower, generation);
+    assert_eq!(commit(&mut wire, 9, request).await, 0);
+}
+
+// Kafka: ClassicGroup.validateOffsetCommit (COMPLETING_REBALANCE)
+#[tokio::test]
+async fn a_commit_between_join_and_sync_is_told_that_a_rebalance_is_in_progress() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    let mut member = Member::new(&group).await;
+    let generation = member.join().await.generation_id;
+    let refused = commit(
+        &mut wire,
+        9,
+        of_member(commit_request(&group, &topic, 1), &member, generation),
+    )
+    .await;
+    assert_eq!(refused, code(ErrorCode::RebalanceInProgress));
+}
+
+// Kafka: OffsetMetadataManager.validateOffsetCommit: GROUP_ID_NOT_FOUND since version 9
+#[tokio::test]
+async fn a_generation_of_a_group_that_is_not_there_is_refused() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    let mut request = commit_request(&group, &topic, 1);
+    (request.member_id, request.generation_id_or_member_epoch) = ("m".to_owned(), 1);
+    assert_eq!(
+        commit(&mut wire, 8, request.clone()).await,
+        code(ErrorCode::IllegalGeneration)
+    );
+    assert_eq!(
+        commit(&mut wire, 9, request).await,
+        code(ErrorCode::GroupIdNotFound)
+    );
+}
+
+// Kafka: OffsetMetadataManager.commitOffset (offset.metadata.max.bytes = 4096)
+#[tokio::test]
+async fn a_note_over_4096_bytes_is_too_large() {
+    let group = unique("group");
+    let (mut wire, topic) = ready(&group).await;
+    for (size, expected) in [(4096, 0), (4097, code(ErrorCode::OffsetMetadataTooLarge))] {
+        let mut request = commit_request(&group, &topic, 1);
+        request.topics[0].partitions[0].committed_metadata = Some("x".repeat(size));
+        assert_eq!(commit(&mut wire, 9, request).await, expected, "{size}");
+    }
+}
+
+// Kafka: KafkaApis.handleOffsetCommitRequest
+#[tokio::test]
+async fn an_unknown_topic_cannot_be_committed() {
+    let group = unique("group");
+    let (mut wire, _) = ready(&group).await;
+    let refused = commit(&mut wire, 9, commit_request(&group, &unique("topic"), 1)).await;
+    assert_eq!(refused, code(ErrorCode::UnknownTopicOrPartition));
+}

@@ -1,0 +1,113 @@
+//! The leader's work: the assignment it makes, and the changes of metadata it watches for.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kohort_machine::{Instant, Token};
+
+use super::state::State;
+use super::{Computed, Member, MemberError};
+use crate::{Assignment, RebalanceProtocol, Subscription, TopicPartition};
+
+/// The assignor that keeps the rules of cooperation itself, by the generations of what is owned.
+// Kafka: CooperativeStickyAssignor
+const COOPERATIVE_STICKY: &str = "cooperative-sticky";
+
+/// What a leader remembers of its assignment.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Leadership {
+    /// The topics of the whole group.
+    pub(super) topics: BTreeSet<Arc<str>>,
+    /// Partitions by topic that it assigned.
+    snapshot: BTreeMap<Arc<str>, u32>,
+}
+
+impl Member {
+    // Kafka: ConsumerCoordinator.onLeaderElected
+    pub(super) fn on_computed(&mut self, now: Instant, step: Token, result: Result<Computed, Box<str>>) {
+        let State::Computing { step: asked, members } = &self.state else {
+            return;
+        };
+        if *asked != step {
+            return;
+        }
+        let members = members.clone();
+        let computed = match result {
+            Ok(computed) => computed,
+            Err(reason) => return self.fail_assignor(now, reason),
+        };
+        let Computed {
+            mut assignments,
+            partitions,
+        } = computed;
+        if let Some(moved) = self.moved_too_early(&members, &assignments) {
+            let reason = format!(
+                "{moved} is given to a new owner before its owner gave it up, against the cooperative protocol"
+            );
+            return self.fail_assignor(now, reason.into());
+        }
+        let mut topics: BTreeSet<Arc<str>> = members
+            .values()
+            .flat_map(|subscription| subscription.topics.iter().cloned())
+            .collect();
+        topics.extend(partitions.keys().cloned());
+        for (topic, count) in &partitions {
+            self.counts.insert(topic.clone(), *count);
+        }
+        self.leadership = Some(Leadership {
+            topics,
+            snapshot: partitions,
+        });
+        if !assignments.is_empty() {
+            assignments.retain(|member, _| members.contains_key(member));
+            for member in members.keys() {
+                assignments.entry(member.clone()).or_default();
+            }
+        }
+        self.sync(assignments);
+    }
+
+    /// The first partition that an assignor moves although its owner has not given it up.
+    // Kafka: ConsumerCoordinator.validateCooperativeAssignment
+    fn moved_too_early(
+        &self,
+        members: &BTreeMap<String, Subscription>,
+        assignments: &BTreeMap<String, Assignment>,
+    ) -> Option<TopicPartition> {
+        if self.rebalance_protocol == RebalanceProtocol::Eager
+            || self.assignor.as_deref() == Some(COOPERATIVE_STICKY)
+        {
+            return None;
+        }
+        let mut revoked = BTreeSet::new();
+        let mut added = BTreeSet::new();
+        for (member, assignment) in assignments {
+            let owned: BTreeSet<_> = members.get(member).into_iter().flat_map(|of| &of.owned).collect();
+            let assigned: BTreeSet<_> = assignment.partitions.iter().collect();
+            revoked.extend(owned.difference(&assigned).copied());
+            added.extend(assigned.difference(&owned).copied());
+        }
+        added.intersection(&revoked).next().map(|moved| (*moved).clone())
+    }
+
+    fn fail_assignor(&mut self, now: Instant, reason: Box<str>) {
+        let error = MemberError::Assignor {
+            group_id: self.config.group_id.clone(),
+            assignor: self.assignor.clone().unwrap_or_default(),
+            reason,
+        };
+        self.fail(now, error);
+    }
+
+    pub(super) fn changed_topics(&self) -> Vec<Arc<str>> {
+        let Some(Leadership { topics, snapshot }) = &self.leadership else {
+            return Vec::new();
+        };
+        let differs = |topic: &&Arc<str>| snapshot.get(*topic) != self.counts.get(*topic);
+        topics.iter().filter(differs).cloned().collect()
+    }
+}

@@ -1,0 +1,120 @@
+//! The listener's calls: what is given up before a join, when, and what follows once it is. There is one call at a time.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kohort_machine::{Instant, Token};
+
+use super::state::{Call, LeavePhase, Listening, State, Then};
+use super::{Action, Cause, Member, Timer};
+use crate::{RebalanceProtocol, TopicPartition};
+
+impl Member {
+    /// Has the listener give up what the protocol demands before JoinGroup: once per rebalance.
+    // Kafka: ConsumerCoordinator.onJoinPrepare
+    pub(super) fn prepare(&mut self, now: Instant) {
+        self.timers.cancel(&Timer::Rejoin);
+        if !self.needs_prepare {
+            return self.join(now);
+        }
+        self.needs_prepare = false;
+        self.leadership = None;
+        let call = if !self.is_in_generation() {
+            Some(Call::Lost(self.owned_list())).filter(|_| !self.owned.is_empty())
+        } else {
+            match self.rebalance_protocol {
+                RebalanceProtocol::Eager => Some(Call::Revoked(self.owned_list())),
+                RebalanceProtocol::Cooperative => {
+                    let unwanted = self.unwanted();
+                    (!unwanted.is_empty()).then_some(Call::Revoked(unwanted))
+                }
+            }
+        };
+        match call {
+            Some(call) => {
+                self.enter(State::Revoking { then: Then::Join });
+                self.call(call);
+            }
+            None => self.join(now),
+        }
+    }
+
+    pub(super) fn owned_list(&self) -> Vec<TopicPartition> {
+        self.owned.iter().cloned().collect()
+    }
+
+    fn unwanted(&self) -> Vec<TopicPartition> {
+        let wants = |topic: &Arc<str>| {
+            self.subscription
+                .as_ref()
+                .is_some_and(|topics| topics.contains(topic))
+        };
+        self.owned
+            .iter()
+            .filter(|owned| !wants(&owned.topic))
+            .cloned()
+            .collect()
+    }
+
+    /// Asks for one call of the listener. There is never a second one under way.
+    pub(super) fn call(&mut self, call: Call) {
+        let step = self.tokens.issue();
+        match &call {
+            Call::Revoked(partitions) => self.outbox.push(Action::Revoke {
+                step,
+                partitions: partitions.clone(),
+            }),
+            Call::Lost(partitions) => self.outbox.push(Action::Lost {
+                step,
+                partitions: partitions.clone(),
+            }),
+            Call::Assigned(assigned) => self.outbox.push(Action::Assign {
+                step,
+                assignment: assigned.clone(),
+            }),
+        }
+        debug_assert!(self.listening.is_none(), "the listener is called while it runs");
+        self.listening = Some(Listening { step, call });
+    }
+
+    /// Gives up all that is owned: as lost when it may have other owners by now.
+    pub(super) fn give_up_all(&mut self, lost: bool) {
+        let all = self.owned_list();
+        self.call(if lost { Call::Lost(all) } else { Call::Revoked(all) });
+    }
+
+    pub(super) fn on_listener_done(&mut self, now: Instant, step: Token) {
+        let Some(listening) = self.listening.take_if(|listening| listening.step == step) else {
+            return;
+        };
+        self.note_poll();
+        if let Call::Revoked(partitions) | Call::Lost(partitions) = listening.call {
+            for partition in &partitions {
+                self.owned.remove(partition);
+            }
+            if let Some(rebalance) = self.journal.open() {
+                rebalance.gave_up.extend(partitions);
+            }
+        }
+        match &self.state {
+            State::Revoking { then: Then::Join } => self.join(now),
+            State::Revoking {
+                then: Then::Assign(assignment),
+            } => {
+                let assignment = assignment.clone();
+                if self.is_in_generation() {
+                    self.pending.get_or_insert(Cause::GaveUpPartitions);
+                    self.take(assignment);
+                } else {
+                    self.rejoin_without_identity(now);
+                }
+            }
+            State::Assigning => self.complete(now),
+            State::Leaving {
+                phase: LeavePhase::Listening { .. },
+            } => self.leave_owned(now),
+            State::Failed => self.lose_after_failure(),
+            _ => {}
+        }
+    }
+}
