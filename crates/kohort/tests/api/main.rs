@@ -2,7 +2,9 @@
 
 mod blocking;
 mod building;
+mod commits;
 mod deserializing;
+mod groups;
 mod offsets;
 mod polling;
 mod producing;

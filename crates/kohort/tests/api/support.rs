@@ -71,3 +71,42 @@ pub(crate) async fn next_values(consumer: &mut Consumer<Option<String>, String>)
         }
     }
 }
+
+/// A way to a broker that can be cut: connections end, new ones are not made.
+pub(crate) struct Cable {
+    transport: Transport,
+    cut: tokio::sync::watch::Sender<bool>,
+}
+
+impl Cable {
+    pub(crate) fn new(broker: &Broker) -> Self {
+        let connector = broker.connector();
+        let (cut, is_cut) = tokio::sync::watch::channel(false);
+        let transport = Transport::new(move |host: String, port| {
+            let (connector, mut is_cut) = (connector.clone(), is_cut.clone());
+            async move {
+                if *is_cut.borrow() {
+                    return std::future::pending().await;
+                }
+                let mut far = connector.connect(&host, port).await?;
+                let (near, mut end) = tokio::io::duplex(64 * 1024);
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut end, &mut far) => {}
+                        _ = is_cut.wait_for(|cut| *cut) => {}
+                    }
+                });
+                Ok(near)
+            }
+        });
+        Self { transport, cut }
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport.clone()
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+}
