@@ -2,6 +2,7 @@
 //! next poll.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use kohort_groups::TopicPartition;
 use kohort_machine::Instant;
@@ -41,6 +42,16 @@ impl Asks {
     fn has(&self, ask: Ask) -> bool {
         self.open.values().any(|open| *open == ask)
     }
+
+    /// The report asked for last up to `step`, and all that were asked for before it: what is reported now is newer than what
+    /// they wanted to know.
+    fn take_reports(&mut self, step: u64) -> Vec<Ask> {
+        let is_answered = |asked: &u64, ask: &mut Ask| *asked <= step && *ask != Ask::Listener;
+        self.open
+            .extract_if(.., is_answered)
+            .map(|(_, ask)| ask)
+            .collect()
+    }
 }
 
 impl ConsumerEngine {
@@ -52,7 +63,7 @@ impl ConsumerEngine {
         }
     }
 
-    pub(super) fn ask_listener(&mut self, kind: CallbackKind, partitions: alloc::vec::Vec<TopicPartition>) {
+    pub(super) fn ask_listener(&mut self, kind: CallbackKind, partitions: Vec<TopicPartition>) {
         let step = self.asks.open(Ask::Listener);
         self.tell(ToCaller::Callback {
             step,
@@ -61,14 +72,24 @@ impl ConsumerEngine {
         });
     }
 
-    pub(super) fn on_answer(&mut self, now: Instant, step: u64) {
-        match self.asks.open.remove(&step) {
-            Some(Ask::AutoCommit) => self.auto_commit(now),
-            Some(Ask::BeforeRevoke) => self.commit_before_revoke(now),
-            Some(Ask::BeforeClose) => self.commit_before_close(now),
-            Some(Ask::Listener) => self.on_listener_done(now),
-            Some(Ask::Poll) => self.on_polled_again(now),
-            None => {}
+    /// The caller reported.
+    pub(super) fn on_report(&mut self, now: Instant, step: u64) {
+        for ask in self.asks.take_reports(step) {
+            match ask {
+                Ask::AutoCommit => self.auto_commit(now),
+                Ask::BeforeRevoke => self.commit_before_revoke(now),
+                Ask::BeforeClose => self.commit_before_close(now),
+                Ask::Poll => self.on_polled_again(now),
+                Ask::Listener => {}
+            }
+        }
+    }
+
+    /// The listener of this call ran.
+    pub(super) fn on_called(&mut self, now: Instant, step: u64) {
+        if self.asks.open.get(&step) == Some(&Ask::Listener) {
+            self.asks.open.remove(&step);
+            self.on_listener_done(now);
         }
     }
 }

@@ -58,7 +58,8 @@ pub enum Command {
         /// How long to try.
         timeout: Duration,
     },
-    /// Commits (with auto-commit), runs the callback, leaves the group. The engine does nothing more after its answer.
+    /// Commits (with auto-commit), runs the callback, leaves the group. After its answer the engine does nothing more but refuse
+    /// commands; the driver closes the connections.
     Close {
         /// How long all of that may take.
         timeout: Duration,

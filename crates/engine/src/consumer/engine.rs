@@ -212,7 +212,7 @@ impl ConsumerEngine {
             }
         }
         if let Some(step) = progress.answers {
-            self.on_answer(now, step);
+            self.on_report(now, step);
         }
     }
 
@@ -242,10 +242,8 @@ impl ConsumerEngine {
                 break;
             }
         }
-        if !self.is_closed {
-            self.find_positions(now);
-            self.plan_fetches(now);
-        }
+        self.find_positions(now);
+        self.plan_fetches(now);
         while let Some(action) = self.client.poll_net() {
             self.outbox.push(Action::Net(action));
         }
@@ -274,13 +272,16 @@ impl Machine for ConsumerEngine {
     type Action = Action;
 
     fn handle(&mut self, now: Instant, event: Event) {
+        if self.is_closed {
+            return self.refuse(event);
+        }
         match event {
             Event::Net(event) => self.client.handle_net(now, event),
             Event::Command { token, command } => self.on_command(now, token, *command),
             Event::Abandon { token } => self.on_abandon(now, token),
             Event::Change(change) => self.on_change(now, *change),
             Event::Progress(progress) => self.on_progress(now, *progress),
-            Event::ListenerDone { step } => self.on_answer(now, step),
+            Event::ListenerDone { step } => self.on_called(now, step),
             Event::Computed { step, result } => self.on_computed(now, step, *result),
             Event::PollCounter { polls, inside } => self.on_poll_counter(now, polls, inside),
         }
@@ -288,6 +289,9 @@ impl Machine for ConsumerEngine {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if self.is_closed {
+            return;
+        }
         let mut is_due = false;
         if self.client.next_deadline().is_some_and(|next| next.at <= now) {
             is_due = true;
@@ -308,6 +312,9 @@ impl Machine for ConsumerEngine {
     }
 
     fn next_deadline(&self) -> Option<Deadline> {
+        if self.is_closed {
+            return None;
+        }
         let own = self.timers.next_deadline(|timer| match timer {
             Timer::Positions => "look for positions again",
             Timer::Fetch => "fetch again",
@@ -338,20 +345,23 @@ impl NetMachine for ConsumerEngine {
     }
 }
 
-/// A command's own part of the engine: which it is, and what it needs.
 impl ConsumerEngine {
     fn on_command(&mut self, now: Instant, token: Token, command: Command) {
-        if self.is_closed {
-            let result = match command {
-                Command::Close { .. } => Ok(CommandReply::Done),
-                _ => Err(CommandError::Closed),
-            };
-            return self.reply(token, result);
-        }
         match command {
             Command::Close { timeout, leave } => self.on_close(now, token, timeout, leave),
             Command::Unsubscribe { timeout } => self.on_unsubscribe(now, token, timeout),
             command => self.start_job(now, token, command),
+        }
+    }
+
+    /// Nothing happens after closing, but each command is answered.
+    fn refuse(&mut self, event: Event) {
+        if let Event::Command { token, command } = event {
+            let result = match *command {
+                Command::Close { .. } => Ok(CommandReply::Done),
+                _ => Err(CommandError::Closed),
+            };
+            self.reply(token, result);
         }
     }
 }

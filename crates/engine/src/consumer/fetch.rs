@@ -34,6 +34,8 @@ pub(super) struct Fetches {
     under_way: BTreeMap<i32, UnderWay>,
     /// Brokers not to be asked before.
     not_before: BTreeMap<i32, Instant>,
+    /// Answers with data of a partition so far.
+    served: u64,
 }
 
 /// One Fetch that is under way.
@@ -49,6 +51,8 @@ struct AskedTopic {
     name: Arc<str>,
     id: Option<Uuid>,
     partitions: BTreeMap<i32, Asked>,
+    /// The partitions in the order asked for.
+    order: Vec<i32>,
 }
 
 /// One partition that is asked for.
@@ -58,6 +62,7 @@ struct Asked {
     epoch: FetchEpoch,
     position: Position,
     leader_epoch: Option<i32>,
+    served: u64,
 }
 
 impl Fetches {
@@ -115,6 +120,7 @@ impl ConsumerEngine {
                 epoch: assigned.epoch,
                 position,
                 leader_epoch: known.and_then(|known| known.leader_epoch),
+                served: assigned.served,
             };
             plan.asked
                 .push((Arc::clone(&partition.topic), partition.partition, asked));
@@ -148,16 +154,22 @@ impl ConsumerEngine {
         }
         self.fetches.not_before.remove(&node);
         let mut topics: Vec<AskedTopic> = Vec::new();
-        for (name, partition, asked) in plan.asked {
+        // The broker stops at the size limit, so those that brought nothing lately come first.
+        // Kafka: SubscriptionState.movePartitionToEnd
+        let mut all = plan.asked;
+        all.sort_by_key(|(_, _, asked)| asked.served);
+        for (name, partition, asked) in all {
             let known = topics.iter_mut().find(|topic| topic.name == name);
             match known {
                 Some(topic) => {
                     topic.partitions.insert(partition, asked);
+                    topic.order.push(partition);
                 }
                 None => topics.push(AskedTopic {
                     id: self.client.cluster().topic(&name).and_then(|topic| topic.id),
                     name,
                     partitions: BTreeMap::from([(partition, asked)]),
+                    order: alloc::vec![partition],
                 }),
             }
         }
@@ -201,12 +213,15 @@ fn fill(
     version: i16,
 ) -> Option<RequestBody> {
     for topic in topics {
-        let partition = |(index, asked): (&i32, &Asked)| FetchPartition {
-            partition: *index,
-            current_leader_epoch: asked.leader_epoch.unwrap_or(-1),
-            fetch_offset: asked.position.offset,
-            partition_max_bytes,
-            ..Default::default()
+        let partition = |index: &i32| {
+            let asked = topic.partitions.get(index)?;
+            Some(FetchPartition {
+                partition: *index,
+                current_leader_epoch: asked.leader_epoch.unwrap_or(-1),
+                fetch_offset: asked.position.offset,
+                partition_max_bytes,
+                ..Default::default()
+            })
         };
         request.topics.push(FetchTopic {
             topic: if version < TOPIC_IDS {
@@ -219,7 +234,7 @@ fn fill(
             } else {
                 topic.id?
             },
-            partitions: topic.partitions.iter().map(partition).collect(),
+            partitions: topic.order.iter().filter_map(partition).collect(),
         });
     }
     Some(RequestBody::from(request))

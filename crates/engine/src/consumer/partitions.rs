@@ -41,6 +41,8 @@ pub(super) struct Assigned {
     pub(super) buffered: u64,
     /// The end of the log for this reader, as the last fetch had it.
     pub(super) end: Option<i64>,
+    /// When it brought data last, as a count of all answers that did: those that brought none lately are asked for first.
+    pub(super) served: u64,
     /// Not to be asked for before.
     pub(super) not_before: Instant,
     /// Whether a request for its position is under way.
@@ -60,6 +62,7 @@ impl Assigned {
             consumed: None,
             buffered: 0,
             end: None,
+            served: 0,
             not_before: Instant::ZERO,
             asked: false,
         }

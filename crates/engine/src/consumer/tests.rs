@@ -6,3 +6,10 @@ mod group;
 mod lookups;
 mod positions;
 mod rig;
+
+#[test]
+fn events_and_actions_are_small() {
+    assert!(size_of::<crate::consumer::Event>() <= 64);
+    assert!(size_of::<crate::consumer::Action>() <= 64);
+    assert!(size_of::<crate::consumer::ToCaller>() <= 128);
+}

@@ -32,9 +32,6 @@ impl ConsumerEngine {
     }
 
     pub(super) fn on_cluster_change(&mut self, now: Instant, change: &ClusterChange) {
-        if self.is_closed {
-            return;
-        }
         self.report_topic_errors(change);
         // A new leader is worth a try at once.
         for topic in &change.topics {

@@ -74,6 +74,10 @@ impl ConsumerEngine {
         let (next, is_whole) = walk(&records, asked.position);
         let assigned = self.partitions.get_mut(asked.slot)?;
         assigned.not_before = now;
+        if !records.is_empty() {
+            self.fetches.served += 1;
+            assigned.served = self.fetches.served;
+        }
         let has_news = assigned.end != Some(end);
         assigned.end = (end >= 0).then_some(end);
         let place = if is_whole { Place::At(next) } else { Place::Stuck };

@@ -230,3 +230,26 @@ fn a_partition_that_is_no_longer_assigned_is_not_fetched_and_not_handed_out() {
     assert_eq!(rig.poll_all(), records(1, 10, 11));
     assert_eq!(partitions(&rig.waiting_fetch().unwrap()), [1]);
 }
+
+#[test]
+fn a_partition_that_a_full_answer_left_out_comes_first_in_the_next_fetch() {
+    let mut rig = Rig::new(|config| {
+        earliest(config);
+        config.fetch_max_bytes = 100;
+    });
+    rig.hold.push(ApiKey::Fetch);
+    rig.assign(&[0, 1]);
+    let mut seen = vec![];
+    for _ in 0..2 {
+        let fetch = rig.driven.expect(ApiKey::Fetch);
+        let RequestBody::Fetch(request) = &fetch.body else {
+            panic!()
+        };
+        seen.push(request.topics[0].partitions[0].partition);
+        rig.driven.network.put_back([fetch]);
+        rig.hold.clear();
+        rig.serve_one();
+        rig.hold.push(ApiKey::Fetch);
+    }
+    assert_eq!(seen, [0, 1]);
+}

@@ -7,6 +7,7 @@ use crate::delivery::Due;
 use alloc::vec;
 use alloc::vec::Vec;
 use kohort_groups::OffsetAndMetadata;
+use kohort_machine::Machine;
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
 
 fn earliest(config: &mut ConsumerConfig) {
@@ -265,9 +266,11 @@ fn a_closed_consumer_does_nothing_more() {
     let served = rig.served.len();
     let token = rig.command(Command::ListTopics { timeout: SECOND });
     assert_eq!(rig.replies[&token], Err(crate::consumer::CommandError::Closed));
+    rig.expire_fetches();
     rig.advance(600 * SECOND);
     assert_eq!(rig.served.len(), served);
     assert!(rig.waiting_fetch().is_none());
+    assert_eq!(rig.driven.machine.next_deadline(), None);
 }
 
 #[test]

@@ -283,19 +283,22 @@ impl Rig {
 
     /// Answers what waits, but for APIs on hold and fetches that find nothing.
     pub(super) fn serve(&mut self) {
-        loop {
-            let waiting: Vec<Arrived> = self.driven.network.waiting().cloned().collect();
-            let hold = self.hold.clone();
-            let mut wanted = waiting.iter().filter(|it| !hold.contains(&it.body.api_key()));
-            let Some((arrived, answer)) = wanted.find_map(|it| Some((it.clone(), self.answer_to(it)?)))
-            else {
-                return;
-            };
-            self.take_exact(&arrived);
-            self.served.push(arrived.body.api_key());
-            let actions = self.driven.answer(&arrived, answer);
-            self.absorb(actions);
-        }
+        while self.serve_one() {}
+    }
+
+    /// Answers one request; whether there was one.
+    pub(super) fn serve_one(&mut self) -> bool {
+        let waiting: Vec<Arrived> = self.driven.network.waiting().cloned().collect();
+        let hold = self.hold.clone();
+        let mut wanted = waiting.iter().filter(|it| !hold.contains(&it.body.api_key()));
+        let Some((arrived, answer)) = wanted.find_map(|it| Some((it.clone(), self.answer_to(it)?))) else {
+            return false;
+        };
+        self.take_exact(&arrived);
+        self.served.push(arrived.body.api_key());
+        let actions = self.driven.answer(&arrived, answer);
+        self.absorb(actions);
+        true
     }
 
     fn take_exact(&mut self, wanted: &Arrived) {
