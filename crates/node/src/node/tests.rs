@@ -3,6 +3,7 @@
 mod faults;
 mod fetch;
 mod groups;
+mod hostile;
 mod produce;
 mod requests;
 mod topics;
