@@ -1,66 +1,27 @@
 //! The embedded broker as a client sees it: over TCP and in memory, on a running and on a paused clock.
 #![cfg(test)]
 
+mod client;
+
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use client::Client;
 use kohort_broker::{ApiKey, Broker, ErrorCode, Fault, FaultRule, StartError};
+use kohort_protocol::frame;
 use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
 use kohort_protocol::messages::metadata::MetadataRequestTopic;
 use kohort_protocol::messages::produce::{PartitionProduceData, TopicProduceData};
 use kohort_protocol::messages::{
     FetchRequest, FetchResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
-    RequestHeader,
 };
-use kohort_protocol::{Request, RequestBody, ResponseBody, frame};
 use kohort_records::codec::Compression;
 use kohort_records::{BatchBuilder, batches};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// A client of one connection.
-struct Client<S> {
-    stream: S,
-    buffer: BytesMut,
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    fn new(stream: S) -> Self {
-        Self {
-            stream,
-            buffer: BytesMut::new(),
-        }
-    }
-
-    async fn send(&mut self, version: i16, request: impl Into<RequestBody>) {
-        let frame = frame::encode_request(&RequestHeader::default(), version, &request.into()).unwrap();
-        self.stream.write_all(&frame).await.unwrap();
-    }
-
-    /// The next frame; `None` when the broker closed the connection.
-    async fn frame(&mut self) -> Option<Bytes> {
-        loop {
-            if let Some(frame) = frame::split_frame(&mut self.buffer, usize::MAX).unwrap() {
-                return Some(frame);
-            }
-            if self.stream.read_buf(&mut self.buffer).await.unwrap() == 0 {
-                return None;
-            }
-        }
-    }
-
-    async fn ask<R>(&mut self, version: i16, request: R) -> R::Response
-    where
-        R: Request + Into<RequestBody>,
-        R::Response: TryFrom<ResponseBody, Error: std::fmt::Debug>,
-    {
-        self.send(version, request).await;
-        let frame = self.frame().await.expect("the broker replies");
-        let (_, body) = frame::decode_response(frame, R::KEY, version).unwrap();
-        body.try_into().unwrap()
-    }
-
     async fn produce(&mut self, topic: &str, value: &[u8]) -> ProduceResponse {
         self.ask(12, produce(topic, value)).await
     }

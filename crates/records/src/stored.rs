@@ -59,6 +59,25 @@ pub fn set_log_append_time(batch: &mut [u8], time: i64) -> Result<(), BatchError
     Ok(())
 }
 
+/// Says that the records carry the timestamps of their producer, of which `max_timestamp` is the greatest, and computes the
+/// checksum again: for a header that says otherwise.
+///
+/// # Errors
+///
+/// [`BatchError`] if the bytes are no whole batch.
+// Kafka: DefaultRecordBatch.setMaxTimestamp
+pub fn set_create_time(batch: &mut [u8], max_timestamp: i64) -> Result<(), BatchError> {
+    let (header, size) = whole(batch)?;
+    write(
+        batch,
+        ATTRIBUTES,
+        (header.attributes & !LOG_APPEND_TIME).to_be_bytes(),
+    );
+    write(batch, MAX_TIMESTAMP, max_timestamp.to_be_bytes());
+    write_crc(batch.get_mut(..size).unwrap_or_default());
+    Ok(())
+}
+
 fn whole(batch: &[u8]) -> Result<(Header, usize), BatchError> {
     let cut = || {
         let length = batch
@@ -137,6 +156,15 @@ mod tests {
             .map(|record| (record.timestamp_type, record.timestamp))
             .collect();
         assert_eq!(timestamps, [(TimestampType::LogAppendTime, 5_000); 2]);
+    }
+
+    #[test]
+    fn with_create_time_the_records_have_their_own_timestamps_again() {
+        let mut bytes = stored();
+        let before = bytes.clone();
+        set_log_append_time(&mut bytes, 5_000).unwrap();
+        set_create_time(&mut bytes, 2_000).unwrap();
+        assert_eq!(bytes, before);
     }
 
     #[test]

@@ -199,8 +199,6 @@ pub struct LogConfig {
     pub is_deleted: bool,
     /// Whether each record needs a key, because the topic is compacted.
     pub is_compacted: bool,
-    /// How many replicas must be in sync for `acks=all`.
-    pub min_insync_replicas: i64,
 }
 
 /// The settings of one topic: what was set for it, over the broker's defaults.
@@ -263,7 +261,6 @@ impl TopicConfig {
             timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
             is_deleted: has_policy("delete"),
             is_compacted: has_policy("compact"),
-            min_insync_replicas: number("min.insync.replicas"),
         }
     }
 }

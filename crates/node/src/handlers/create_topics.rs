@@ -87,8 +87,10 @@ fn create(cx: &mut Cx<'_>, topic: &CreatableTopic, validate_only: bool) -> Resul
     }
     let mut config = TopicConfig::default();
     for setting in &topic.configs {
-        // Kafka takes a null value for the default.
-        let Some(value) = &setting.value else { continue };
+        let Some(value) = &setting.value else {
+            let message = format!("Null value not supported for topic configs: {}", setting.name);
+            return Err(Refusal(ErrorCode::InvalidConfig, message));
+        };
         config.set(&setting.name, value).map_err(|error| match error {
             ConfigError::UnknownKey { key } => {
                 Refusal(ErrorCode::InvalidConfig, format!("Unknown topic config name: {key}"))

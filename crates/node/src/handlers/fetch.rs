@@ -222,9 +222,13 @@ fn read(
     }
 }
 
-/// Kafka lists aborted transactions for read_committed only; this broker has no transactions to list.
+/// Kafka lists aborted transactions for read_committed, and for partitions that it does not know; this broker has none.
 fn isolated(mut data: PartitionData, isolation_level: i8) -> PartitionData {
-    data.aborted_transactions = (isolation_level == READ_COMMITTED).then(Vec::new);
+    let is_unknown = matches!(
+        ErrorCode::from_code(data.error_code),
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId
+    );
+    data.aborted_transactions = (isolation_level == READ_COMMITTED || is_unknown).then(Vec::new);
     data
 }
 

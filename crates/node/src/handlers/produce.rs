@@ -132,15 +132,12 @@ fn append(
         .topics
         .led_by(call.broker, topic, number)
         .map_err(|code| Rejection::new(code, "this broker does not lead the partition"))?;
-    // One replica is all there is.
-    if request.acks == -1 && config.min_insync_replicas > 1 {
-        return Err(Rejection::new(
-            ErrorCode::NotEnoughReplicas,
-            "fewer replicas are in sync than min.insync.replicas",
-        ));
-    }
-    let appended = partition.log.append(&batch, config, Origin::Client, wall_ms)?;
+    // Kafka: Partition.effectiveMinIsr: one replica is always enough for a partition that has one.
     let log_start_offset = partition.log.start_offset();
+    let appended = partition
+        .log
+        .append(&batch, config, Origin::Client, wall_ms)
+        .map_err(|rejection| rejection.at(log_start_offset))?;
     if !appended.is_duplicate {
         cx.wake_partition(topic, number, batch.size());
     }
@@ -161,6 +158,7 @@ fn rejected(
     moved: &mut BTreeSet<i32>,
 ) -> PartitionProduceResponse {
     let mut response = failed(index, rejection.code);
+    response.log_start_offset = rejection.log_start_offset;
     response.error_message = Some(rejection.message);
     let errors = rejection.records.into_iter().map(|(batch_index, message)| BatchIndexAndErrorMessage {
         batch_index,

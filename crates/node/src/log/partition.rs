@@ -90,7 +90,7 @@ impl PartitionLog {
         origin: Origin,
         wall_ms: i64,
     ) -> Result<Appended, Rejection> {
-        validate::check(batch, config, origin, wall_ms)?;
+        let max_timestamp = validate::check(batch, config, origin, wall_ms)?;
         let sequence = (batch.producer_id() >= 0).then(|| Sequence {
             producer_id: batch.producer_id(),
             epoch: batch.producer_epoch(),
@@ -121,17 +121,22 @@ impl PartitionLog {
             ));
         };
         let append_time = (config.timestamp_type == TimestampType::LogAppendTime).then_some(wall_ms);
+        // Kafka: LogValidator sets what the header should have said.
+        let is_mistaken = batch.max_timestamp() != max_timestamp
+            || batch.timestamp_type() == kohort_records::TimestampType::LogAppendTime;
+        let create_time = (append_time.is_none() && is_mistaken).then_some(max_timestamp);
         let leader_epoch = self.leader_epoch;
         let stamp = |kept: &mut [u8]| {
             let stamped = stored::set_base_offset(kept, base_offset)
                 .and_then(|()| stored::set_partition_leader_epoch(kept, leader_epoch))
-                .and_then(|()| append_time.map_or(Ok(()), |time| stored::set_log_append_time(kept, time)));
+                .and_then(|()| append_time.map_or(Ok(()), |time| stored::set_log_append_time(kept, time)))
+                .and_then(|()| create_time.map_or(Ok(()), |time| stored::set_create_time(kept, time)));
             debug_assert!(stamped.is_ok(), "a checked batch is whole: {stamped:?}");
         };
         let place = BatchPlace {
             base_offset,
             last_offset: end_offset.saturating_sub(1),
-            max_timestamp: append_time.unwrap_or(batch.max_timestamp()),
+            max_timestamp: append_time.unwrap_or(max_timestamp),
         };
         let whole = batch.bytes().get(..batch.size()).unwrap_or_default();
         self.stored
@@ -216,6 +221,9 @@ impl PartitionLog {
     pub(crate) fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         if epoch == self.leader_epoch {
             return Some((epoch, self.end_offset));
+        }
+        if epoch < 0 {
+            return None;
         }
         let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
         let (_, end) = self.epochs.get(after)?;

@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
-use bytes::Bytes;
-use kohort_records::{Batch, BatchBuilder, codec::Compression};
+use bytes::{Bytes, BytesMut};
+use kohort_records::{Batch, BatchBuilder, TimestampType, codec::Compression, stored};
 
 use super::memory::MemoryStorage;
 use super::partition::{PartitionLog, Wanted};
@@ -30,8 +30,12 @@ fn batch(records: usize) -> Batch {
 }
 
 fn append(log: &mut PartitionLog, records: usize) -> i64 {
+    append_batch(log, &batch(records))
+}
+
+fn append_batch(log: &mut PartitionLog, batch: &Batch) -> i64 {
     let config = TopicConfig::default().log_config(&Config::default());
-    log.append(&batch(records), &config, Origin::Client, 1)
+    log.append(batch, &config, Origin::Client, 1)
         .expect("the batch is sound")
         .base_offset
 }
@@ -49,7 +53,7 @@ fn the_end_of_an_epoch_is_the_beginning_of_the_next() {
     assert_eq!(log.end_of_epoch(1), Some((1, 3)));
     assert_eq!(log.end_of_epoch(2), Some((2, 5)));
     assert_eq!(log.end_of_epoch(3), None);
-    assert_eq!(log.end_of_epoch(-1), Some((-1, 0)));
+    assert_eq!(log.end_of_epoch(-1), None);
 }
 
 #[test]
@@ -63,6 +67,25 @@ fn a_batch_carries_the_epoch_in_which_it_was_appended() {
     stored
         .verify_crc()
         .expect("the checksum does not cover what is stamped");
+}
+
+#[test]
+fn a_header_that_is_wrong_about_the_timestamps_is_put_right() {
+    // Kafka: LogValidator, DefaultRecordBatch.setMaxTimestamp
+    let mut log = log();
+    let mut bytes = BytesMut::from(&batch(1).bytes()[..]);
+    stored::set_create_time(&mut bytes, 99).expect("a whole batch");
+    append_batch(
+        &mut log,
+        &Batch::decode(bytes.freeze(), 0).expect("sound").expect("whole"),
+    );
+    let bytes = log.read(0, 1 << 20, false).expect("memory does not fail");
+    let kept = Batch::decode(bytes, 0).expect("sound").expect("whole");
+    kept.verify_crc().expect("the checksum is computed again");
+    assert_eq!(
+        (kept.max_timestamp(), kept.timestamp_type()),
+        (1, TimestampType::CreateTime)
+    );
 }
 
 #[test]

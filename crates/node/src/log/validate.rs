@@ -30,6 +30,8 @@ pub(crate) struct Rejection {
     pub(crate) message: String,
     /// The records that are at fault: index in the batch and what is wrong.
     pub(crate) records: Vec<(i32, String)>,
+    /// Where the log begins, if the client is told.
+    pub(crate) log_start_offset: i64,
 }
 
 impl Rejection {
@@ -38,14 +40,27 @@ impl Rejection {
             code,
             message: message.into(),
             records: Vec::new(),
+            log_start_offset: -1,
         }
+    }
+
+    /// Tells the client where the log begins, with the errors for which Kafka does.
+    // Kafka: ReplicaManager.appendToLocalLog
+    pub(crate) fn at(mut self, log_start_offset: i64) -> Self {
+        let is_told = !matches!(
+            self.code,
+            ErrorCode::MessageTooLarge | ErrorCode::CorruptMessage | ErrorCode::KafkaStorageError
+        );
+        self.log_start_offset = if is_told { log_start_offset } else { -1 };
+        self
     }
 }
 
 impl From<BatchError> for Rejection {
     fn from(error: BatchError) -> Self {
         let code = match error {
-            BatchError::UnsupportedMagic { .. } => ErrorCode::InvalidRecord,
+            // Kafka: DefaultRecordBatch is of magic 2; what claims to be newer is damaged.
+            BatchError::UnsupportedMagic { magic: 0..2, .. } => ErrorCode::InvalidRecord,
             BatchError::UnknownCompression { .. } => ErrorCode::UnsupportedCompressionType,
             BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
             _ => ErrorCode::CorruptMessage,
@@ -78,14 +93,15 @@ pub(crate) fn one_batch(records: &Bytes, allow_zstd: bool) -> Result<Batch, Reje
     Ok(batch)
 }
 
-/// Checks a batch against the rules of the log; `wall_ms` is the broker's clock.
+/// Checks a batch against the rules of the log; `wall_ms` is the broker's clock. Returns the greatest timestamp of its
+/// records, which its header may get wrong.
 // Kafka: UnifiedLog.analyzeAndValidateRecords, LogValidator.validateBatch
 pub(crate) fn check(
     batch: &Batch,
     config: &LogConfig,
     origin: Origin,
     wall_ms: i64,
-) -> Result<(), Rejection> {
+) -> Result<i64, Rejection> {
     if batch.base_offset() != 0 {
         return Err(Rejection::new(
             ErrorCode::InvalidRecord,
@@ -115,7 +131,7 @@ pub(crate) fn check(
         ));
     }
     if origin == Origin::Coordinator {
-        return Ok(());
+        return Ok(batch.max_timestamp());
     }
     if batch.is_control() {
         return Err(Rejection::new(
@@ -137,34 +153,40 @@ pub(crate) fn check(
 }
 
 // Kafka: LogValidator.validateRecord, validateTimestamp, processRecordErrors
-fn check_records(batch: &Batch, open: &OpenBatch, config: &LogConfig, wall_ms: i64) -> Result<(), Rejection> {
+fn check_records(
+    batch: &Batch,
+    open: &OpenBatch,
+    config: &LogConfig,
+    wall_ms: i64,
+) -> Result<i64, Rejection> {
     let mut faults = Vec::new();
     let mut code = ErrorCode::InvalidRecord;
+    let mut max_timestamp = -1;
     let has_append_time = batch.timestamp_type() == kohort_records::TimestampType::LogAppendTime;
+    let is_create_time = config.timestamp_type == TimestampType::CreateTime;
     let oldest = wall_ms.saturating_sub(config.timestamp_before_max_ms);
     let newest = wall_ms.saturating_add(config.timestamp_after_max_ms);
     for (index, record) in (0i32..).zip(open.iter()) {
+        let timestamp = record.timestamp;
+        max_timestamp = timestamp.max(max_timestamp);
         let fault = if config.is_compacted && record.key.is_none() {
             Some("a compacted topic accepts no record without a key".to_string())
-        } else if config.timestamp_type == TimestampType::CreateTime
-            && record.timestamp != -1
-            && (record.timestamp < oldest || record.timestamp > newest)
-        {
-            code = ErrorCode::InvalidTimestamp;
-            Some(alloc::format!(
-                "the timestamp {} is not within {oldest} and {newest}",
-                record.timestamp
-            ))
-        } else if has_append_time {
-            code = ErrorCode::InvalidTimestamp;
-            Some("producers may not set the timestamp type LogAppendTime".to_string())
+        } else if is_create_time && timestamp != -1 {
+            let is_accepted = (oldest..=newest).contains(&timestamp);
+            (!is_accepted).then(|| {
+                code = ErrorCode::InvalidTimestamp;
+                alloc::format!("the timestamp {timestamp} is not within {oldest} and {newest}")
+            })
         } else {
-            None
+            has_append_time.then(|| {
+                code = ErrorCode::InvalidTimestamp;
+                "producers may not set the timestamp type LogAppendTime".to_string()
+            })
         };
         faults.extend(fault.map(|fault| (index, fault)));
     }
     if faults.is_empty() {
-        return Ok(());
+        return Ok(max_timestamp);
     }
     let message = match code {
         ErrorCode::InvalidTimestamp => "records were rejected for their timestamps",
@@ -174,5 +196,6 @@ fn check_records(batch: &Batch, open: &OpenBatch, config: &LogConfig, wall_ms: i
         code,
         message: message.into(),
         records: faults,
+        log_start_offset: -1,
     })
 }
