@@ -22,9 +22,11 @@
 //! ```
 //!
 //! What lives in this crate: settings ([`config`]), keys and values ([`deserialize`], [`serialize`]), the consumer
-//! ([`consumer`]), a lean producer ([`producer`]), their blocking twins ([`blocking`]), ways to reach a broker ([`transport`]), and the task that drives an engine. What does not: Kafka's rules.
-//! Those are pure machines in `kohort-engine` and `kohort-groups`.
+//! ([`consumer`]), a lean producer ([`producer`]), an admin client ([`admin`]), blocking twins ([`blocking`]), ways to reach
+//! a broker ([`transport`]), and the task that drives an engine. What does not: Kafka's rules. Those are pure machines in
+//! `kohort-engine` and `kohort-groups`.
 
+pub mod admin;
 pub mod blocking;
 pub mod config;
 pub mod consumer;
@@ -34,7 +36,9 @@ pub mod serialize;
 mod task;
 pub mod transport;
 
-pub use consumer::{Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords};
+pub use admin::{Admin, AdminBuilder};
+pub use consumer::{BuildError, Consumer, ConsumerBuilder, ConsumerRecord, ConsumerRecords};
 pub use kohort_groups::{OffsetAndMetadata, TopicPartition};
+pub use kohort_protocol::ErrorCode;
 pub use kohort_records::{Header, Headers, Record, RecordView, TimestampType};
 pub use producer::{Producer, ProducerBuilder, ProducerRecord};

@@ -12,7 +12,7 @@ use kohort_records::Compression;
 
 use super::choices::{Acks, AutoOffsetReset, CompressionType, RecoveryStrategy};
 use super::value::{List, address};
-use super::{ConfigError, ConsumerConfig, ProducerConfig, invalid};
+use super::{AdminConfig, ConfigError, ConsumerConfig, ProducerConfig, invalid};
 
 /// Milliseconds as Kafka counts them; what is below 0 counts as none.
 pub(crate) fn ms(value: impl Into<i64>) -> Duration {
@@ -110,6 +110,12 @@ impl ProducerConfig {
         config.delivery_timeout = ms(self.delivery_timeout_ms);
         config.retries = u32::try_from(self.retries).unwrap_or(0);
         config
+    }
+}
+
+impl AdminConfig {
+    pub(crate) fn engine(&self, client_id: &str) -> ClientConfig {
+        client!(self, client_id)
     }
 }
 

@@ -4,6 +4,7 @@
 //! A key that nobody knows is an error that names the nearest one. A key that Kafka has and Kohort does not act on yet is
 //! accepted at the value that describes what happens anyway, and refused otherwise. Own keys begin with `kohort.`.
 
+mod admin;
 mod choices;
 mod consumer;
 mod engine;
@@ -17,6 +18,7 @@ mod settings;
 mod tests;
 mod value;
 
+pub use admin::AdminConfig;
 pub use choices::{Acks, AutoOffsetReset, CompressionType, RecoveryStrategy, RuntimePlace};
 pub use consumer::ConsumerConfig;
 pub(crate) use engine::{check_class, made_client_id, ms};

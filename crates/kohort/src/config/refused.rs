@@ -168,3 +168,10 @@ pub(crate) const PRODUCER: &[Refused] = &[
     only("compression.lz4.level", &["9"]),
     only("compression.zstd.level", &["3"]),
 ];
+
+/// Of an admin client.
+pub(crate) const ADMIN: &[Refused] = &[
+    only("bootstrap.controllers", &[""]),
+    // The time of a call bounds how often it is tried.
+    only("retries", &["2147483647"]),
+];

@@ -1,5 +1,6 @@
 //! The public API against the embedded broker: in memory, on a paused clock.
 
+mod administering;
 mod blocking;
 mod building;
 mod commits;
