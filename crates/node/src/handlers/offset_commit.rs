@@ -22,7 +22,10 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: OffsetCommitRequ
     let mut failed = Vec::new();
     let mut valid = Vec::new();
     for mut topic in core::mem::take(&mut request.topics) {
-        if call.version >= TOPIC_IDS {
+        if call.version < TOPIC_IDS {
+            // The id is stored for clients that do not tell it, too.
+            topic.topic_id = cx.topics.get(&topic.name).map(|topic| topic.id).unwrap_or_default();
+        } else {
             match cx.topics.name_of(topic.topic_id) {
                 Some(name) => topic.name = name.to_string(),
                 None => {

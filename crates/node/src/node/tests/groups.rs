@@ -402,6 +402,9 @@ fn what_is_committed_is_a_record_of_the_offsets_topic() {
         (stored.offset.offset, stored.commit_timestamp_ms),
         (5, super::WALL_MS)
     );
+    // Version 9 names topics; the id is stored all the same.
+    let committed_id = bench.harness.machine().topic_id("t");
+    assert_eq!(stored.topic_id.map(|id| Uuid(id.0)), committed_id);
 }
 
 #[test]
