@@ -144,6 +144,7 @@ async fn all(address: &str, suffix: &str) -> Vec<String> {
     topics::delete(&mut session).await;
     topics::grow(&mut session).await;
     topics::describe(&mut session).await;
+    topics::alter(&mut session).await;
     writing::validation(&mut session).await;
     writing::sequences(&mut session).await;
     writing::producer_ids(&mut session).await;

@@ -8,10 +8,11 @@ use kohort_protocol::messages::create_topics::{
 use kohort_protocol::messages::delete_topics::DeleteTopicState;
 use kohort_protocol::messages::describe_configs::DescribeConfigsResource;
 use kohort_protocol::messages::describe_topic_partitions::{Cursor, TopicRequest};
+use kohort_protocol::messages::incremental_alter_configs::{AlterConfigsResource, AlterableConfig};
 use kohort_protocol::messages::metadata::MetadataRequestTopic;
 use kohort_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeTopicPartitionsRequest, MetadataRequest,
+    DescribeConfigsRequest, DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest, MetadataRequest,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -355,4 +356,93 @@ pub(crate) async fn describe(session: &mut Session) {
             format!("{topics:?} more={more}"),
         );
     }
+}
+
+pub(crate) async fn alter(session: &mut Session) {
+    let there = session.topic("altered", &[]).await;
+    let absent = session.name("absent");
+    let (set, delete, append, subtract) = (0, 1, 2, 3);
+    for (case, topic, changes) in [
+        ("a key", &there, vec![("retention.ms", set, Some("77"))]),
+        ("a key to null", &there, vec![("retention.ms", set, None)]),
+        ("an unknown key", &there, vec![("retention.msec", set, Some("1"))]),
+        (
+            "a key to what it does not accept",
+            &there,
+            vec![("retention.ms", set, Some("one"))],
+        ),
+        (
+            "a key twice",
+            &there,
+            vec![("retention.ms", set, Some("1")), ("retention.ms", set, Some("2"))],
+        ),
+        (
+            "by adding to a list",
+            &there,
+            vec![("cleanup.policy", append, Some("compact"))],
+        ),
+        (
+            "by adding to a list again",
+            &there,
+            vec![("cleanup.policy", append, Some("compact"))],
+        ),
+        (
+            "by taking from a list",
+            &there,
+            vec![("cleanup.policy", subtract, Some("delete"))],
+        ),
+        (
+            "by adding to a number",
+            &there,
+            vec![("retention.ms", append, Some("1"))],
+        ),
+        (
+            "by an unknown operation",
+            &there,
+            vec![("retention.ms", 9, Some("1"))],
+        ),
+        (
+            "a good and a bad key",
+            &there,
+            vec![("retention.ms", set, Some("99")), ("flush.ms", set, Some("x"))],
+        ),
+        (
+            "of an unknown topic",
+            &absent,
+            vec![("retention.ms", set, Some("77"))],
+        ),
+        ("by deleting", &there, vec![("max.message.bytes", delete, None)]),
+    ] {
+        let request = IncrementalAlterConfigsRequest {
+            resources: vec![AlterConfigsResource {
+                resource_type: 2,
+                resource_name: topic.clone(),
+                configs: changes
+                    .iter()
+                    .map(|(name, config_operation, value)| AlterableConfig {
+                        name: (*name).into(),
+                        config_operation: *config_operation,
+                        value: value.map(Into::into),
+                    })
+                    .collect(),
+            }],
+            validate_only: false,
+        };
+        let response = session.client.ask(1, request).await;
+        session.observe(&format!("alter {case}"), code(response.responses[0].error_code));
+    }
+    // Brokers learn of a change a moment after it was acknowledged.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let request = DescribeConfigsRequest {
+        resources: vec![DescribeConfigsResource {
+            resource_type: 2,
+            resource_name: there,
+            configuration_keys: Some(vec!["retention.ms".into(), "cleanup.policy".into()]),
+        }],
+        ..Default::default()
+    };
+    let mut configs = session.client.ask(4, request).await.results[0].configs.clone();
+    configs.sort_by(|a, b| a.name.cmp(&b.name));
+    let values: Vec<_> = configs.into_iter().filter_map(|config| config.value).collect();
+    session.observe("altered", values.join(" "));
 }

@@ -219,6 +219,11 @@ impl TopicConfig {
         Ok(())
     }
 
+    /// Takes a key back to the broker's default.
+    pub fn unset(&mut self, key: &str) {
+        self.overrides.remove(key);
+    }
+
     /// What is set for the topic itself.
     pub fn overridden(&self, key: &str) -> Option<&str> {
         self.overrides.get(key).map(String::as_str)

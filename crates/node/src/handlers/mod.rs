@@ -57,6 +57,7 @@ apis! {
     CreatePartitions => create_partitions,
     DeleteGroups => delete_groups,
     OffsetDelete => offset_delete,
+    IncrementalAlterConfigs => incremental_alter_configs,
     DescribeCluster => describe_cluster,
     DescribeTopicPartitions => describe_topic_partitions,
 }
