@@ -1,2 +1,28 @@
-//! The `kohort` command.
-fn main() {}
+//! The `kohort` command: parse, run, exit code. What each command does is in `cmd`; what can be typed is in `args`.
+
+mod args;
+mod cmd;
+mod failure;
+mod format;
+mod offset;
+mod output;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(args) => cmd::serve::run(args).await,
+        Command::Demo => cmd::demo::run().await,
+        Command::Topics(command) => cmd::topics::run(command).await,
+        Command::Produce(args) => cmd::produce::run(args).await,
+        Command::Consume(args) => cmd::consume::run(args).await,
+        Command::Groups(command) => cmd::groups::run(command).await,
+    };
+    failure::exit_code(done)
+}

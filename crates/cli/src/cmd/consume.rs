@@ -1,0 +1,285 @@
+//! `kohort consume`: records of a topic as text. Where each partition begins and ends is decided here; how a record looks is
+//! `format`'s.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kohort::consumer::{Callbacks, PollError, RawRecords};
+use kohort::{Consumer, TopicPartition};
+
+use super::{admin, told_to_stop};
+use crate::args::ConsumeArgs;
+use crate::failure::Failure;
+use crate::format::{Format, Printed};
+use crate::offset::StartOffset;
+use crate::output::Output;
+
+/// How long one poll waits before the ends are looked at again.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A record is printed as it came: neither key nor value is decoded.
+type BytesConsumer = Consumer<Option<Bytes>, Option<Bytes>>;
+
+/// Prints records until the count, the end, or ctrl-c.
+pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
+    admin(&args.cluster).await?;
+    let mut consumer = build(&args)?;
+    let mut reading = Reading::begin(&mut consumer, &args).await?;
+    let stop = consumer.wakeup_handle();
+    let watch = tokio::spawn(async move {
+        told_to_stop().await;
+        stop.wakeup();
+    });
+    let read = reading.run(&mut consumer).await;
+    watch.abort();
+    let closed = consumer
+        .close(CLOSE_TIMEOUT)
+        .await
+        .map_err(|error| Failure::because("closing", &error));
+    read.and(closed)
+}
+
+fn build(args: &ConsumeArgs) -> Result<BytesConsumer, Failure> {
+    let mut builder = Consumer::builder()
+        .set("bootstrap.servers", &args.cluster.bootstrap)
+        .set("client.id", "kohort-cli")
+        .set("max.poll.records", "5000");
+    if let Some(group) = &args.group {
+        builder = builder.set("group.id", group);
+        let reset = match args.offset {
+            Some(StartOffset::Beginning) => Some("earliest"),
+            Some(StartOffset::End) => Some("latest"),
+            Some(StartOffset::Stored) | None => None,
+            Some(StartOffset::At(_) | StartOffset::Last(_)) => {
+                return Err(Failure::Usage(
+                    "-o with an offset needs partitions of one's own; with -G use beginning, end or stored"
+                        .to_owned(),
+                ));
+            }
+        };
+        if let Some(reset) = reset {
+            builder = builder.set("auto.offset.reset", reset);
+        }
+    }
+    for (key, value) in &args.cluster.properties {
+        builder = builder.set(key, value);
+    }
+    builder
+        .build()
+        .map_err(|error| Failure::because("consumer", &error))
+}
+
+/// What is still to be read, and how it is printed.
+struct Reading {
+    format: Format,
+    output: Output,
+    /// How many records may still be printed.
+    remaining: u64,
+    /// With `-e`: the end of each partition that is read, as it was when its reading began.
+    ends: Option<BTreeMap<TopicPartition, i64>>,
+    /// With `-G`: what the group gave to this member.
+    assigned: Option<mpsc::Receiver<Vec<TopicPartition>>>,
+}
+
+impl Reading {
+    async fn begin(consumer: &mut BytesConsumer, args: &ConsumeArgs) -> Result<Self, Failure> {
+        let format = args
+            .format
+            .clone()
+            .unwrap_or_else(|| Format::line(args.key_delimiter.as_deref()));
+        let mut reading = Self {
+            format,
+            output: Output::stdout(),
+            remaining: args.count.unwrap_or(u64::MAX),
+            ends: args.exit_at_end.then(BTreeMap::new),
+            assigned: None,
+        };
+        if args.group.is_some() {
+            reading.assigned = Some(subscribe(consumer, &args.topic)?);
+        } else {
+            let partitions = assign(consumer, args).await?;
+            reading.note_ends(consumer, &partitions).await?;
+        }
+        Ok(reading)
+    }
+
+    /// Remembers where these partitions end now, if that is where reading ends.
+    async fn note_ends(
+        &mut self,
+        consumer: &mut BytesConsumer,
+        partitions: &[TopicPartition],
+    ) -> Result<(), Failure> {
+        if let Some(ends) = &mut self.ends {
+            let found = consumer
+                .end_offsets(partitions.to_vec())
+                .await
+                .map_err(|error| Failure::because("end offsets", &error))?;
+            *ends = found.into_iter().collect();
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, consumer: &mut BytesConsumer) -> Result<(), Failure> {
+        while self.remaining > 0 {
+            if self.is_at_the_end(consumer).await? {
+                return Ok(());
+            }
+            match consumer.poll_raw(POLL_TIMEOUT).await {
+                Ok(records) => self.print(&records)?,
+                Err(PollError::Wakeup) => return Err(Failure::Interrupted),
+                Err(error) if error.is_retriable() => anstream::eprintln!("kohort: {error}"),
+                Err(error) => return Err(Failure::because("reading", &error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_at_the_end(&mut self, consumer: &mut BytesConsumer) -> Result<bool, Failure> {
+        if self.ends.is_none() {
+            return Ok(false);
+        }
+        if let Some(assigned) = &self.assigned {
+            match assigned.try_iter().last() {
+                Some(partitions) => self.note_ends(consumer, &partitions).await?,
+                // Nothing was ever given to this member: it may still be joining.
+                None if self.ends.as_ref().is_none_or(BTreeMap::is_empty) => return Ok(false),
+                None => {}
+            }
+        }
+        for (partition, end) in self.ends.iter().flatten() {
+            let position = consumer.position(partition).await;
+            if position.map_err(|error| Failure::because(format!("position of {partition}"), &error))? < *end
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn print(&mut self, records: &RawRecords) -> Result<(), Failure> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let Self {
+            format,
+            output,
+            remaining,
+            ends,
+            ..
+        } = self;
+        output.write(|out| {
+            for (partition, record) in records.iter() {
+                // What came after the end is for the next reader.
+                let beyond = ends
+                    .as_ref()
+                    .and_then(|ends| ends.get(partition))
+                    .is_some_and(|end| record.offset >= *end);
+                if *remaining == 0 || beyond {
+                    continue;
+                }
+                *remaining -= 1;
+                format.write(
+                    out,
+                    Printed {
+                        topic: &partition.topic,
+                        partition: partition.partition,
+                        offset: record.offset,
+                        timestamp: record.timestamp,
+                        key: record.key,
+                        value: record.value,
+                    },
+                )?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn subscribe(
+    consumer: &mut BytesConsumer,
+    topic: &str,
+) -> Result<mpsc::Receiver<Vec<TopicPartition>>, Failure> {
+    let (tell, told) = mpsc::channel();
+    let listener = Callbacks::new().on_assigned(move |context, _added| {
+        // The receiver is gone only while the command ends.
+        let _ = tell.send(context.assignment());
+        Box::pin(async { Ok(()) })
+    });
+    consumer
+        .subscribe_with([topic], listener)
+        .map_err(|error| Failure::because("subscribing", &error))?;
+    Ok(told)
+}
+
+/// Assigns the partitions asked for and moves each to where it begins.
+async fn assign(consumer: &mut BytesConsumer, args: &ConsumeArgs) -> Result<Vec<TopicPartition>, Failure> {
+    let failed = |error| Failure::because(format!("partitions of {}", args.topic), &error);
+    let known = consumer
+        .partitions_for(args.topic.as_str())
+        .await
+        .map_err(failed)?;
+    if known.is_empty() {
+        return Err(Failure::Failed(format!("there is no topic {}", args.topic)));
+    }
+    let exists = |number: &i32| known.iter().any(|partition| partition.partition == *number);
+    if let Some(unknown) = args.partition.iter().find(|number| !exists(number)) {
+        return Err(Failure::Failed(format!(
+            "{} has no partition {unknown}",
+            args.topic
+        )));
+    }
+    let partitions: Vec<TopicPartition> = known
+        .iter()
+        .map(|partition| partition.partition)
+        .filter(|number| args.partition.is_empty() || args.partition.contains(number))
+        .map(|number| TopicPartition::new(args.topic.as_str(), number))
+        .collect();
+    consumer
+        .assign(partitions.clone())
+        .map_err(|error| Failure::because("assigning", &error))?;
+    begin_at(
+        consumer,
+        &partitions,
+        args.offset.unwrap_or(StartOffset::Beginning),
+    )
+    .await?;
+    Ok(partitions)
+}
+
+async fn begin_at(
+    consumer: &mut BytesConsumer,
+    partitions: &[TopicPartition],
+    start: StartOffset,
+) -> Result<(), Failure> {
+    let refused = |error| Failure::because("-o", &error);
+    match start {
+        StartOffset::Beginning => consumer.seek_to_beginning(partitions).map_err(refused),
+        StartOffset::End => consumer.seek_to_end(partitions).map_err(refused),
+        StartOffset::Stored => Err(Failure::Usage(
+            "-o stored needs -G: offsets are stored by a group".to_owned(),
+        )),
+        StartOffset::At(offset) => partitions
+            .iter()
+            .try_for_each(|partition| consumer.seek(partition, offset))
+            .map_err(refused),
+        StartOffset::Last(count) => {
+            let unknown = |error| Failure::because("offsets", &error);
+            let first = consumer
+                .beginning_offsets(partitions.to_vec())
+                .await
+                .map_err(unknown)?;
+            let end = consumer.end_offsets(partitions.to_vec()).await.map_err(unknown)?;
+            for (partition, end) in &end {
+                let first = first.get(partition).copied().unwrap_or(0);
+                consumer
+                    .seek(partition, end.saturating_sub(count).max(first))
+                    .map_err(refused)?;
+            }
+            Ok(())
+        }
+    }
+}

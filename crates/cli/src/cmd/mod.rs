@@ -1,0 +1,58 @@
+//! One file a command. What commands share: finding the cluster, and ctrl-c.
+
+pub(crate) mod consume;
+pub(crate) mod demo;
+pub(crate) mod groups;
+pub(crate) mod produce;
+pub(crate) mod serve;
+pub(crate) mod topics;
+
+use std::time::Duration;
+
+use kohort::Admin;
+
+use crate::args::ClusterArgs;
+use crate::failure::Failure;
+
+/// How long a cluster may take to answer at all before the command gives up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An admin client of the cluster, after the cluster has answered: a wrong address is told within seconds.
+async fn admin(cluster: &ClusterArgs) -> Result<Admin, Failure> {
+    let bootstrap = &cluster.bootstrap;
+    let admin = Admin::builder()
+        .set("bootstrap.servers", bootstrap)
+        .set("client.id", "kohort-cli")
+        .build()
+        .map_err(|error| Failure::because("admin client", &error))?;
+    match tokio::time::timeout(CONNECT_TIMEOUT, admin.describe_cluster()).await {
+        Ok(Ok(_)) => Ok(admin),
+        Ok(Err(error)) => Err(Failure::because(
+            format!("no broker answers at {bootstrap}"),
+            &error,
+        )),
+        Err(_elapsed) => Err(Failure::Failed(format!(
+            "no broker answers at {bootstrap} within {} s; is it running, and is the address right (-b HOST:PORT)?",
+            CONNECT_TIMEOUT.as_secs()
+        ))),
+    }
+}
+
+/// Ends when the process is told to stop, by ctrl-c or by SIGTERM.
+async fn told_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler the default one ends the process, which is what was asked for.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,44 @@
+//! `kohort serve`: the embedded broker as a process of its own.
+
+use kohort_broker::Broker;
+
+use super::told_to_stop;
+use crate::args::ServeArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Kafka's default, which the builder sets to 0 for tests.
+const INITIAL_REBALANCE_DELAY: (&str, &str) = ("group.initial.rebalance.delay.ms", "3000");
+
+/// Serves until told to stop.
+pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let mut builder = Broker::builder()
+        .config(INITIAL_REBALANCE_DELAY.0, INITIAL_REBALANCE_DELAY.1)
+        .listen(args.listen.clone())
+        .insecure_listen(args.insecure_listen);
+    if let Some(advertise) = &args.advertise {
+        let (host, port) = host_and_port(advertise)?;
+        builder = builder.advertise(host, port);
+    }
+    for (name, partitions) in args.topics {
+        builder = builder.topic(name, partitions);
+    }
+    for (key, value) in args.properties {
+        builder = builder.config(key, value);
+    }
+    let broker = builder
+        .start()
+        .await
+        .map_err(|error| Failure::because("cannot serve", &error))?;
+    Output::stdout().line(&format!("bootstrap.servers={}", broker.bootstrap_servers()))?;
+    anstream::eprintln!("kohort: serving in memory; ctrl-c stops it");
+    told_to_stop().await;
+    broker.shutdown().await;
+    Ok(())
+}
+
+fn host_and_port(text: &str) -> Result<(&str, u16), Failure> {
+    text.rsplit_once(':')
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)))
+        .ok_or_else(|| Failure::Usage(format!("--advertise {text}: expected HOST:PORT")))
+}
