@@ -42,3 +42,8 @@ pub use kohort_groups::{OffsetAndMetadata, TopicPartition};
 pub use kohort_protocol::ErrorCode;
 pub use kohort_records::{Header, Headers, Record, RecordView, TimestampType};
 pub use producer::{Producer, ProducerBuilder, ProducerRecord};
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
