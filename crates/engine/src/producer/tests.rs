@@ -12,7 +12,7 @@ use kohort_protocol::messages::produce::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use kohort_protocol::messages::{ProduceRequest, ProduceResponse};
-use kohort_protocol::{ApiKey, ErrorCode, RequestBody, VersionRange};
+use kohort_protocol::{ApiKey, ErrorCode, RequestBody, Uuid, VersionRange};
 use kohort_records::{Compression, batches};
 
 use super::{
@@ -765,4 +765,15 @@ fn every_record_is_answered_once_and_kept_in_order_whatever_the_network_does() {
 fn events_and_actions_are_small() {
     assert!(size_of::<ProducerEvent>() <= 64);
     assert!(size_of::<ProducerAction>() <= 64);
+}
+
+#[test]
+fn a_topic_without_an_id_is_named_in_an_older_version() {
+    let mut network = Network::with_cluster(1, &[("t", 1)]);
+    network.metadata.as_mut().unwrap().topics[0].topic_id = Uuid::ZERO;
+    let mut producer = producer_with(network, |config| config.linger = Duration::ZERO);
+    producer.step(send(0, "t", Some(0), b"a"));
+    let arrived = producer.expect(ApiKey::Produce);
+    assert_eq!(arrived.version, 12);
+    assert_eq!(acknowledge(&mut producer, &arrived), [acked(0, 0, 100)]);
 }
