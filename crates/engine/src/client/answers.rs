@@ -138,7 +138,7 @@ impl Client {
         }
     }
 
-    fn forget_link(&mut self, id: LinkId) -> Option<Link> {
+    pub(super) fn forget_link(&mut self, id: LinkId) -> Option<Link> {
         let link = self.links.remove(id)?;
         for timer in [
             Timer::Setup(id),

@@ -14,7 +14,7 @@ use super::cluster::{Broker, Cluster, ClusterChange};
 use super::config::ClientConfig;
 use super::failure::RequestFailure;
 use super::finder::{Finder, FinderEvent};
-use super::link::{LinkKey, Peer};
+use super::link::{Link, LinkKey, Peer};
 use super::links::Links;
 use super::metadata::Refresh;
 use super::net::{LinkId, NetAction, NetEvent};
@@ -149,6 +149,26 @@ impl Client {
             && let Some(link) = self.links.get_mut(link)
         {
             link.abandon(id);
+        }
+        self.dispatch(now);
+    }
+
+    /// As [`Client::cancel`], for a Fetch that waits on the broker for data nobody wants any more: its connection is closed, so
+    /// that the next Fetch goes out on a new one instead of waiting behind it. A connection with other requests stays.
+    pub fn hang_up(&mut self, now: Instant, id: RequestId) {
+        if let Some(Pending {
+            stage: Stage::Sent { link, .. },
+            ..
+        }) = self.take(now, id)
+        {
+            let is_alone =
+                |link: &&Link| link.key.purpose == LinkPurpose::Fetch && link.in_flight_count() == 1;
+            if self.links.get(link).as_ref().is_some_and(is_alone) {
+                self.forget_link(link);
+                self.net.push(NetAction::Disconnect { link });
+            } else if let Some(link) = self.links.get_mut(link) {
+                link.abandon(id);
+            }
         }
         self.dispatch(now);
     }
