@@ -23,7 +23,7 @@ use kohort_protocol::{ApiKey, RequestBody, Uuid};
 
 use super::engine::{Purpose, Timer};
 use super::{ConsumerConfig, ConsumerEngine, FetchEpoch, Position, SlotId};
-use crate::client::Target;
+use crate::client::{RequestId, Target};
 
 /// The version from which Fetch names topics by id (KIP-516).
 const TOPIC_IDS: i16 = 13;
@@ -41,7 +41,10 @@ pub(super) struct Fetches {
 /// One Fetch that is under way.
 #[derive(Debug)]
 struct UnderWay {
+    request: RequestId,
     topics: Vec<AskedTopic>,
+    /// Whether no data was known to be there, so that the broker may wait before it answers.
+    may_wait: bool,
     /// Bytes of the memory budget.
     reserved: u64,
 }
@@ -72,13 +75,26 @@ impl Fetches {
 }
 
 /// What one broker may be asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Plan {
     asked: Vec<(Arc<str>, i32, Asked)>,
     /// Whether a partition is left out because the caller has enough of it.
     leaves_out: bool,
     /// Whether more data of a partition asked for is known, or not known not, to be there.
     has_data: bool,
+    /// Whether no data is known to be there.
+    may_wait: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            asked: Vec::new(),
+            leaves_out: false,
+            has_data: false,
+            may_wait: true,
+        }
+    }
 }
 
 impl ConsumerEngine {
@@ -111,6 +127,7 @@ impl ConsumerEngine {
                 continue;
             }
             plan.has_data |= assigned.end.is_none_or(|end| position.offset < end);
+            plan.may_wait &= assigned.end.is_none_or(|end| position.offset >= end);
             let known = self
                 .client
                 .cluster()
@@ -128,10 +145,10 @@ impl ConsumerEngine {
         let brokers = plans.len().max(1) as u64;
         let share = (self.config.memory_budget / brokers).max(1);
         for (node, plan) in plans {
-            if plan.asked.is_empty() || self.fetches.under_way.contains_key(&node) {
+            if plan.asked.is_empty() || (plan.leaves_out && !plan.has_data) {
                 continue;
             }
-            if plan.leaves_out && !plan.has_data {
+            if self.fetches.under_way.contains_key(&node) && !self.hang_up_if_void(now, node) {
                 continue;
             }
             match self.fetches.not_before.get(&node) {
@@ -178,11 +195,42 @@ impl ConsumerEngine {
         let partition_max_bytes = self.config.max_partition_fetch_bytes.min(request.max_bytes);
         let build = Box::new(move |version| fill(request.clone(), &asked, partition_max_bytes, version));
         let timeout = self.config.client.request_timeout;
-        let id = self
+        let target = Target::Fetch(node);
+        let request = self
             .client
-            .request_with(now, Target::Fetch(node), ApiKey::Fetch, build, timeout);
-        self.requests.insert(id, Purpose::Fetch { node });
-        self.fetches.under_way.insert(node, UnderWay { topics, reserved });
+            .request_with(now, target, ApiKey::Fetch, build, timeout);
+        self.requests.insert(request, Purpose::Fetch { node });
+        let under_way = UnderWay {
+            request,
+            topics,
+            may_wait: plan.may_wait,
+            reserved,
+        };
+        self.fetches.under_way.insert(node, under_way);
+    }
+
+    /// Takes the Fetch that is under way back if the broker may let it wait although nobody wants its answer any more: after a
+    /// seek or a rebalance the first records are not to wait for `fetch.max.wait.ms`.
+    fn hang_up_if_void(&mut self, now: Instant, node: i32) -> bool {
+        let Some(under_way) = self.fetches.under_way.get(&node) else {
+            return false;
+        };
+        let is_wanted = |asked: &Asked| {
+            let assigned = self.partitions.get(asked.slot);
+            assigned.is_some_and(|it| it.epoch == asked.epoch && !it.suspended)
+        };
+        let mut all = under_way
+            .topics
+            .iter()
+            .flat_map(|topic| topic.partitions.values());
+        if !under_way.may_wait || all.any(is_wanted) {
+            return false;
+        }
+        let request = under_way.request;
+        self.fetches.under_way.remove(&node);
+        self.requests.remove(&request);
+        self.client.hang_up(now, request);
+        true
     }
 }
 

@@ -253,3 +253,31 @@ fn a_partition_that_a_full_answer_left_out_comes_first_in_the_next_fetch() {
     }
     assert_eq!(seen, [0, 1]);
 }
+
+#[test]
+fn a_seek_does_not_wait_behind_a_fetch_that_waits_for_data_at_the_old_position() {
+    let mut rig = Rig::new(earliest);
+    rig.assign(&[0]);
+    rig.poll_all();
+    let old = rig.driven.network.links().count();
+    rig.seek(0, SeekTo::Position(Position::new(4)));
+    assert_eq!(rig.poll().unwrap(), records(0, 4, 10));
+    assert_eq!(
+        rig.driven.network.links().count(),
+        old,
+        "one connection took the other's place"
+    );
+}
+
+#[test]
+fn a_fetch_that_another_partition_wants_is_not_taken_back() {
+    let mut rig = Rig::new(earliest);
+    rig.assign(&[0, 1]);
+    rig.poll_all();
+    rig.driven.network.take_connects();
+    rig.seek(0, SeekTo::Position(Position::new(4)));
+    assert_eq!(rig.poll().unwrap(), []);
+    assert!(rig.driven.network.take_connects().is_empty());
+    rig.expire_fetches();
+    assert_eq!(rig.poll().unwrap(), records(0, 4, 10));
+}

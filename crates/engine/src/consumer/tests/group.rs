@@ -322,3 +322,16 @@ fn an_error_of_the_membership_is_told_once_and_the_next_poll_tries_again() {
     rig.poll().unwrap();
     assert_eq!(rig.count(ApiKey::JoinGroup), 1);
 }
+
+#[test]
+fn the_first_records_after_a_rebalance_do_not_wait_behind_a_fetch_from_before() {
+    let mut rig = joined(automatic);
+    rig.poll_all();
+    rebalance(&mut rig);
+    rig.poll().unwrap();
+    rig.poll().unwrap();
+    assert_eq!(rig.calls.last(), Some(&(CallbackKind::Assigned, vec![0, 1])));
+    rig.logs.get_mut(&("t", 0)).unwrap().append(1, 10);
+    rig.serve();
+    assert_eq!(rig.poll().unwrap(), records(0, 10, 11));
+}
