@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use kohort_groups::{OffsetAndMetadata, TopicPartition};
+use kohort_groups::{Identity, OffsetAndMetadata, TopicPartition};
 
 use super::SlotId;
 
@@ -58,6 +58,9 @@ pub enum Command {
         /// How long to try.
         timeout: Duration,
     },
+    /// Who the member is in its group now.
+    // Kafka: KafkaConsumer.groupMetadata
+    GroupMetadata,
     /// Commits (with auto-commit), runs the callback, leaves the group. After its answer the engine does nothing more but refuse
     /// commands; the driver closes the connections.
     Close {
@@ -127,6 +130,8 @@ pub enum CommandReply {
     Offsets(Vec<(TopicPartition, Option<FoundOffset>)>),
     /// To `PartitionsFor`, ordered by number; empty when there is no such topic.
     Partitions(Vec<PartitionDescription>),
+    /// To `GroupMetadata`: `None` outside of a generation.
+    GroupMetadata(Option<Identity>),
     /// To `ListTopics`, ordered by name.
     Topics(Vec<(Arc<str>, Vec<PartitionDescription>)>),
 }

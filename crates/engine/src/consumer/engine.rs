@@ -350,6 +350,14 @@ impl ConsumerEngine {
         match command {
             Command::Close { timeout, leave } => self.on_close(now, token, timeout, leave),
             Command::Unsubscribe { timeout } => self.on_unsubscribe(now, token, timeout),
+            Command::GroupMetadata => {
+                let no_group = CommandError::NoGroup {
+                    what: "group metadata",
+                };
+                let member = self.member().ok_or(no_group);
+                let identity = member.map(|member| CommandReply::GroupMetadata(member.identity().cloned()));
+                self.reply(token, identity);
+            }
             command => self.start_job(now, token, command),
         }
     }

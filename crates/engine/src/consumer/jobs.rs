@@ -151,6 +151,8 @@ impl ConsumerEngine {
             }
             Command::PartitionsFor { topic, timeout } => (JobKind::PartitionsFor(topic), timeout),
             Command::ListTopics { timeout } => (JobKind::ListTopics, timeout),
+            // Answered at once, before a job is made of it.
+            Command::GroupMetadata => return,
             // These two have their own way in.
             Command::Unsubscribe { timeout } | Command::Close { timeout, .. } => {
                 (JobKind::Unsubscribe, timeout)

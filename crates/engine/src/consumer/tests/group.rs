@@ -335,3 +335,25 @@ fn the_first_records_after_a_rebalance_do_not_wait_behind_a_fetch_from_before() 
     rig.serve();
     assert_eq!(rig.poll().unwrap(), records(0, 10, 11));
 }
+
+#[test]
+fn the_group_metadata_are_those_of_the_generation() {
+    let mut rig = joined(earliest);
+    let token = rig.command(Command::GroupMetadata);
+    match &rig.replies[&token] {
+        Ok(CommandReply::GroupMetadata(Some(identity))) => {
+            assert!(identity.generation > 0 && !identity.member_id.is_empty())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn without_a_group_there_are_no_group_metadata() {
+    let mut rig = Rig::new(earliest);
+    let token = rig.command(Command::GroupMetadata);
+    assert!(matches!(
+        rig.replies[&token],
+        Err(crate::consumer::CommandError::NoGroup { .. })
+    ));
+}
