@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use kohort::config::AutoOffsetReset;
 use kohort::{Consumer, TopicPartition};
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,8 +16,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let servers = arguments.next().unwrap_or_else(|| "localhost:9092".to_owned());
     let topic = arguments.next().unwrap_or_else(|| "orders".to_owned());
 
-    let mut consumer: Consumer<Option<String>, String> =
-        Consumer::builder().bootstrap_servers(servers).build()?;
+    let mut consumer: Consumer<Option<String>, String> = Consumer::builder()
+        .bootstrap_servers(servers)
+        .auto_offset_reset(AutoOffsetReset::Earliest)
+        .build()?;
     for _ in 0..10 {
         let partitions = consumer.partitions_for(topic.as_str()).await?;
         let partitions = partitions

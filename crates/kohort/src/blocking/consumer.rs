@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kohort_groups::{OffsetAndMetadata, TopicPartition};
+use kohort_groups::{Identity, OffsetAndMetadata, TopicPartition};
 use tokio::runtime::Handle;
 
 use super::{refuse_inside_async, wait};
@@ -135,6 +135,7 @@ impl<K, V> Consumer<K, V> {
             -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError>;
         partitions_for(topic: impl Into<Arc<str>>) -> Result<Vec<PartitionDescription>, OffsetError>;
         list_topics() -> Result<BTreeMap<Arc<str>, Vec<PartitionDescription>>, OffsetError>;
+        group_metadata() -> Result<Option<Identity>, OffsetError>;
         unsubscribe() -> Result<(), CloseError>;
     }
 

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use kohort_engine::consumer::ConsumerEngine;
+use kohort_engine::consumer::LeaveGroup;
 use kohort_engine::consumer::{Action, Command, Compute, Event, Progress, ToCaller};
 use kohort_groups::Assignment;
 use kohort_groups::assign::Assignor;
@@ -107,13 +108,19 @@ impl Host<ConsumerEngine> for ConsumerHost {
         self.is_alone = true;
         let callback = self.owed_callback.take().map(|step| Event::ListenerDone { step });
         let report = self.owed_report.take().map(nothing_consumed);
-        let leave = self.last.is_none().then(|| Event::Command {
+        // A close that was under way goes on: a second one joins it, because the first may have been abandoned.
+        let command = match self.last.replace(LEAVE) {
+            None => Command::Unsubscribe { timeout: LEAVING },
+            Some(_) => Command::Close {
+                timeout: LEAVING,
+                leave: LeaveGroup::Default,
+            },
+        };
+        let leave = Event::Command {
             token: LEAVE,
-            command: Box::new(Command::Unsubscribe { timeout: LEAVING }),
-        });
-        // A close that was under way goes on.
-        self.last.get_or_insert(LEAVE);
-        callback.into_iter().chain(report).chain(leave).collect()
+            command: Box::new(command),
+        };
+        callback.into_iter().chain(report).chain([leave]).collect()
     }
 
     fn perform(&mut self, action: Action) -> Option<Event> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kohort_engine::consumer::{Command, CommandError, CommandReply};
-use kohort_groups::{OffsetAndMetadata, TopicPartition};
+use kohort_groups::{Identity, OffsetAndMetadata, TopicPartition};
 
 use super::{Consumer, FoundOffset, OffsetError, OffsetSpec, PartitionDescription};
 
@@ -27,6 +27,21 @@ impl<K, V> Consumer<K, V> {
         };
         match self.core.lookup(command).await? {
             CommandReply::Committed(committed) => Ok(committed.into_iter().collect()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Who this member is in its group now: for a producer that commits offsets in a transaction, and for logs. `None` outside of
+    /// a generation: before the first rebalance is done, and during one.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// Without `group.id`.
+    // Kafka: KafkaConsumer.groupMetadata
+    pub async fn group_metadata(&mut self) -> Result<Option<Identity>, OffsetError> {
+        match self.core.lookup(Command::GroupMetadata).await? {
+            CommandReply::GroupMetadata(identity) => Ok(identity),
             _ => Err(unexpected()),
         }
     }

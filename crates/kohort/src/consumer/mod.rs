@@ -31,7 +31,7 @@ pub use kohort_engine::consumer::{
 };
 pub use kohort_engine::delivery::NotAssigned;
 pub use kohort_groups::assign::Assignor;
-pub use kohort_groups::{RebalanceProtocol, Subscription};
+pub use kohort_groups::{Identity, RebalanceProtocol, Subscription};
 pub use listener::{CallbackFuture, CallbackResult, Callbacks, RebalanceContext, RebalanceListener};
 pub use raw::RawRecords;
 pub use records::{ConsumerRecord, ConsumerRecords};

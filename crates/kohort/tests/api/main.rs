@@ -3,6 +3,7 @@
 mod administering;
 mod blocking;
 mod building;
+mod cancelling;
 mod commits;
 mod deserializing;
 mod groups;
