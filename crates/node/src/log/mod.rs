@@ -1,6 +1,6 @@
-//! Partition logs: what is checked at append ([`validate`]), what idempotent producers may do ([`producers`]), offsets
-//! ([`partition`]), and the medium behind an injected [`Storage`]. Which partitions there are is known in
-//! [`crate::topics`].
+//! Partition logs: what is checked at append (`validate`), what idempotent producers may do (`producers`), offsets
+//! (`partition`), and the medium behind an injected [`Storage`]. Which partitions there are is known in
+//! `topics`.
 
 mod memory;
 mod partition;
