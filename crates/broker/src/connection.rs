@@ -115,7 +115,7 @@ async fn run(
         if shared.node.send(Input::Frame { conn, bytes }).await.is_err() {
             return End::Quiet;
         }
-        if let Err(end) = answer(io, &mut buffer, from_node).await {
+        if let Err(end) = answer(io, &mut buffer, from_node, shared.max_frame).await {
             return end;
         }
     }
@@ -138,12 +138,16 @@ async fn next_frame(
     }
 }
 
-/// Waits for what the node wants, and does it. A client that leaves meanwhile is noticed.
+/// Waits for what the node wants, and does it. A client that leaves meanwhile is noticed; what it sent before is still
+/// carried out, since a producer that wants no acknowledgement closes right after its last request.
+// Kafka: Selector.maybeReadFromClosingChannel
 async fn answer(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut BytesMut,
     from_node: &mut mpsc::UnboundedReceiver<Outgoing>,
+    max_frame: usize,
 ) -> Result<(), End> {
+    let mut has_left = false;
     loop {
         tokio::select! {
             biased;
@@ -156,13 +160,20 @@ async fn answer(
                 Some(Outgoing::Ready) => return Ok(()),
                 Some(Outgoing::Close) | None => return Err(End::Quiet),
             },
-            read = read_ahead(io, buffer), if buffer.len() < READ_BYTES => {
-                if read? == 0 {
+            read = read_ahead(io, buffer), if !has_left && buffer.len() < READ_BYTES => {
+                has_left = read? == 0;
+                if has_left && !begins_with_frame(buffer, max_frame) {
                     return Err(End::Quiet);
                 }
             }
         }
     }
+}
+
+/// Whether a whole frame came.
+fn begins_with_frame(buffer: &[u8], max_frame: usize) -> bool {
+    let len = frame::frame_len(buffer, max_frame).ok().flatten();
+    len.is_some_and(|len| buffer.len().saturating_sub(4) >= len)
 }
 
 async fn read_ahead(io: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> std::io::Result<usize> {

@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use client::Client;
 use kohort_broker::{ApiKey, Broker, ErrorCode, Fault, FaultRule, StartError};
-use kohort_protocol::frame;
 use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
 use kohort_protocol::messages::metadata::MetadataRequestTopic;
 use kohort_protocol::messages::produce::{PartitionProduceData, TopicProduceData};
 use kohort_protocol::messages::{
     FetchRequest, FetchResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
+    RequestHeader,
 };
+use kohort_protocol::{RequestBody, frame};
 use kohort_records::codec::Compression;
 use kohort_records::{BatchBuilder, batches};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -170,6 +171,26 @@ async fn requests_sent_ahead_are_answered_in_order() {
         let response: ProduceResponse = body.try_into().unwrap();
         assert_eq!(response.responses[0].partition_responses[0].base_offset, expected);
     }
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_client_left_is_carried_out() {
+    let listening = Broker::builder().topic("t", 1).listen("127.0.0.1:0");
+    let broker = listening.start().await.unwrap();
+    let connect = async || Client::new(TcpStream::connect(broker.bootstrap_servers()).await.unwrap());
+    let mut client = connect().await;
+    let request: RequestBody = ProduceRequest {
+        acks: 0,
+        ..produce("t", b"value")
+    }
+    .into();
+    let frame = frame::encode_request(&RequestHeader::default(), 12, &request).unwrap();
+    client.stream.write_all(&frame.repeat(100)).await.unwrap();
+    client.stream.shutdown().await.unwrap();
+    // The broker closes when it has carried all out.
+    assert_eq!(client.frame().await, None);
+    let read: FetchResponse = connect().await.ask(12, fetch("t", 0)).await;
+    assert_eq!(values(&read).len(), 100);
 }
 
 #[tokio::test(start_paused = true)]
