@@ -76,6 +76,10 @@ impl NodeTask {
 
     fn take(&mut self, input: Input) {
         let now = self.clock.now();
+        // However many inputs wait, none may put a deadline off.
+        if self.node.next_deadline().is_some_and(|next| next.at <= now) {
+            self.node.handle_timeout(now);
+        }
         let event = match input {
             Input::Connected {
                 conn,
@@ -139,5 +143,87 @@ async fn due(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kohort_node::config::Config;
+    use kohort_node::log::MemoryStorage;
+    use kohort_node::{Broker, Cluster};
+    use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
+    use kohort_protocol::messages::{ApiVersionsRequest, FetchRequest, RequestHeader};
+    use kohort_protocol::{RequestBody, frame};
+
+    use super::*;
+
+    fn task() -> NodeTask {
+        let broker = Broker {
+            id: 0,
+            host: "localhost".into(),
+            port: 9092,
+            rack: None,
+        };
+        let cluster = Cluster {
+            id: "cluster".into(),
+            brokers: vec![broker],
+        };
+        let node = Node::new(Config::default(), cluster, Box::new(MemoryStorage), 0);
+        NodeTask::new(node, Clock::start())
+    }
+
+    fn connect(task: &mut NodeTask, conn: u64) -> mpsc::UnboundedReceiver<Outgoing> {
+        let (outgoing, from_node) = mpsc::unbounded_channel();
+        task.take(Input::Connected {
+            conn: ConnId(conn),
+            broker: 0,
+            peer: "/127.0.0.1".into(),
+            outgoing,
+        });
+        from_node
+    }
+
+    fn send(task: &mut NodeTask, conn: u64, version: i16, request: impl Into<RequestBody>) {
+        let frame = frame::encode_request(&RequestHeader::default(), version, &request.into()).unwrap();
+        task.take(Input::Frame {
+            conn: ConnId(conn),
+            bytes: frame.freeze().slice(4..),
+        });
+        task.perform();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn inputs_do_not_put_a_deadline_off() {
+        let mut task = task();
+        let control = Control::CreateTopic {
+            name: "t".into(),
+            partitions: 1,
+            config: Vec::new(),
+        };
+        task.take(Input::Control {
+            control: Box::new(control),
+            reply: oneshot::channel().0,
+        });
+        let (mut waiting, _busy) = (connect(&mut task, 0), connect(&mut task, 1));
+        let fetch = FetchRequest {
+            max_wait_ms: 100,
+            min_bytes: 1,
+            max_bytes: 1 << 20,
+            session_epoch: -1,
+            topics: vec![FetchTopic {
+                topic: "t".into(),
+                partitions: vec![FetchPartition::default()],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        send(&mut task, 0, 4, fetch);
+        send(&mut task, 1, 0, ApiVersionsRequest::default());
+        assert!(waiting.try_recv().is_err());
+        tokio::time::advance(Duration::from_millis(100)).await;
+        send(&mut task, 1, 0, ApiVersionsRequest::default());
+        assert!(matches!(waiting.try_recv(), Ok(Outgoing::Write(_))));
     }
 }
