@@ -194,6 +194,7 @@ impl Node {
         match outcome {
             Outcome::Reply(body) => self.finish(call, &body),
             Outcome::Later => {}
+            Outcome::Nothing if call.cut_after.is_some() => self.close(call.conn, CloseReason::Fault),
             Outcome::Nothing => self.outbox.push(Action::Ready { conn: call.conn }),
             Outcome::Close(reason) => self.close(call.conn, reason),
         }

@@ -78,3 +78,17 @@ fn other_apis_are_not_hit() {
     let actions = bench.send(conn, 12, produce_request("t", 0, batch(&["a"])));
     assert!(reply::<ProduceRequest>(&actions, conn, 12).is_some());
 }
+
+#[test]
+fn a_cut_without_a_reply_to_cut_still_closes_the_connection() {
+    let mut bench = Bench::new();
+    let conn = bench.connect();
+    inject(&mut bench, ApiKey::Produce, Fault::Cut { after: 0 });
+    let request = ProduceRequest {
+        acks: 0,
+        ..produce_request("t", 0, batch(&["a"]))
+    };
+    let actions = bench.send(conn, 12, request);
+    assert_eq!(closed(&actions, conn), Some(CloseReason::Fault));
+    assert_eq!(bench.produce("t", &["b"]).base_offset, 1);
+}
