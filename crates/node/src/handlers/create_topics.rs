@@ -29,7 +29,8 @@ pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: CreateTopicsRequest
         partitions = partitions.saturating_add(by_count.max(topic.assignments.len() as i64));
     }
     if partitions > i64::from(LARGEST_PARTITIONS) {
-        return refuse(&request, ErrorCode::PolicyViolation).into();
+        let message = format!("At most {LARGEST_PARTITIONS} partitions are created at once.");
+        return refuse_saying(&request, ErrorCode::PolicyViolation, &message).into();
     }
     let mut results = Vec::new();
     for topic in &request.topics {
@@ -49,10 +50,14 @@ pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: CreateTopicsRequest
 }
 
 pub(super) fn refuse(request: &CreateTopicsRequest, code: ErrorCode) -> CreateTopicsResponse {
+    refuse_saying(request, code, &code.to_string())
+}
+
+fn refuse_saying(request: &CreateTopicsRequest, code: ErrorCode, message: &str) -> CreateTopicsResponse {
     let topics = request
         .topics
         .iter()
-        .map(|topic| refused(&topic.name, Refusal(code, code.to_string())));
+        .map(|topic| refused(&topic.name, Refusal(code, message.into())));
     CreateTopicsResponse {
         topics: topics.collect(),
         ..Default::default()

@@ -14,6 +14,9 @@ use crate::config::{LogConfig, TimestampType};
 /// none; no client with usual settings comes near it.
 const LARGEST_DECOMPRESSED: usize = 256 << 20;
 
+/// How many records at fault are named. Kafka names all; a small batch may decompress to millions of empty records.
+const NAMED_FAULTS: usize = 10_000;
+
 /// Where a batch comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -184,6 +187,9 @@ fn check_records(
             })
         };
         faults.extend(fault.map(|fault| (index, fault)));
+        if faults.len() == NAMED_FAULTS {
+            break;
+        }
     }
     if faults.is_empty() {
         return Ok(max_timestamp);

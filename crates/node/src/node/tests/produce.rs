@@ -186,6 +186,18 @@ fn a_compacted_topic_names_the_records_without_a_key() {
 }
 
 #[test]
+fn of_a_batch_with_countless_records_at_fault_some_are_named() {
+    let mut bench = Bench::new();
+    bench.create_topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    let mut builder = BatchBuilder::new(Compression::Gzip, None).expect("no level");
+    for _ in 0..20_000 {
+        builder.append(WALL_MS, None, None, &[]).expect("room");
+    }
+    let response = bench.produce_batch("compacted", 0, builder.build(0).expect("built"));
+    assert_eq!(response.record_errors.len(), 10_000);
+}
+
+#[test]
 fn a_timestamp_more_than_an_hour_in_the_future_is_invalid() {
     let mut bench = Bench::new();
     for (time, expected) in [
