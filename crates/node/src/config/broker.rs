@@ -1,4 +1,4 @@
-//! The configuration keys of the broker that this broker obeys, with Kafka's defaults.
+//! The configuration keys that this broker knows, with Kafka's defaults.
 
 use super::definition::{Accepts, Definition, Kind};
 
@@ -14,7 +14,8 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, accepts: Acc
     }
 }
 
-/// The broker's keys. Those of the group coordinator are `group.*` and `offsets.*`.
+/// The broker's keys. Those of the group coordinator are `group.*` and `offsets.*`. Keys of retention, segments and cleaning are
+/// accepted, so that settings written for Kafka work, and have no effect on a log in memory.
 // Kafka: ServerConfigs, ServerLogConfigs, SocketServerConfigs, GroupCoordinatorConfig
 pub const BROKER_KEYS: &[Definition] = &[
     key("auto.create.topics.enable", Kind::Boolean, "true", Accepts::All),
