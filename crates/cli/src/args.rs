@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::format::Format;
 use crate::offset::StartOffset;
@@ -18,6 +18,9 @@ use crate::offset::StartOffset;
         A reader that closes the pipe early (`kohort consume … | head`) is no error."
 )]
 pub(crate) struct Cli {
+    /// Say more on stderr: rebalances, connections closed and why; twice for each connection made
+    #[arg(short = 'v', long, action = ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
     /// The command to run.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -63,7 +66,7 @@ pub(crate) struct ClusterArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "The first line on stdout is `bootstrap.servers=HOST:PORT`; ctrl-c stops the broker.\n\
-    Records and groups live in memory and are gone when it stops."
+    Records and groups live in memory, without retention or compaction, and are gone when it stops."
 )]
 pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one

@@ -4,6 +4,7 @@ mod args;
 mod cmd;
 mod failure;
 mod format;
+mod log;
 mod offset;
 mod output;
 mod table;
@@ -16,7 +17,9 @@ use args::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = Cli::parse();
+    log::to_stderr(&cli.command, cli.verbose);
+    let done = match cli.command {
         Command::Serve(args) => cmd::serve::run(args).await,
         Command::Demo => cmd::demo::run().await,
         Command::Topics(command) => cmd::topics::run(command).await,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kohort::consumer::{Callbacks, PollError, RawRecords};
 use kohort::{Consumer, TopicPartition};
 
-use super::{admin, told_to_stop};
+use super::{insist, reach, told_to_stop};
 use crate::args::ConsumeArgs;
 use crate::failure::Failure;
 use crate::format::{Format, Printed};
@@ -26,16 +26,16 @@ type BytesConsumer = Consumer<Option<Bytes>, Option<Bytes>>;
 
 /// Prints records until the count, the end, or ctrl-c.
 pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
-    admin(&args.cluster).await?;
+    reach(&args.cluster).await?;
     let mut consumer = build(&args)?;
     let mut reading = Reading::begin(&mut consumer, &args).await?;
     let stop = consumer.wakeup_handle();
-    let watch = tokio::spawn(async move {
+    tokio::spawn(async move {
         told_to_stop().await;
         stop.wakeup();
+        insist().await;
     });
     let read = reading.run(&mut consumer).await;
-    watch.abort();
     let closed = consumer
         .close(CLOSE_TIMEOUT)
         .await
@@ -47,7 +47,9 @@ fn build(args: &ConsumeArgs) -> Result<BytesConsumer, Failure> {
     let mut builder = Consumer::builder()
         .set("bootstrap.servers", &args.cluster.bootstrap)
         .set("client.id", "kohort-cli")
-        .set("max.poll.records", "5000");
+        .set("max.poll.records", "5000")
+        // A misspelt name must not become a topic.
+        .set("allow.auto.create.topics", "false");
     if let Some(group) = &args.group {
         builder = builder.set("group.id", group);
         let reset = match args.offset {
@@ -98,10 +100,11 @@ impl Reading {
             ends: args.exit_at_end.then(BTreeMap::new),
             assigned: None,
         };
+        let known = partitions(consumer, &args.topic).await?;
         if args.group.is_some() {
             reading.assigned = Some(subscribe(consumer, &args.topic)?);
         } else {
-            let partitions = assign(consumer, args).await?;
+            let partitions = assign(consumer, args, &known).await?;
             reading.note_ends(consumer, &partitions).await?;
         }
         Ok(reading)
@@ -129,7 +132,7 @@ impl Reading {
                 return Ok(());
             }
             match consumer.poll_raw(POLL_TIMEOUT).await {
-                Ok(records) => self.print(&records)?,
+                Ok(records) => self.print(consumer, &records)?,
                 Err(PollError::Wakeup) => return Err(Failure::Interrupted),
                 Err(error) if error.is_retriable() => anstream::eprintln!("kohort: {error}"),
                 Err(error) => return Err(Failure::because("reading", &error)),
@@ -160,7 +163,10 @@ impl Reading {
         Ok(true)
     }
 
-    fn print(&mut self, records: &RawRecords) -> Result<(), Failure> {
+    /// Prints what is to be printed. What is not is for the next reader: the position goes back to it, so that it is not
+    /// committed.
+    // Kafka: ConsoleConsumer.ConsumerWrapper.resetUnconsumedOffsets
+    fn print(&mut self, consumer: &mut BytesConsumer, records: &RawRecords) -> Result<(), Failure> {
         if records.is_empty() {
             return Ok(());
         }
@@ -171,14 +177,15 @@ impl Reading {
             ends,
             ..
         } = self;
-        output.write(|out| {
+        let mut left: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+        let printed = output.write(|out| {
             for (partition, record) in records.iter() {
-                // What came after the end is for the next reader.
                 let beyond = ends
                     .as_ref()
                     .and_then(|ends| ends.get(partition))
                     .is_some_and(|end| record.offset >= *end);
                 if *remaining == 0 || beyond {
+                    leave(&mut left, partition, record.offset);
                     continue;
                 }
                 *remaining -= 1;
@@ -195,7 +202,27 @@ impl Reading {
                 )?;
             }
             Ok(())
-        })
+        });
+        if printed.is_err() {
+            // How much of this the reader of stdout took is not known.
+            left.clear();
+            for (partition, record) in records.iter() {
+                leave(&mut left, partition, record.offset);
+            }
+        }
+        let partitions: Vec<&TopicPartition> = left.keys().collect();
+        let gone_back = left
+            .iter()
+            .try_for_each(|(partition, offset)| consumer.seek(partition, *offset))
+            .and_then(|()| consumer.pause(partitions));
+        printed.and(gone_back.map_err(|error| Failure::because("going back", &error)))
+    }
+}
+
+/// Remembers the first record of a partition that was not printed.
+fn leave(left: &mut BTreeMap<TopicPartition, i64>, partition: &TopicPartition, offset: i64) {
+    if !left.contains_key(partition) {
+        left.insert(partition.clone(), offset);
     }
 }
 
@@ -215,18 +242,25 @@ fn subscribe(
     Ok(told)
 }
 
-/// Assigns the partitions asked for and moves each to where it begins.
-async fn assign(consumer: &mut BytesConsumer, args: &ConsumeArgs) -> Result<Vec<TopicPartition>, Failure> {
-    let failed = |error| Failure::because(format!("partitions of {}", args.topic), &error);
+/// The numbers of the topic's partitions.
+async fn partitions(consumer: &mut BytesConsumer, topic: &str) -> Result<Vec<i32>, Failure> {
     let known = consumer
-        .partitions_for(args.topic.as_str())
+        .partitions_for(topic)
         .await
-        .map_err(failed)?;
+        .map_err(|error| Failure::because(format!("partitions of {topic}"), &error))?;
     if known.is_empty() {
-        return Err(Failure::Failed(format!("there is no topic {}", args.topic)));
+        return Err(Failure::Failed(format!("there is no topic {topic}")));
     }
-    let exists = |number: &i32| known.iter().any(|partition| partition.partition == *number);
-    if let Some(unknown) = args.partition.iter().find(|number| !exists(number)) {
+    Ok(known.iter().map(|partition| partition.partition).collect())
+}
+
+/// Assigns those of the `known` partitions that are asked for, and moves each to where it begins.
+async fn assign(
+    consumer: &mut BytesConsumer,
+    args: &ConsumeArgs,
+    known: &[i32],
+) -> Result<Vec<TopicPartition>, Failure> {
+    if let Some(unknown) = args.partition.iter().find(|number| !known.contains(number)) {
         return Err(Failure::Failed(format!(
             "{} has no partition {unknown}",
             args.topic
@@ -234,9 +268,8 @@ async fn assign(consumer: &mut BytesConsumer, args: &ConsumeArgs) -> Result<Vec<
     }
     let partitions: Vec<TopicPartition> = known
         .iter()
-        .map(|partition| partition.partition)
         .filter(|number| args.partition.is_empty() || args.partition.contains(number))
-        .map(|number| TopicPartition::new(args.topic.as_str(), number))
+        .map(|number| TopicPartition::new(args.topic.as_str(), *number))
         .collect();
     consumer
         .assign(partitions.clone())

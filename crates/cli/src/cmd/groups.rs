@@ -61,14 +61,17 @@ async fn describe(cluster: &ClusterArgs, id: &str) -> Result<(), Failure> {
         } else {
             &group.assignor
         };
+        let members = match group.members.len() {
+            1 => "1 member".to_owned(),
+            count => format!("{count} members"),
+        };
         let coordinator = group
             .coordinator
             .map_or_else(|| "?".to_owned(), |node| node.to_string());
         writeln!(
             out,
-            "group {id}: {}, {} members, assignor {assignor}, coordinator {coordinator}\n",
-            group.state,
-            group.members.len()
+            "group {id}: {}, {members}, assignor {assignor}, coordinator {coordinator}\n",
+            group.state
         )?;
         rows.write(out, "")
     })

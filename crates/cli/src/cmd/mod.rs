@@ -12,17 +12,33 @@ use std::time::Duration;
 use kohort::Admin;
 
 use crate::args::ClusterArgs;
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 
 /// How long a cluster may take to answer at all before the command gives up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An admin client of the cluster, after the cluster has answered: a wrong address is told within seconds.
+/// How long a command that was told to stop may go on in silence.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// An admin client of the cluster, with the properties of the command line, after the cluster has answered.
 async fn admin(cluster: &ClusterArgs) -> Result<Admin, Failure> {
-    let bootstrap = &cluster.bootstrap;
-    let admin = Admin::builder()
+    connect(&cluster.bootstrap, &cluster.properties).await
+}
+
+/// An admin client for a command whose properties are those of another client: it makes sure that the cluster answers, so that a
+/// wrong address is told within seconds.
+async fn reach(cluster: &ClusterArgs) -> Result<Admin, Failure> {
+    connect(&cluster.bootstrap, &[]).await
+}
+
+async fn connect(bootstrap: &str, properties: &[(String, String)]) -> Result<Admin, Failure> {
+    let mut builder = Admin::builder()
         .set("bootstrap.servers", bootstrap)
-        .set("client.id", "kohort-cli")
+        .set("client.id", "kohort-cli");
+    for (key, value) in properties {
+        builder = builder.set(key, value);
+    }
+    let admin = builder
         .build()
         .map_err(|error| Failure::because("admin client", &error))?;
     match tokio::time::timeout(CONNECT_TIMEOUT, admin.describe_cluster()).await {
@@ -36,6 +52,18 @@ async fn admin(cluster: &ClusterArgs) -> Result<Admin, Failure> {
             CONNECT_TIMEOUT.as_secs()
         ))),
     }
+}
+
+/// After the process was told to stop: says so when that takes long, and ends it at once when it is told again.
+async fn insist() {
+    tokio::select! {
+        () = told_to_stop() => {}
+        () = tokio::time::sleep(PATIENCE) => {
+            anstream::eprintln!("kohort: waiting for the broker; ctrl-c again ends at once");
+            told_to_stop().await;
+        }
+    }
+    std::process::exit(i32::from(INTERRUPTED));
 }
 
 /// Ends when the process is told to stop, by ctrl-c or by SIGTERM.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kohort::producer::Sending;
-use kohort::{Producer, ProducerRecord};
+use kohort::{Admin, Producer, ProducerRecord};
 use tokio::sync::mpsc;
 
-use super::{admin, told_to_stop};
+use super::{insist, reach, told_to_stop};
 use crate::args::ProduceArgs;
 use crate::failure::Failure;
 
@@ -29,36 +29,65 @@ type LineProducer = Producer<Option<Bytes>, Option<Bytes>>;
 
 /// Produces every line, and waits until each is acknowledged.
 pub(crate) async fn run(args: ProduceArgs) -> Result<(), Failure> {
-    admin(&args.cluster).await?;
+    let admin = reach(&args.cluster).await?;
+    if let Some(partition) = args.partition {
+        check_partition(&admin, &args.topic, partition).await?;
+    }
     let producer = build(&args)?;
-    let mut lines = read_lines(args.file.clone())?;
-    let mut stop = std::pin::pin!(told_to_stop());
+    let lines = read_lines(args.file.clone())?;
     let mut sent = Sent::default();
-    loop {
-        let chunk = tokio::select! {
-            chunk = lines.recv() => chunk,
-            () = &mut stop => {
-                sent.settle(0).await?;
-                return Err(Failure::Interrupted);
-            }
-        };
-        let Some(chunk) = chunk else { break };
+    let done = tokio::select! {
+        done = send_all(&producer, &args, lines, &mut sent) => done,
+        () = told_to_stop() => Err(Failure::Interrupted),
+    };
+    match &done {
+        Ok(()) => producer
+            .close(CLOSE_TIMEOUT)
+            .await
+            .map_err(|error| Failure::because("closing", &error))?,
+        Err(Failure::Interrupted) => {
+            tokio::spawn(insist());
+            sent.settle(0).await?;
+        }
+        Err(_) => return done,
+    }
+    anstream::eprintln!("kohort: {} records written to {}", sent.acknowledged, args.topic);
+    done
+}
+
+/// Fails when the topic is there and has no such partition: the producer would wait a minute for it to come.
+async fn check_partition(admin: &Admin, topic: &str, partition: i32) -> Result<(), Failure> {
+    let described = admin
+        .describe_topics([topic])
+        .await
+        .map_err(|error| Failure::because(format!("partitions of {topic}"), &error))?;
+    match described.get(topic) {
+        Some(Ok(found)) if !found.partitions.contains_key(&partition) => {
+            Err(Failure::Failed(format!("{topic} has no partition {partition}")))
+        }
+        // A topic that is not there is created by writing to it.
+        _ => Ok(()),
+    }
+}
+
+/// Sends every line, and waits until each is acknowledged. When dropped, what was sent is in `sent`.
+async fn send_all(
+    producer: &LineProducer,
+    args: &ProduceArgs,
+    mut lines: mpsc::Receiver<Chunk>,
+    sent: &mut Sent,
+) -> Result<(), Failure> {
+    while let Some(chunk) = lines.recv().await {
         for line in chunk.map_err(|error| Failure::because("reading lines", &error))? {
             let sending = producer
-                .send_soon(record(&args, line))
+                .send_soon(record(args, line))
                 .await
                 .map_err(|error| Failure::because(format!("record {}", sent.total() + 1), &error))?;
             sent.pending.push_back(sending);
             sent.settle(UNACKNOWLEDGED_MAX).await?;
         }
     }
-    sent.settle(0).await?;
-    producer
-        .close(CLOSE_TIMEOUT)
-        .await
-        .map_err(|error| Failure::because("closing", &error))?;
-    anstream::eprintln!("kohort: {} records written to {}", sent.acknowledged, args.topic);
-    Ok(())
+    sent.settle(0).await
 }
 
 fn build(args: &ProduceArgs) -> Result<LineProducer, Failure> {
@@ -111,18 +140,18 @@ impl Sent {
         self.acknowledged + self.pending.len() as u64
     }
 
-    /// Waits for the oldest records until at most `remain` are on their way.
+    /// Waits for the oldest records until at most `remain` are on their way. Cancel safe.
     async fn settle(&mut self, remain: usize) -> Result<(), Failure> {
-        while self.pending.len() > remain {
-            let Some(oldest) = self.pending.pop_front() else {
-                break;
-            };
+        while self.pending.len() > remain
+            && let Some(oldest) = self.pending.front_mut()
+        {
             oldest.await.map_err(|error| {
                 Failure::because(
                     format!("record {} was not written", self.acknowledged + 1),
                     &error,
                 )
             })?;
+            self.pending.pop_front();
             self.acknowledged += 1;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `kohort serve`: the embedded broker as a process of its own.
 
-use kohort_broker::Broker;
+use kohort_broker::{Broker, StartError};
 
 use super::told_to_stop;
 use crate::args::ServeArgs;
@@ -29,7 +29,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let broker = builder
         .start()
         .await
-        .map_err(|error| Failure::because("cannot serve", &error))?;
+        .map_err(|error| match error {
+            StartError::InsecureAddress { address } => Failure::Failed(format!(
+                "cannot serve: {address} can be reached from other machines, and nobody is authenticated: listen on a loopback \
+                 address, or allow it with --insecure-listen"
+            )),
+            error => Failure::because("cannot serve", &error),
+        })?;
     Output::stdout().line(&format!("bootstrap.servers={}", broker.bootstrap_servers()))?;
     anstream::eprintln!("kohort: serving in memory; ctrl-c stops it");
     told_to_stop().await;

@@ -72,8 +72,11 @@ fn one_partition_is_written_and_read_alone() {
         consume(&serve, &["-t", "t", "-p", "2", "-f", "%p %s\\n"]),
         "2 here\n"
     );
-    let output = run(&["consume", "-b", &serve.bootstrap, "-t", "t", "-p", "9", "-e"]);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no partition 9"));
+    for command in ["consume", "produce"] {
+        let output = run(&[command, "-b", &serve.bootstrap, "-t", "t", "-p", "9"]);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no partition 9"));
+        assert_eq!(output.status.code(), Some(1), "{command}");
+    }
 }
 
 #[test]
@@ -85,6 +88,16 @@ fn a_group_goes_on_where_it_stopped() {
     produce(&serve, &["-t", "t"], "two\n");
     assert_eq!(consume(&serve, &group), "two\n");
     assert_eq!(consume(&serve, &group), "");
+}
+
+#[test]
+fn a_group_commits_no_record_that_was_not_printed() {
+    let serve = Serve::start(&["--topic", "t:1", "-X", "group.initial.rebalance.delay.ms=0"]);
+    produce(&serve, &["-t", "t"], "1\n2\n3\n4\n5\n");
+    let group = ["-t", "t", "-G", "readers", "-o", "beginning", "-c", "2"];
+    assert_eq!(consume(&serve, &group), "1\n2\n");
+    assert_eq!(consume(&serve, &group), "3\n4\n");
+    assert_eq!(consume(&serve, &group), "5\n");
 }
 
 #[test]

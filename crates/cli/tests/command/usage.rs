@@ -1,6 +1,6 @@
 //! What a user sees who gets something wrong, and how commands end.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,77 @@ fn a_property_that_is_not_one_is_refused_by_name() {
 }
 
 #[test]
+fn no_command_ignores_a_property_that_is_not_one() {
+    let serve = Serve::start(&["--topic", "t:1"]);
+    for command in [
+        &["topics", "list"][..],
+        &["topics", "describe", "t"],
+        &["groups", "list"],
+        &["produce", "-t", "t"],
+    ] {
+        let output = run(&[command, &["-b", &serve.bootstrap, "-X", "nonsense=1"]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert!(stderr.contains("nonsense"), "{command:?}: {stderr}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_producer_that_waits_for_lines() {
+    let serve = Serve::start(&["--topic", "t:1"]);
+    let mut producer = kohort(&["produce", "-b", &serve.bootstrap, "-t", "t"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kohort starts");
+    let mut stdin = producer.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(b"one\n").expect("kohort reads");
+    // Only a line that was written can be read, and the handler of signals stands before the first line is sent.
+    let read = run(&["consume", "-b", &serve.bootstrap, "-t", "t", "-c", "1"]);
+    assert_eq!(read.stdout, b"one\n");
+    signal(&producer, "INT");
+    let output = producer.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("1 records written"), "{stderr}");
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_producer_whose_broker_is_gone() {
+    let mut serve = Serve::start(&["--topic", "t:1"]);
+    let mut producer = kohort(&["produce", "-b", &serve.bootstrap, "-t", "t"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("kohort starts");
+    let mut stdin = producer.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(b"one\n").expect("kohort reads");
+    run(&["consume", "-b", &serve.bootstrap, "-t", "t", "-c", "1"]);
+    serve.child.kill().expect("the broker runs");
+    stdin.write_all(b"two\n").expect("kohort reads");
+    let began = Instant::now();
+    while producer.try_wait().expect("a child").is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it still waits");
+        signal(&producer, "INT");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(producer.wait().expect("a child").code(), Some(130));
+}
+
+#[test]
+fn a_verbose_member_tells_of_its_rebalances() {
+    let serve = Serve::start(&["--topic", "t:1", "-X", "group.initial.rebalance.delay.ms=0"]);
+    let args = ["consume", "-b", &serve.bootstrap, "-t", "t", "-G", "g", "-e"];
+    assert!(run(&args).stderr.is_empty());
+    let output = run(&[&args[..], &["-v"]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.stdout.is_empty() && stderr.contains("rebalanced"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn a_broker_that_is_told_to_stop_ends_well() {
     for name in ["INT", "TERM"] {
         let mut serve = Serve::start(&[]);
@@ -77,7 +148,7 @@ fn an_address_that_others_can_reach_needs_to_be_asked_for() {
     let output = run(&["serve", "--listen", "0.0.0.0:0"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr.contains("insecure"), "{stderr}");
+    assert!(stderr.contains("--insecure-listen"), "{stderr}");
 }
 
 #[test]
@@ -112,4 +183,14 @@ fn a_topic_that_is_not_there_is_named() {
     let output = run(&["consume", "-b", &serve.bootstrap, "-t", "nowhere", "-e"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
+}
+
+#[test]
+fn a_misspelt_topic_is_not_created_by_reading_it() {
+    let serve = Serve::start(&[]);
+    for group in [&[][..], &["-G", "g"]] {
+        let args = [&["consume", "-b", &serve.bootstrap, "-t", "nowhere", "-e"], group].concat();
+        assert_eq!(run(&args).status.code(), Some(1), "{args:?}");
+    }
+    assert!(run(&["topics", "list", "-b", &serve.bootstrap]).stdout.is_empty());
 }
