@@ -30,8 +30,9 @@ pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
     let mut consumer = build(&args)?;
     let mut reading = Reading::begin(&mut consumer, &args).await?;
     let stop = consumer.wakeup_handle();
+    let stopped = told_to_stop();
     tokio::spawn(async move {
-        told_to_stop().await;
+        stopped.await;
         stop.wakeup();
         insist().await;
     });

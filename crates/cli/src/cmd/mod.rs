@@ -66,21 +66,25 @@ async fn insist() {
     std::process::exit(i32::from(INTERRUPTED));
 }
 
-/// Ends when the process is told to stop, by ctrl-c or by SIGTERM.
-async fn told_to_stop() {
+/// Ends when the process is told to stop after this call, by ctrl-c or by SIGTERM.
+fn told_to_stop() -> impl Future<Output = ()> + Send {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        [SignalKind::interrupt(), SignalKind::terminate()].map(signal)
+    };
+    async move {
+        #[cfg(unix)]
+        if let [Ok(mut interrupt), Ok(mut terminate)] = signals {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
-    }
-    // Without a handler the default one ends the process, which is what was asked for.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+        // Without a handler the default one ends the process, which is what was asked for.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

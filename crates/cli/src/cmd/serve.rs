@@ -36,9 +36,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
             )),
             error => Failure::because("cannot serve", &error),
         })?;
+    // Whoever reads the first line may stop the broker right away.
+    let stopped = told_to_stop();
     Output::stdout().line(&format!("bootstrap.servers={}", broker.bootstrap_servers()))?;
     anstream::eprintln!("kohort: serving in memory; ctrl-c stops it");
-    told_to_stop().await;
+    stopped.await;
     broker.shutdown().await;
     Ok(())
 }
