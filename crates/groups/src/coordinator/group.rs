@@ -11,11 +11,15 @@ use kohort_machine::Token;
 use super::classic::Classic;
 use super::cx::{Cx, Timer};
 use super::gather::Part;
-use super::offsets::Offsets;
+use super::offsets::{self, Offsets};
 use super::work::{Then, Work, Write, outcomes};
 use super::{
     AppendFailure, CoordinatorRecord, DeletedGroup, GroupResponse, HeartbeatRequest, Refusal, StoredGroup,
 };
+
+/// How many bytes commits that share an append may have together: well below the largest batch of a log, so that none is refused
+/// for the company it is in.
+const SHARED_BYTES: usize = 256 << 10;
 
 #[derive(Debug)]
 pub(super) struct Group {
@@ -59,9 +63,10 @@ impl Group {
             && self.inbox.is_empty()
     }
 
-    /// Does the work, or lets it wait for the open append.
+    /// Does the work, or lets it wait for the open append. What nobody would ask for again waits over the bound, too.
     pub(super) fn handle_work(&mut self, cx: &mut Cx, work: Work) {
-        if self.open.is_some() && self.inbox.len() >= cx.config.inbox_limit {
+        let is_full = self.open.is_some() && self.inbox.len() >= cx.config.inbox_limit;
+        if is_full && !matches!(work, Work::ForgetTopics(_)) {
             return work.refuse(cx, &self.id.clone(), Refusal::NotAvailable);
         }
         self.inbox.push_back(work);
@@ -121,14 +126,20 @@ impl Group {
         }
     }
 
-    /// Opens an append; commits that wait right behind a commit share it.
+    /// Opens an append; commits that wait right behind a commit share it, as far as they are small together.
     fn append(&mut self, cx: &mut Cx, write: Option<Write>) {
         let Some(Write { mut records, then }) = write else {
             return;
         };
-        let shares = matches!(then, Then::Committed(..));
+        let mut room = match then {
+            Then::Committed(..) => SHARED_BYTES.saturating_sub(offsets::weight_of_records(&records)),
+            _ => 0,
+        };
         let mut thens = vec![then];
-        while shares && matches!(self.inbox.front(), Some(Work::CommitOffsets(..))) {
+        while let Some(Work::CommitOffsets(_, request)) = self.inbox.front()
+            && let Some(left) = room.checked_sub(offsets::weight_of_request(request))
+        {
+            room = left;
             let Some(work) = self.inbox.pop_front() else { break };
             if let Some(write) = self.perform(cx, work) {
                 records.extend(write.records);

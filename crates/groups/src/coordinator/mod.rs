@@ -186,7 +186,9 @@ impl Coordinator {
     }
 
     fn arm_retention(&mut self) {
-        let interval = core::time::Duration::from_millis(self.cx.config.retention_check_interval_ms);
+        // Kafka: GroupCoordinatorConfig: at least 1, else it would be due as soon as it is armed
+        let millis = self.cx.config.retention_check_interval_ms.max(1);
+        let interval = core::time::Duration::from_millis(millis);
         self.cx.timers.set(Timer::Retention, self.cx.now + interval);
     }
 

@@ -5,10 +5,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::{Classic, Member, State, reply_join};
+use super::{Classic, Member, State, reply_join, supporters};
 use crate::coordinator::cx::{Cx, Timer};
 use crate::coordinator::partition::java_hash;
 use crate::coordinator::work::{Then, Write};
+
+/// The shortest wait for static members that did not rejoin, in ms. Their own time-out may be 0, and the next round would then be
+/// due as soon as it is armed, again and again.
+const SHORTEST_ROUND_MS: i32 = 100;
 
 impl Classic {
     /// Ends the join phase: dynamic members that did not rejoin are out, the others get the next generation.
@@ -35,7 +39,7 @@ impl Classic {
             {
                 initial.delay_ms = None;
             }
-            cx.arm(join_timer, self.rebalance_timeout_ms());
+            cx.arm(join_timer, self.rebalance_timeout_ms().max(SHORTEST_ROUND_MS));
             return None;
         }
         // A stored generation of the largest number starts over.
@@ -97,8 +101,10 @@ impl Classic {
 // Kafka: ClassicGroup.selectProtocol
 pub(super) fn select_protocol<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Option<Arc<str>> {
     let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
-    for member in members.clone() {
-        let is_common = |name: &str| members.clone().all(|other| other.supports(name));
+    let supporters = supporters(members.clone());
+    let count = members.clone().count();
+    for member in members {
+        let is_common = |name: &str| supporters.get(name) == Some(&count);
         let vote = member
             .protocols
             .iter()

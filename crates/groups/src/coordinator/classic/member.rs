@@ -90,10 +90,6 @@ impl Member {
         self.group_instance_id.is_some()
     }
 
-    pub(super) fn supports(&self, protocol: &str) -> bool {
-        self.protocols.iter().any(|offered| &*offered.name == protocol)
-    }
-
     /// The metadata for an assignor; empty when the member does not have it.
     pub(super) fn metadata(&self, protocol: Option<&str>) -> Bytes {
         let offered = |offered: &&JoinProtocol| Some(&*offered.name) == protocol;

@@ -159,7 +159,8 @@ impl Classic {
         if self.is_empty() {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
-        let supported_by_all = |name: &str| self.members.values().all(|member| member.supports(name));
+        let supporters = supporters(self.members.values());
+        let supported_by_all = |name: &str| supporters.get(name).copied().unwrap_or(0) == self.members.len();
         self.protocol_type.as_deref() == Some(protocol_type)
             && protocols.iter().any(|protocol| supported_by_all(&protocol.name))
     }
@@ -283,6 +284,16 @@ impl Classic {
             refuse_waiting(cx, &mut member, &id, refusal);
         }
     }
+}
+
+/// How many of the members support each assignor. It is counted in one go: members may name very many.
+// Kafka: ClassicGroup.supportedProtocols
+fn supporters<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<&'a str, usize> {
+    let mut supporters = BTreeMap::new();
+    for protocol in members.flat_map(|member| &member.protocols) {
+        *supporters.entry(&*protocol.name).or_default() += 1;
+    }
+    supporters
 }
 
 fn reply_join(cx: &mut Cx, token: Token, member_id: &str, outcome: Result<JoinedGroup, Refusal>) {

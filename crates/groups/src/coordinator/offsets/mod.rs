@@ -9,7 +9,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{
-    CoordinatorRecord, FetchGroup, FetchedGroup, FetchedPartition, StoredOffset, TopicId, TopicPartitions,
+    CommitOffsetsRequest, CoordinatorRecord, FetchGroup, FetchedGroup, FetchedPartition, StoredOffset,
+    TopicId, TopicPartitions,
 };
 
 /// What a group has committed. Only `Group::apply` changes it.
@@ -97,6 +98,39 @@ impl Offsets {
 // Kafka: OffsetMetadataManager.isMismatchedTopicId
 fn is_same_topic(stored: Option<TopicId>, asked: Option<TopicId>) -> bool {
     stored.is_none() || asked.is_none() || stored == asked
+}
+
+/// About how many bytes the records take in a log.
+pub(super) fn weight_of_records(records: &[CoordinatorRecord]) -> usize {
+    let weigh = |record: &CoordinatorRecord| match record {
+        CoordinatorRecord::Offset {
+            group_id,
+            topic,
+            value,
+            ..
+        } => {
+            let metadata = value.as_ref().map_or("", |stored| &stored.offset.metadata);
+            weight(group_id, topic, metadata)
+        }
+        CoordinatorRecord::Group { .. } => 0,
+    };
+    records.iter().map(weigh).sum()
+}
+
+/// About how many bytes the records of a commit will take in a log.
+pub(super) fn weight_of_request(request: &CommitOffsetsRequest) -> usize {
+    let each = request.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(move |committed| (&topic.name, &committed.offset.metadata))
+    });
+    each.map(|(topic, metadata)| weight(&request.group_id, topic, metadata))
+        .sum()
+}
+
+/// The strings of a record, and no less than all else in it.
+fn weight(group_id: &str, topic: &str, metadata: &str) -> usize {
+    const FIXED: usize = 96;
+    FIXED + group_id.len() + topic.len() + metadata.len()
 }
 
 fn tombstone(group_id: &Arc<str>, topic: &Arc<str>, partition: i32) -> CoordinatorRecord {

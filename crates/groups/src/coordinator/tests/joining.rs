@@ -475,3 +475,22 @@ fn a_group_whose_first_record_is_not_stored_does_not_come_to_be() {
     assert_eq!(kit.take_join_refusal(token), Refusal::NotCoordinator);
     assert_eq!(kit.harness.machine().group_count(), 0);
 }
+
+#[test]
+fn members_that_name_very_many_assignors_are_answered_without_comparing_each_with_each() {
+    let mut kit = Kit::prompt();
+    let naming = |prefix: &str| JoinRequest {
+        protocols: (0..100_000)
+            .map(|number| protocol(&std::format!("{prefix}{number}"), Bytes::new()))
+            .collect(),
+        ..anonymous_join()
+    };
+    let (first, second) = (naming("a"), naming("b"));
+    // Each with each would be 10¹⁰ comparisons.
+    let started = std::time::Instant::now();
+    let token = kit.join(first);
+    kit.take_joined(token);
+    let token = kit.join(second);
+    assert_eq!(kit.take_join_refusal(token), Refusal::InconsistentGroupProtocol);
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}

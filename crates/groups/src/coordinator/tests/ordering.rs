@@ -137,3 +137,47 @@ fn an_append_that_outlives_its_group_does_not_end_one_of_the_group_loaded_again(
     kit.release();
     assert_eq!(kit.take_commit(token), Ok(()));
 }
+
+#[test]
+fn commits_that_are_large_together_are_not_appended_together() {
+    let mut kit = Kit::new();
+    let (ids, generation) = kit.stable(1);
+    let before = kit.appends;
+    kit.hold = true;
+    // 50 partitions of 4,000 bytes each: two of them would be more than 256 KiB.
+    let large = |offset| {
+        let mut request = commit(&ids[0], generation, offset);
+        let partition = |partition| CommittedPartition {
+            partition,
+            offset: OffsetAndMetadata {
+                metadata: "x".repeat(4_000),
+                ..OffsetAndMetadata::new(offset)
+            },
+        };
+        request.topics[0].partitions = (0..50).map(partition).collect();
+        GroupRequest::CommitOffsets(request)
+    };
+    let tokens: Vec<_> = (0..4).map(|offset| kit.send(large(offset))).collect();
+    kit.release();
+    assert_eq!(kit.appends, before + 4);
+    for token in tokens {
+        assert_eq!(kit.take_commit(token), Ok(()));
+    }
+    assert_eq!(kit.committed("topic", 49), Some(3));
+}
+
+#[test]
+fn the_offsets_of_a_deleted_topic_go_although_the_inbox_is_full() {
+    let mut kit = Kit::with(CoordinatorConfig {
+        inbox_limit: 1,
+        ..CoordinatorConfig::default()
+    });
+    kit.hold = true;
+    let tokens = [1, 2].map(|offset| kit.send(GroupRequest::CommitOffsets(commit("", -1, offset))));
+    kit.step(Event::TopicsDeleted {
+        topics: vec![("topic".into(), TopicId([7; 16]))],
+    });
+    kit.release();
+    assert_eq!(tokens.map(|token| kit.take_commit(token)), [Ok(()), Ok(())]);
+    assert_eq!(kit.committed("topic", 0), None);
+}

@@ -207,3 +207,24 @@ fn the_session_of_the_new_id_is_the_one_that_counts() {
     kit.advance(9_000);
     assert_eq!(kit.heartbeat(&new, generation), Ok(()));
 }
+
+#[test]
+fn a_static_member_that_leaves_no_time_to_rejoin_does_not_stop_the_clock() {
+    let mut kit = Kit::new();
+    let tokens = [kit.join(static_join("one")), kit.join(static_join("two"))];
+    kit.advance(6_000);
+    let [(one, joined), (two, _)] = tokens.map(|token| kit.take_joined(token));
+    kit.sync_all(&[one.clone(), two], joined.generation);
+    // It takes its own place, which makes no rebalance, and from then on the group has no time to rejoin.
+    let token = kit.join(JoinRequest {
+        rebalance_timeout_ms: 0,
+        ..static_join("two")
+    });
+    kit.take_joined(token);
+    kit.leave(&one);
+    assert_eq!(kit.state(), "PreparingRebalance");
+    kit.advance(9_999);
+    assert_eq!(kit.state(), "PreparingRebalance");
+    kit.advance(1);
+    assert_eq!(kit.state(), "Empty");
+}
