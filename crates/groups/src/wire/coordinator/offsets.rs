@@ -1,5 +1,6 @@
 //! OffsetCommit, OffsetFetch and OffsetDelete, both ways.
 
+use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -94,14 +95,18 @@ pub(super) fn fetch(message: messages::OffsetFetchRequest, version: i16) -> Fetc
                 .topics
                 .map(|topics| topics.into_iter().map(by_name).collect()),
         }]),
-        _ => message
-            .groups
-            .into_iter()
-            .map(|group| FetchGroup {
-                group_id: group.group_id.into(),
-                topics: group.topics.map(|topics| topics.into_iter().map(topic).collect()),
-            })
-            .collect(),
+        _ => {
+            // Each group once: a few bytes must not buy another copy of all its offsets.
+            let mut seen = BTreeSet::new();
+            let groups = message.groups.into_iter();
+            groups
+                .map(|group| FetchGroup {
+                    group_id: group.group_id.into(),
+                    topics: group.topics.map(|topics| topics.into_iter().map(topic).collect()),
+                })
+                .filter(|group| seen.insert(group.group_id.clone()))
+                .collect()
+        }
     };
     FetchOffsetsRequest {
         groups,

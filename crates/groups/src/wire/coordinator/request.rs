@@ -1,6 +1,8 @@
 //! Requests from Kafka's messages. What a version can or cannot do becomes a named capability here.
 
 use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kohort_protocol::RequestBody;
@@ -23,26 +25,27 @@ pub fn request(body: RequestBody, version: i16) -> Option<GroupRequest> {
         RequestBody::OffsetFetch(message) => GroupRequest::FetchOffsets(offsets::fetch(*message, version)),
         RequestBody::OffsetDelete(message) => GroupRequest::DeleteOffsets(offsets::delete(*message)),
         RequestBody::DescribeGroups(message) => GroupRequest::Describe(DescribeRequest {
-            groups: message.groups.into_iter().map(Into::into).collect(),
+            groups: once_each(message.groups),
             names_missing_group: version >= 6,
         }),
         RequestBody::ListGroups(message) => GroupRequest::List(ListRequest {
             states: message.states_filter,
             types: message.types_filter,
         }),
-        RequestBody::DeleteGroups(message) => {
-            // Kafka: DeleteGroupsRequest names are a set in effect: each group has one result
-            let mut seen = BTreeSet::new();
-            let names = message.groups_names.into_iter();
-            GroupRequest::Delete(DeleteRequest {
-                groups: names
-                    .filter(|name| seen.insert(name.clone()))
-                    .map(Into::into)
-                    .collect(),
-            })
-        }
+        // Kafka: DeleteGroupsRequest names are a set in effect: each group has one result
+        RequestBody::DeleteGroups(message) => GroupRequest::Delete(DeleteRequest {
+            groups: once_each(message.groups_names),
+        }),
         _ => return None,
     })
+}
+
+/// Each group once, in the order asked for. Kafka describes a group as often as it is named; here a few bytes must not buy another
+/// copy of a large answer.
+fn once_each(names: Vec<String>) -> Vec<Arc<str>> {
+    let mut seen = BTreeSet::new();
+    let names = names.into_iter().map(Arc::<str>::from);
+    names.filter(|name| seen.insert(name.clone())).collect()
 }
 
 fn join(message: messages::JoinGroupRequest, version: i16) -> JoinRequest {

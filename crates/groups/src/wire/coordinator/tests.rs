@@ -5,8 +5,8 @@ use std::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 use kohort_protocol::messages::{
-    DeleteGroupsRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    OffsetFetchRequest, OffsetFetchResponse, join_group, leave_group, offset_fetch,
+    DeleteGroupsRequest, DescribeGroupsRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+    LeaveGroupResponse, OffsetFetchRequest, OffsetFetchResponse, join_group, leave_group, offset_fetch,
 };
 use kohort_protocol::{ApiKey, Message, RequestBody, ResponseBody};
 
@@ -184,6 +184,32 @@ fn a_group_to_delete_that_comes_twice_has_one_result() {
         panic!("a deletion");
     };
     assert_eq!(delete.groups, ["a".into(), "b".into()]);
+}
+
+#[test]
+fn a_group_that_is_asked_about_twice_is_answered_once() {
+    let message = DescribeGroupsRequest {
+        groups: vec!["b".into(), "a".into(), "b".into()],
+        ..Default::default()
+    };
+    let Some(GroupRequest::Describe(request)) = request(message.into(), 6) else {
+        panic!("a request to the coordinator");
+    };
+    assert_eq!(request.groups, ["b".into(), "a".into()]);
+    let all_of = |group: &str| offset_fetch::OffsetFetchRequestGroup {
+        group_id: group.into(),
+        topics: None,
+        ..Default::default()
+    };
+    let message = OffsetFetchRequest {
+        groups: vec![all_of("b"), all_of("a"), all_of("b")],
+        ..Default::default()
+    };
+    let Some(GroupRequest::FetchOffsets(request)) = super::request(message.into(), 9) else {
+        panic!("a request to the coordinator");
+    };
+    let groups: Vec<_> = request.groups.iter().map(|group| &*group.group_id).collect();
+    assert_eq!(groups, ["b", "a"]);
 }
 
 /// One response of each kind, refused and not.
