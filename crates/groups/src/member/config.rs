@@ -89,6 +89,10 @@ impl MemberConfig {
                 session_ms: self.session_timeout.as_millis(),
             });
         }
+        // Kafka's has no such bound; a timer of 0 is due as soon as it is armed.
+        if self.heartbeat_interval.is_zero() {
+            return Err(ConfigError::NoHeartbeatInterval);
+        }
         self.rebalance_protocol()
     }
 }
@@ -105,6 +109,9 @@ pub enum ConfigError {
         "the assignors of partition.assignment.strategy have no rebalance protocol in common: drop the eager-only or the cooperative-only ones"
     )]
     NoCommonProtocol,
+    /// Heartbeats would follow each other without a pause.
+    #[error("heartbeat.interval.ms is 0: set at least 1")]
+    NoHeartbeatInterval,
     /// The session would expire between two heartbeats.
     #[error("heartbeat.interval.ms ({interval_ms}) must be below session.timeout.ms ({session_ms})")]
     HeartbeatTooSlow {

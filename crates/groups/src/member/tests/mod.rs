@@ -269,6 +269,16 @@ fn a_heartbeat_that_is_slower_than_the_session_is_refused() {
 }
 
 #[test]
+fn heartbeats_without_a_pause_are_refused() {
+    let mut config = config();
+    config.heartbeat_interval = Duration::ZERO;
+    assert_eq!(
+        Member::new(config, 1).err(),
+        Some(ConfigError::NoHeartbeatInterval)
+    );
+}
+
+#[test]
 fn assignors_without_a_common_protocol_are_refused() {
     let lists = [
         offered("range", &[RebalanceProtocol::Eager]),
