@@ -154,3 +154,6 @@ where
         assert_eq!(actions, turn.actions, "turn {index} at {:?} differs", turn.at);
     }
 }
+
+#[cfg(test)]
+mod tests;
