@@ -1,3 +1,5 @@
+//! Frames: whole, cut and hostile ones, and what is done with APIs and versions that are not known.
+
 use std::vec;
 use std::vec::Vec;
 

@@ -1,3 +1,5 @@
+//! Reading primitives: limits, nulls, and lengths that lie.
+
 use std::vec;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Writing primitives, in one piece and in segments.
+
 use std::string::String;
 use std::vec;
 
