@@ -8,8 +8,9 @@
 //! # Hostile input
 //!
 //! A decompressor never allocates by a length that the input announces before that length is checked against the
-//! limit and against the most that so many input bytes can expand to. It holds at most the limit plus, for zstd, one
-//! block of 128 KiB and, for gzip and zstd, the codec's fixed state, which is below 1 MiB.
+//! limit and against the most that so many input bytes can expand to. What it gives is never larger than the limit; while
+//! its buffer grows it holds the old block as well, so at most twice the limit plus, for zstd, one block of 128 KiB and, for
+//! gzip and zstd, the codec's fixed state, which is below 1 MiB (`tests/memory.rs`).
 
 mod gzip;
 mod lz4;

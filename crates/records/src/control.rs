@@ -55,24 +55,13 @@ impl ControlRecord {
             offset: record.offset,
             field,
         };
-        let versioned = |bytes: Option<&[u8]>, field| {
-            let mut bytes = bytes.ok_or_else(|| malformed(field))?;
-            let version = bytes.try_get_i16().map_err(|_| malformed(field))?;
-            if version < 0 {
-                Err(malformed(field))
-            } else {
-                Ok(bytes.to_owned())
-            }
-        };
-        let type_id = versioned(record.key, "key")?
-            .as_slice()
-            .try_get_i16()
-            .map_err(|_| malformed("key"))?;
+        let type_id = after_version(record.key)
+            .and_then(|mut key| key.try_get_i16().ok())
+            .ok_or_else(|| malformed("key"))?;
         let coordinator_epoch = || {
-            versioned(record.value, "value")?
-                .as_slice()
-                .try_get_i32()
-                .map_err(|_| malformed("value"))
+            after_version(record.value)
+                .and_then(|mut value| value.try_get_i32().ok())
+                .ok_or_else(|| malformed("value"))
         };
         Ok(match type_id {
             ABORT => Self::Abort {
@@ -99,6 +88,12 @@ impl ControlRecord {
             Self::Other { .. } => -1,
         }
     }
+}
+
+/// What follows a version that is not negative.
+fn after_version(bytes: Option<&[u8]>) -> Option<&[u8]> {
+    let mut bytes = bytes?;
+    (bytes.try_get_i16().ok()? >= 0).then_some(bytes)
 }
 
 /// Writes the batch of a transaction marker, as a transaction coordinator does. `timestamp` is in milliseconds since

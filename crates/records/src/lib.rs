@@ -55,7 +55,8 @@
 //! Nothing that a batch says is believed before it is checked against the bytes there: the result is a
 //! [`BatchError`] with the byte position, never a panic, and no allocation follows an announced length.
 //! Decompression stops at the limit given to
-//! [`Batch::open`], whatever the codec, and holds no more than that and a fixed state.
+//! [`Batch::open`], whatever the codec, and holds no more than twice that (a buffer that grows has its old block, too) and a
+//! fixed state.
 //!
 //! # What Kafka does and this crate keeps
 //!

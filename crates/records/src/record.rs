@@ -156,8 +156,7 @@ impl<'a> RecordView<'a> {
     /// A record that shares the bytes of the batch and lives on its own. Key, value and headers are not copied; the
     /// whole batch stays in memory as long as one of them does.
     pub fn to_owned(&self) -> Record {
-        // Each slice lies inside of `batch`, from which it was read.
-        let share = |slice: &[u8]| self.batch.slice_ref(slice);
+        let share = |slice: &[u8]| self.share(slice);
         Record {
             offset: self.offset,
             timestamp: self.timestamp,
@@ -370,6 +369,9 @@ mod tests {
         assert_eq!(record.share(value).as_ptr(), value.as_ptr());
         let foreign = b"foreign".to_vec();
         assert_eq!(record.share(&foreign), foreign);
+        let mut changed = record.clone();
+        changed.key = Some(&foreign);
+        assert_eq!(changed.to_owned().key.as_deref(), Some(&foreign[..]));
         assert!(record.share(&[]).is_empty());
         assert_eq!(Headers::none().len(), 0);
     }

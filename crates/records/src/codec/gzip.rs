@@ -12,7 +12,7 @@ const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The largest window that a member can have, as a power of two.
 const WINDOW_BITS: u8 = 15;
 
-/// Keeps its window and tables from batch to batch.
+/// The state of the decoder. `flate2` makes a gzip decoder's window and tables (48 KiB) anew for each member, whatever is kept here.
 pub(super) struct Inflater(Decompress);
 
 impl Default for Inflater {
