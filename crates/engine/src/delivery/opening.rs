@@ -97,6 +97,10 @@ impl Delivery {
                 }
             }
         }
+        if taken.is_empty() {
+            // The caller is about to wait: what it gave free must not keep the engine from asking for more.
+            self.table.ran_dry();
+        }
         Ok(taken)
     }
 
@@ -133,6 +137,19 @@ impl Delivery {
             offset: from_offset.max(chunk.before.offset),
             leader_epoch: chunk.before.leader_epoch,
         });
+        // The rest of the batch may still be open.
+        if let Some(Fetched {
+            slot,
+            content: Content::Batches(run),
+            ..
+        }) = self.queue.front_mut()
+            && *slot == chunk.slot
+            && let Some(open) = &mut run.open
+            && open.batch.base_offset() == batch.base_offset()
+        {
+            open.cursor = cursor;
+            return;
+        }
         let open = Open {
             batch,
             cursor,

@@ -21,6 +21,11 @@ impl Table {
         self.freed = self.freed.saturating_add(bytes);
     }
 
+    /// There is nothing left to hand out.
+    pub(super) fn ran_dry(&mut self) {
+        self.ran_low |= self.freed > 0;
+    }
+
     pub(super) fn is_report_due(&self, report_after: u64) -> bool {
         self.ran_low || self.freed > report_after || !self.reached.is_empty()
     }

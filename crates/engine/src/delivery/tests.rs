@@ -460,3 +460,28 @@ fn a_seek_of_a_partition_that_is_not_assigned_is_an_error() {
     let error = delivery(1).seek(&partition(4), SeekTo::End).unwrap_err();
     assert_eq!(error.partition, partition(4));
 }
+
+#[test]
+fn what_is_put_back_of_a_batch_that_is_still_open_is_handed_out_once() {
+    let mut delivery = delivery(1);
+    give(&mut delivery, 0, batch(0, 10));
+    let chunk = delivery.take(5).unwrap().into_iter().next().unwrap();
+    delivery.put_back(chunk, 3);
+    let rest: Vec<_> = (3..10).map(|offset| (0, offset)).collect();
+    assert_eq!(take(&mut delivery, 500), rest);
+    assert_eq!(take(&mut delivery, 500), []);
+    assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(10)));
+}
+
+#[test]
+fn progress_is_due_when_nothing_is_left_however_little_was_given_free() {
+    let mut delivery = delivery(1);
+    let one = batch(0, 1);
+    give(&mut delivery, 0, one.clone());
+    take(&mut delivery, 500);
+    assert_eq!(delivery.progress(), None);
+    take(&mut delivery, 500);
+    assert_eq!(delivery.progress().unwrap().positions[0].freed, one.len() as u64);
+    take(&mut delivery, 500);
+    assert_eq!(delivery.progress(), None);
+}
