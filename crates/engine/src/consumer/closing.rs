@@ -9,7 +9,7 @@ use kohort_machine::{Instant, Token};
 
 use super::asks::Ask;
 use super::engine::Timer;
-use super::jobs::{JobKind, JobOwner};
+use super::jobs::{Job, JobKind, JobOwner};
 use super::{CommandReply, CommitMode, ConsumerEngine, LeaveGroup};
 
 /// A closing under way.
@@ -19,6 +19,8 @@ pub(super) struct Closing {
     pub(super) tokens: Vec<Token>,
     deadline: Instant,
     leave: LeaveGroup,
+    /// What is consumed is committed, or cannot be.
+    is_committed: bool,
     is_leaving: bool,
 }
 
@@ -58,6 +60,7 @@ impl ConsumerEngine {
             tokens: alloc::vec![token],
             deadline,
             leave,
+            is_committed: false,
             is_leaving: false,
         });
         if self.is_auto_commit() && !self.partitions.is_empty() {
@@ -72,14 +75,20 @@ impl ConsumerEngine {
             return;
         };
         let timeout = closing.deadline - now;
-        self.commit_consumed(now, JobOwner::BeforeClose, CommitMode::Sync { timeout }, timeout);
+        let mode = CommitMode::Sync { timeout };
+        self.commit_consumed(now, JobOwner::BeforeClose, None, mode, timeout);
     }
 
-    /// What is consumed is committed, or cannot be.
+    /// What is consumed is committed, or cannot be. The commits of the caller that are under way are waited for.
     pub(super) fn leave_for_close(&mut self, now: Instant) {
         let Some(closing) = &mut self.closing else {
             return;
         };
+        closing.is_committed = true;
+        let is_commit = |job: &Job| matches!(job.kind, JobKind::Commit(_));
+        if closing.is_leaving || self.jobs.iter().any(is_commit) {
+            return;
+        }
         closing.is_leaving = true;
         let operation = match closing.leave {
             LeaveGroup::Default => LeaveOperation::Default,
@@ -91,6 +100,13 @@ impl ConsumerEngine {
             self.leave_group(now, MemberEvent::Leave { operation, reason }, false);
         } else {
             self.close_now(now);
+        }
+    }
+
+    /// A commit is over.
+    pub(super) fn on_commit_over(&mut self, now: Instant) {
+        if self.closing.as_ref().is_some_and(|closing| closing.is_committed) {
+            self.leave_for_close(now);
         }
     }
 

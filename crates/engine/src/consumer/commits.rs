@@ -15,7 +15,7 @@ use super::asks::Ask;
 use super::engine::Timer;
 use super::jobs::{JobId, JobKind, JobOwner, JobRequest};
 use super::offset_wire::{self, Names};
-use super::{CommandError, CommandReply, CommitMode, ConsumerEngine};
+use super::{CommandError, CommandReply, CommitMode, ConsumerEngine, SlotId};
 use crate::client::Target;
 
 /// Offsets that are committed.
@@ -121,7 +121,7 @@ impl ConsumerEngine {
 
     /// Whether commits are automatic.
     pub(super) fn is_auto_commit(&self) -> bool {
-        self.config.enable_auto_commit && self.config.group.is_some()
+        self.config.enable_auto_commit && self.config.group.is_some() && !self.is_caller_gone
     }
 
     /// Starts the interval, if it does not run.
@@ -141,24 +141,25 @@ impl ConsumerEngine {
     }
 
     pub(super) fn auto_commit(&mut self, now: Instant) {
-        if self.closing.is_some() {
+        if self.closing.is_some() || !self.is_auto_commit() {
             return;
         }
         let at = now + self.config.auto_commit_interval;
         self.timers.set(Timer::AutoCommit, at);
         let timeout = self.config.client.request_timeout;
-        self.commit_consumed(now, JobOwner::AutoCommit, CommitMode::Async, timeout);
+        self.commit_consumed(now, JobOwner::AutoCommit, None, CommitMode::Async, timeout);
     }
 
-    /// Commits what is consumed.
+    /// Commits what is consumed of all partitions, or of these.
     pub(super) fn commit_consumed(
         &mut self,
         now: Instant,
         owner: JobOwner,
+        only: Option<&[SlotId]>,
         mode: CommitMode,
         timeout: core::time::Duration,
     ) {
-        let offsets = self.partitions.consumed();
+        let offsets = self.partitions.consumed(only);
         self.add_job(now, owner, JobKind::Commit(CommitJob { offsets, mode }), timeout);
     }
 

@@ -99,6 +99,7 @@ pub struct ConsumerEngine {
     pub(super) subscription: BTreeSet<Arc<str>>,
     pub(super) closing: Option<Closing>,
     pub(super) is_closed: bool,
+    pub(super) is_caller_gone: bool,
     /// What metadata is kept for.
     pub(super) tracked: BTreeSet<Arc<str>>,
 }
@@ -135,6 +136,7 @@ impl ConsumerEngine {
             subscription: BTreeSet::new(),
             closing: None,
             is_closed: false,
+            is_caller_gone: false,
             tracked: BTreeSet::new(),
         })
     }
@@ -182,6 +184,7 @@ impl ConsumerEngine {
             }
             Change::Pause(slots) => self.set_paused(slots, true),
             Change::Resume(slots) => self.set_paused(slots, false),
+            Change::Gone => self.is_caller_gone = true,
         }
         self.track_topics(now);
     }
@@ -236,14 +239,20 @@ impl ConsumerEngine {
         loop {
             if let Some(reply) = self.client.poll_reply() {
                 self.on_reply(now, reply);
-            } else if let Some(change) = self.client.poll_cluster_change() {
+                continue;
+            }
+            if let Some(change) = self.client.poll_cluster_change() {
                 self.on_cluster_change(now, &change);
-            } else {
-                break;
+                continue;
+            }
+            self.find_positions(now);
+            self.plan_fetches(now);
+            // What was asked for just now may have failed at once.
+            match self.client.poll_reply() {
+                Some(reply) => self.on_reply(now, reply),
+                None => break,
             }
         }
-        self.find_positions(now);
-        self.plan_fetches(now);
         while let Some(action) = self.client.poll_net() {
             self.outbox.push(Action::Net(action));
         }

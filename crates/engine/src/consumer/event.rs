@@ -78,6 +78,9 @@ pub enum Change {
     Pause(Vec<SlotId>),
     /// The reverse of [`Change::Pause`].
     Resume(Vec<SlotId>),
+    /// The caller is gone without closing. What it was handed out it may not have finished processing, so nothing is committed
+    /// automatically from now on.
+    Gone,
 }
 
 /// One jump of a position.

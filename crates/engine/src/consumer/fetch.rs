@@ -22,6 +22,7 @@ use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
 use kohort_protocol::{ApiKey, RequestBody, Uuid};
 
 use super::engine::{Purpose, Timer};
+use super::partitions::{Assigned, Place};
 use super::{ConsumerConfig, ConsumerEngine, FetchEpoch, Position, SlotId};
 use crate::client::{RequestId, Target};
 
@@ -36,6 +37,8 @@ pub(super) struct Fetches {
     not_before: BTreeMap<i32, Instant>,
     /// Answers with data of a partition so far.
     served: u64,
+    /// A partition has no known leader: when to ask for metadata again.
+    leader_wanted: Option<Instant>,
 }
 
 /// One Fetch that is under way.
@@ -68,6 +71,14 @@ struct Asked {
     served: u64,
 }
 
+impl Asked {
+    /// Whether the partition is still where it was when it was asked for.
+    fn is_current(&self, assigned: &Assigned) -> bool {
+        let is_there = matches!(assigned.place, Place::At(at) if at.offset == self.position.offset);
+        is_there && assigned.epoch == self.epoch && !assigned.suspended && !assigned.halted
+    }
+}
+
 impl Fetches {
     fn reserved(&self) -> u64 {
         self.under_way.values().map(|under_way| under_way.reserved).sum()
@@ -84,6 +95,15 @@ struct Plan {
     has_data: bool,
     /// Whether no data is known to be there.
     may_wait: bool,
+}
+
+/// What memory there is for the answers of all brokers.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Of the budget, for each broker.
+    share: u64,
+    /// Bytes buffered of partitions that the caller may take from.
+    takeable: u64,
 }
 
 impl Default for Plan {
@@ -105,13 +125,19 @@ impl ConsumerEngine {
         }
         let low_water = self.config.low_water();
         let mut plans: BTreeMap<i32, Plan> = BTreeMap::new();
+        let mut takeable: u64 = 0;
+        let mut wants_leader = false;
         for (slot, assigned) in self.partitions.iter() {
             let partition = &assigned.partition;
+            if !assigned.paused && !assigned.suspended {
+                takeable = takeable.saturating_add(assigned.buffered);
+            }
             let Some(leader) = self
                 .client
                 .cluster()
                 .leader(&partition.topic, partition.partition)
             else {
+                wants_leader |= assigned.needs_leader();
                 continue;
             };
             let plan = plans.entry(leader).or_default();
@@ -142,8 +168,12 @@ impl ConsumerEngine {
             plan.asked
                 .push((Arc::clone(&partition.topic), partition.partition, asked));
         }
+        self.watch_leaders(now, wants_leader);
         let brokers = plans.len().max(1) as u64;
-        let share = (self.config.memory_budget / brokers).max(1);
+        let room = Room {
+            share: (self.config.memory_budget / brokers).max(1),
+            takeable,
+        };
         for (node, plan) in plans {
             if plan.asked.is_empty() || (plan.leaves_out && !plan.has_data) {
                 continue;
@@ -153,22 +183,52 @@ impl ConsumerEngine {
             }
             match self.fetches.not_before.get(&node) {
                 Some(at) if *at > now => self.timers.set_no_later(Timer::Fetch, *at),
-                _ => self.fetch(now, node, plan, share),
+                _ => self.fetch(now, node, plan, room),
             }
         }
     }
 
-    /// Asks one broker, if the memory budget has room for the answer. With nothing under way and nothing buffered it is asked in
-    /// any case: its answer has at least one batch, however large.
-    fn fetch(&mut self, now: Instant, node: i32, plan: Plan, share: u64) {
-        let per_partition = u64::try_from(self.config.max_partition_fetch_bytes).unwrap_or(0);
-        let wanted = per_partition.saturating_mul(plan.asked.len() as u64);
-        let limit = u64::try_from(self.config.fetch_max_bytes).unwrap_or(0);
-        let reserved = wanted.min(limit).min(share);
-        let used = self.fetches.reserved().saturating_add(self.partitions.buffered());
-        if used > 0 && used.saturating_add(reserved) > self.config.memory_budget {
+    /// Metadata that has no leader of a partition is asked for again and again, even if it has no error for it either.
+    // Kafka: OffsetFetcher.resetPositionsIfNeeded, AbstractFetch.prepareFetchRequests, "requestUpdate"
+    fn watch_leaders(&mut self, now: Instant, is_wanted: bool) {
+        if !is_wanted {
+            self.fetches.leader_wanted = None;
             return;
         }
+        let pause = self.config.client.retry_backoff_max;
+        let due = self.fetches.leader_wanted.get_or_insert(now + pause);
+        if *due <= now {
+            *due = now + pause;
+            self.client.refresh_metadata(now);
+        }
+        if let Some(due) = self.fetches.leader_wanted {
+            self.timers.set_no_later(Timer::Fetch, due);
+        }
+    }
+
+    /// How many bytes one broker may be asked for; nothing while it has to wait for room.
+    ///
+    /// With nothing under way and nothing buffered it is asked in any case: its answer has at least one batch, however large.
+    /// What paused partitions hold must not starve the others, as it may stay for long: when the caller has nothing else to
+    /// take, a little is asked for beyond the budget.
+    fn reserve(&self, partitions: usize, room: Room) -> Option<u64> {
+        let per_partition = u64::try_from(self.config.max_partition_fetch_bytes).unwrap_or(0);
+        let wanted = per_partition.saturating_mul(partitions as u64);
+        let limit = u64::try_from(self.config.fetch_max_bytes).unwrap_or(0);
+        let wanted = wanted.min(limit).min(room.share);
+        let used = self.fetches.reserved().saturating_add(self.partitions.buffered());
+        let left = self.config.memory_budget.saturating_sub(used);
+        if used == 0 || wanted <= left {
+            return Some(wanted);
+        }
+        (room.takeable == 0).then(|| wanted.min(left.max(per_partition)))
+    }
+
+    /// Asks one broker, if the memory budget has room for the answer.
+    fn fetch(&mut self, now: Instant, node: i32, plan: Plan, room: Room) {
+        let Some(reserved) = self.reserve(plan.asked.len(), room) else {
+            return;
+        };
         self.fetches.not_before.remove(&node);
         let mut topics: Vec<AskedTopic> = Vec::new();
         // The broker stops at the size limit, so those that brought nothing lately come first.

@@ -324,6 +324,9 @@ impl ConsumerEngine {
             JobOwner::BeforeRevoke => self.call_after_commit(),
             JobOwner::BeforeClose => self.leave_for_close(now),
         }
+        if matches!(job.kind, JobKind::Commit(_)) {
+            self.on_commit_over(now);
+        }
     }
 
     fn drop_job(&mut self, now: Instant, id: JobId) -> Option<Job> {
@@ -346,6 +349,10 @@ impl ConsumerEngine {
         {
             *slot = Some(result);
         }
+        self.reply_ordered();
+    }
+
+    fn reply_ordered(&mut self) {
         while let Some((token, Some(result))) =
             self.jobs.in_order.pop_front_if(|(_, result)| result.is_some())
         {
@@ -355,8 +362,14 @@ impl ConsumerEngine {
 
     pub(super) fn on_abandon(&mut self, now: Instant, token: Token) {
         self.jobs.in_order.retain(|(waiting, _)| *waiting != token);
+        // The results of later ones may have waited for this one's.
+        self.reply_ordered();
         for id in self.jobs.ids(|job| job.owner == JobOwner::Caller(token)) {
-            self.drop_job(now, id);
+            if let Some(job) = self.drop_job(now, id)
+                && matches!(job.kind, JobKind::Commit(_))
+            {
+                self.on_commit_over(now);
+            }
         }
         if let Some(closing) = &mut self.closing {
             closing.tokens.retain(|waiting| *waiting != token);

@@ -272,8 +272,15 @@ impl ConsumerEngine {
         let Some(membership) = &self.membership else {
             return;
         };
+        // The caller may have unsubscribed meanwhile, or be gone.
+        if !membership.commits_on_leave || !self.is_auto_commit() {
+            return self.call_after_commit();
+        }
         let timeout = membership.polls.interval;
-        self.commit_consumed(now, JobOwner::BeforeRevoke, CommitMode::Sync { timeout }, timeout);
+        let slots = membership.listening.as_ref().map(|it| it.slots.clone());
+        let mode = CommitMode::Sync { timeout };
+        // Of these only: what stays goes on being consumed, and a late attempt must not take a newer commit of it back.
+        self.commit_consumed(now, JobOwner::BeforeRevoke, slots.as_deref(), mode, timeout);
     }
 
     /// Runs the listener for what is being given up.

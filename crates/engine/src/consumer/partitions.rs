@@ -79,6 +79,11 @@ impl Assigned {
         }
     }
 
+    /// Whether it waits for nothing but its leader.
+    pub(super) fn needs_leader(&self) -> bool {
+        self.fetchable_at().is_some() || (self.is_lost() && matches!(self.place, Place::Reset(_)))
+    }
+
     /// Whether its position has to be looked for.
     pub(super) fn is_lost(&self) -> bool {
         matches!(self.place, Place::Initial | Place::Reset(_)) && !self.halted && !self.suspended
@@ -213,10 +218,12 @@ impl Partitions {
         true
     }
 
-    /// What an automatic commit commits.
+    /// What an automatic commit commits, of all partitions or of these.
     // Kafka: SubscriptionState.allConsumed
-    pub(super) fn consumed(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
-        let consumed = self.entries.values().filter_map(|assigned| {
+    pub(super) fn consumed(&self, only: Option<&[SlotId]>) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+        let is_wanted = |slot: &SlotId| only.is_none_or(|only| only.contains(slot));
+        let wanted = self.entries.iter().filter(|(slot, _)| is_wanted(slot));
+        let consumed = wanted.filter_map(|(_, assigned)| {
             let position = assigned.consumed?;
             let committed = OffsetAndMetadata {
                 leader_epoch: position.leader_epoch,

@@ -6,8 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use kohort_engine::consumer::ConsumerEngine;
-use kohort_engine::consumer::LeaveGroup;
-use kohort_engine::consumer::{Action, Command, Compute, Event, Progress, ToCaller};
+use kohort_engine::consumer::{Action, Change, Command, Compute, Event, LeaveGroup, Progress, ToCaller};
 use kohort_groups::Assignment;
 use kohort_groups::assign::Assignor;
 use kohort_groups::member::Computed;
@@ -98,7 +97,11 @@ impl Host<ConsumerEngine> for ConsumerHost {
                 self.last = Some(*token)
             }
             Event::ListenerDone { step } if self.owed_callback == Some(*step) => self.owed_callback = None,
-            Event::Progress(progress) if progress.answers.is_some() => self.owed_report = None,
+            Event::Progress(progress)
+                if progress.answers.is_some() && progress.answers >= self.owed_report =>
+            {
+                self.owed_report = None;
+            }
             _ => {}
         }
         input
@@ -108,6 +111,7 @@ impl Host<ConsumerEngine> for ConsumerHost {
         self.is_alone = true;
         let callback = self.owed_callback.take().map(|step| Event::ListenerDone { step });
         let report = self.owed_report.take().map(nothing_consumed);
+        let gone = self.last.is_none().then(|| Event::Change(Box::new(Change::Gone)));
         // A close that was under way goes on: a second one joins it, because the first may have been abandoned.
         let command = match self.last.replace(LEAVE) {
             None => Command::Unsubscribe { timeout: LEAVING },
@@ -120,7 +124,11 @@ impl Host<ConsumerEngine> for ConsumerHost {
             token: LEAVE,
             command: Box::new(command),
         };
-        callback.into_iter().chain(report).chain([leave]).collect()
+        gone.into_iter()
+            .chain(callback)
+            .chain(report)
+            .chain([leave])
+            .collect()
     }
 
     fn perform(&mut self, action: Action) -> Option<Event> {

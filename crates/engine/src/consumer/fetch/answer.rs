@@ -43,12 +43,9 @@ impl ConsumerEngine {
                 let Some(it) = asked.partitions.get(&data.partition_index).copied() else {
                     continue;
                 };
-                // Sought, reset or revoked meanwhile: this is for the old position.
-                if self
-                    .partitions
-                    .get(it.slot)
-                    .is_none_or(|now| now.epoch != it.epoch || now.suspended)
-                {
+                // Sought, reset, revoked, or served by another broker meanwhile: this is for an old position.
+                // Kafka: FetchCollector.handleInitializeSuccess, "Discarding stale fetch response"
+                if !self.partitions.get(it.slot).is_some_and(|now| it.is_current(now)) {
                     continue;
                 }
                 match ErrorCode::from_code(data.error_code) {

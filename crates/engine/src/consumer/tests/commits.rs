@@ -235,3 +235,17 @@ fn without_a_group_nothing_is_committed_automatically() {
     rig.poll_all();
     assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
 }
+
+#[test]
+fn an_abandoned_asynchronous_commit_does_not_hold_up_the_results_of_later_ones() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.hold.push(ApiKey::OffsetCommit);
+    let first = commit(&mut rig, 5, CommitMode::Async);
+    let second = rig.command(Command::Commit {
+        offsets: vec![],
+        mode: CommitMode::Async,
+    });
+    rig.event(Event::Abandon { token: first });
+    assert_eq!(rig.answered, [second]);
+}

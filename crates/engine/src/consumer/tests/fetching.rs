@@ -2,7 +2,8 @@ use super::rig::*;
 use crate::client::testing::Arrived;
 use crate::consumer::{Change, ConsumerConfig, OffsetReset, PollError, Position, SeekTo};
 use alloc::vec;
-use kohort_protocol::messages::FetchRequest;
+use kohort_protocol::messages::fetch::{FetchableTopicResponse, PartitionData};
+use kohort_protocol::messages::{FetchRequest, FetchResponse};
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
 
 fn earliest(config: &mut ConsumerConfig) {
@@ -280,4 +281,86 @@ fn a_fetch_that_another_partition_wants_is_not_taken_back() {
     assert!(rig.driven.network.take_connects().is_empty());
     rig.expire_fetches();
     assert_eq!(rig.poll().unwrap(), records(0, 4, 10));
+}
+
+#[test]
+fn a_caller_that_consumed_everything_is_not_left_waiting_for_memory_that_it_gave_free() {
+    let mut rig = Rig::new(|config| {
+        earliest(config);
+        config.memory_budget = 4000;
+        config.max_partition_fetch_bytes = 2000;
+    });
+    // Two partitions may fill the budget, so any byte that is believed to be buffered is in the way of the next Fetch.
+    rig.assign(&[0, 1]);
+    assert_eq!(rig.poll().unwrap().len(), 20);
+    rig.logs.get_mut(&("t", 0)).unwrap().append(1, 1);
+    assert_eq!(rig.poll_all(), records(0, 10, 11));
+}
+
+#[test]
+fn what_paused_partitions_hold_does_not_starve_the_others() {
+    let mut rig = Rig::new(|config| {
+        earliest(config);
+        config.memory_budget = 2000;
+        config.max_partition_fetch_bytes = 1000;
+    });
+    rig.logs.get_mut(&("t", 0)).unwrap().append(50, 100);
+    rig.assign(&[0]);
+    let slot = rig.delivery.pause(&of_t(0)).unwrap();
+    rig.change(Change::Pause(vec![slot]));
+    rig.assign(&[0, 1]);
+    assert_eq!(rig.poll_all(), records(1, 0, 10));
+    rig.logs.get_mut(&("t", 1)).unwrap().append(1, 1);
+    assert_eq!(rig.poll_all(), records(1, 10, 11));
+}
+
+#[test]
+fn the_late_answer_of_a_former_leader_is_ignored() {
+    let mut rig = Rig::with_brokers(2, earliest);
+    rig.assign(&[0]);
+    assert_eq!(rig.poll_all(), records(0, 0, 10));
+    let late = rig.driven.expect(ApiKey::Fetch);
+    for partition in &mut rig.driven.network.metadata.as_mut().unwrap().topics[0].partitions {
+        partition.leader_id = 2;
+        partition.leader_epoch += 1;
+    }
+    let now = rig.driven.now();
+    rig.driven.machine.client.refresh_metadata(now);
+    rig.advance(SECOND);
+    rig.logs.get_mut(&("t", 0)).unwrap().append(1, 1);
+    assert_eq!(rig.poll_all(), records(0, 10, 11));
+    let RequestBody::Fetch(asked) = &late.body else {
+        panic!()
+    };
+    let out_of_range = PartitionData {
+        partition_index: 0,
+        error_code: ErrorCode::OffsetOutOfRange.code(),
+        ..Default::default()
+    };
+    let answer = FetchResponse {
+        responses: vec![FetchableTopicResponse {
+            topic: asked.topics[0].topic.clone(),
+            topic_id: asked.topics[0].topic_id,
+            partitions: vec![out_of_range],
+        }],
+        ..Default::default()
+    };
+    rig.answer_with(&late, answer);
+    assert_eq!(rig.poll_all(), []);
+    assert_eq!(rig.count(ApiKey::ListOffsets), 1);
+}
+
+#[test]
+fn metadata_is_asked_for_again_until_a_partition_has_a_leader() {
+    let mut rig = Rig::new(earliest);
+    let mut later = rig.driven.network.metadata.clone();
+    // Neither a leader nor an error: the partition is not in the answer at all.
+    rig.driven.network.metadata.as_mut().unwrap().topics[0]
+        .partitions
+        .clear();
+    rig.assign(&[0]);
+    rig.advance(10 * SECOND);
+    core::mem::swap(&mut rig.driven.network.metadata, &mut later);
+    rig.advance(2 * SECOND);
+    assert_eq!(rig.poll_all(), records(0, 0, 10));
 }

@@ -1,9 +1,10 @@
 use super::rig::*;
 use crate::consumer::{
-    CallbackKind, Command, CommandReply, CommitMode, ConsumerConfig, Event, LeaveGroup, OffsetReset,
-    Position, SeekTo,
+    CallbackKind, Change, Command, CommandReply, CommitMode, ConsumerConfig, Event, LeaveGroup, OffsetReset,
+    Position, Progress, SeekTo,
 };
 use crate::delivery::Due;
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use kohort_groups::OffsetAndMetadata;
@@ -356,4 +357,64 @@ fn without_a_group_there_are_no_group_metadata() {
         rig.replies[&token],
         Err(crate::consumer::CommandError::NoGroup { .. })
     ));
+}
+
+/// The report that the caller owes.
+fn owed_report(rig: &Rig) -> u64 {
+    let Some(Due::Report { step }) = rig.next_due() else {
+        panic!("{:?}", rig.next_due());
+    };
+    *step
+}
+
+#[test]
+fn nothing_is_committed_for_a_caller_that_is_gone() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    // The engine knows of these records, and the application may be working on them.
+    let progress = rig.delivery.report(None);
+    rig.event(Event::Progress(Box::new(progress)));
+    rebalance(&mut rig);
+    let answers = Some(owed_report(&rig));
+    rig.change(Change::Gone);
+    let nothing = Progress {
+        answers,
+        ..Progress::default()
+    };
+    rig.event(Event::Progress(Box::new(nothing)));
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
+    rig.do_due().unwrap();
+    assert_eq!(rig.calls[0], (CallbackKind::Revoked, vec![0, 1]));
+}
+
+#[test]
+fn unsubscribing_while_a_revocation_waits_for_the_report_commits_nothing() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    rebalance(&mut rig);
+    owed_report(&rig);
+    let token = rig.command(Command::Unsubscribe { timeout: SECOND });
+    rig.do_due().unwrap();
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
+    assert_eq!(rig.calls, [(CallbackKind::Revoked, vec![0, 1])]);
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+}
+
+#[test]
+fn closing_waits_for_the_commits_under_way() {
+    let mut rig = joined(earliest);
+    rig.hold.push(ApiKey::OffsetCommit);
+    let commit = rig.command(Command::Commit {
+        offsets: vec![(of_t(0), OffsetAndMetadata::new(5))],
+        mode: CommitMode::Async,
+    });
+    let token = close(&mut rig);
+    rig.do_due().unwrap();
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 0);
+    rig.hold.clear();
+    rig.serve();
+    rig.do_due().unwrap();
+    assert_eq!(rig.answered, [commit, token]);
+    assert_eq!(rig.replies[&commit], Ok(CommandReply::Done));
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
 }

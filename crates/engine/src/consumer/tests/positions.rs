@@ -231,3 +231,17 @@ fn position_of_a_partition_that_went_is_not_assigned() {
     });
     assert_eq!(rig.replies[&token], Err(CommandError::NotAssigned));
 }
+
+#[test]
+fn a_search_that_fails_at_once_is_told_at_once() {
+    let mut rig = Rig::in_group(|config| config.auto_offset_reset = OffsetReset::Earliest);
+    let none = kohort_protocol::VersionRange { min: 90, max: 90 };
+    rig.driven.network.versions.insert(ApiKey::OffsetFetch, none);
+    rig.assign(&[0]);
+    assert!(matches!(rig.poll(), Err(PollError::Unsupported { .. })));
+    rig.seek(0, SeekTo::Position(Position::new(0)));
+    assert_eq!(rig.poll_all(), records(0, 0, 10));
+    // The coordinator's versions are known by now, and nothing else is about to happen.
+    rig.assign(&[0, 1]);
+    assert!(matches!(rig.poll(), Err(PollError::Unsupported { .. })));
+}
