@@ -4,31 +4,31 @@
 //! What is revoked is suspended first, so that nothing of it is handed out any more; then the caller reports its positions and
 //! these are committed, if that is automatic; then the listener runs; then the member goes on.
 
+mod handover;
+mod leading;
+mod polls;
+
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use kohort_groups::assign::by_name;
 use kohort_groups::member::{
-    Action as MemberAction, Assigned, Computed, ConfigError, Event as MemberEvent, Failure, Member,
-    MemberApi, MemberConfig, MemberRequest, Refusal,
+    Action as MemberAction, ConfigError, Event as MemberEvent, Failure, Member, MemberApi, MemberConfig,
+    MemberRequest, Refusal,
 };
 use kohort_groups::wire::member as wire;
-use kohort_groups::{Assignment, Subscription, TopicPartition};
 use kohort_machine::{Backoff, Instant, Machine, Token};
 use kohort_protocol::{ApiKey, ErrorCode};
 
 use super::asks::Ask;
 use super::engine::{Purpose, Timer};
-use super::jobs::JobOwner;
-use super::{
-    Action, CallbackKind, CommitMode, ConsumerConfig, ConsumerEngine, GroupConfig, PollError, SlotId,
-    ToCaller,
-};
+use super::{Action, CallbackKind, ConsumerConfig, ConsumerEngine, GroupConfig, PollError, ToCaller};
 use crate::client::{Reply, RequestFailure, Target, WaitedFor};
+use handover::Listening;
+use leading::Computing;
+use polls::PollWatch;
 
 /// The member, and what it waits for.
 #[derive(Debug)]
@@ -44,35 +44,6 @@ pub(super) struct Membership {
     /// Whether what is given up on the way out is committed first.
     commits_on_leave: bool,
     polls: PollWatch,
-}
-
-/// One call of the listener.
-#[derive(Debug)]
-struct Listening {
-    step: Token,
-    kind: CallbackKind,
-    partitions: Vec<TopicPartition>,
-    slots: Vec<SlotId>,
-}
-
-/// The leader's work.
-#[derive(Debug)]
-struct Computing {
-    step: Token,
-    assignor: Arc<str>,
-    members: Arc<BTreeMap<String, Subscription>>,
-    skip: bool,
-    topics: BTreeSet<Arc<str>>,
-}
-
-/// Whether the caller polls often enough.
-#[derive(Debug)]
-struct PollWatch {
-    interval: Duration,
-    sample: Duration,
-    polls: u64,
-    last_seen: Instant,
-    expired: bool,
 }
 
 impl Membership {
@@ -231,284 +202,6 @@ impl ConsumerEngine {
             Err(failure) => Err(member_failure(&failure)),
         };
         self.member_event(now, MemberEvent::Reply { token, result });
-    }
-
-    /// The member gives partitions up: revoked or lost.
-    fn give_up(&mut self, step: Token, kind: CallbackKind, partitions: Vec<TopicPartition>) {
-        let gone: BTreeSet<&TopicPartition> = partitions.iter().collect();
-        let slots = self
-            .partitions
-            .iter()
-            .filter(|(_, assigned)| gone.contains(&*assigned.partition));
-        let slots: Vec<SlotId> = slots.map(|(slot, _)| slot).collect();
-        for slot in &slots {
-            if let Some(assigned) = self.partitions.get_mut(*slot) {
-                assigned.suspended = true;
-            }
-        }
-        if !slots.is_empty() {
-            self.tell(ToCaller::Suspended(slots.clone()));
-        }
-        let commits = kind == CallbackKind::Revoked && self.is_auto_commit() && !slots.is_empty();
-        let Some(membership) = &mut self.membership else {
-            return;
-        };
-        let commits = commits && membership.commits_on_leave;
-        membership.listening = Some(Listening {
-            step,
-            kind,
-            partitions,
-            slots,
-        });
-        if commits && self.closing.is_none() {
-            self.ask_report(Ask::BeforeRevoke);
-        } else {
-            self.call_after_commit();
-        }
-    }
-
-    // Kafka: ConsumerCoordinator.onJoinPrepare, maybeAutoCommitOffsetsAsync
-    pub(super) fn commit_before_revoke(&mut self, now: Instant) {
-        let Some(membership) = &self.membership else {
-            return;
-        };
-        // The caller may have unsubscribed meanwhile, or be gone.
-        if !membership.commits_on_leave || !self.is_auto_commit() {
-            return self.call_after_commit();
-        }
-        let timeout = membership.polls.interval;
-        let slots = membership.listening.as_ref().map(|it| it.slots.clone());
-        let mode = CommitMode::Sync { timeout };
-        // Of these only: what stays goes on being consumed, and a late attempt must not take a newer commit of it back.
-        self.commit_consumed(now, JobOwner::BeforeRevoke, slots.as_deref(), mode, timeout);
-    }
-
-    /// Runs the listener for what is being given up.
-    pub(super) fn call_after_commit(&mut self) {
-        let listening = self.membership.as_ref().and_then(|it| it.listening.as_ref());
-        if let Some((kind, partitions)) = listening.map(|it| (it.kind, it.partitions.clone())) {
-            self.ask_listener(kind, partitions);
-        }
-    }
-
-    /// The member takes an assignment.
-    fn take(&mut self, now: Instant, step: Token, assignment: Assigned) {
-        let known: BTreeSet<TopicPartition> = self
-            .partitions
-            .iter()
-            .map(|(_, assigned)| TopicPartition::clone(&assigned.partition))
-            .collect();
-        let mut added = Vec::new();
-        for partition in assignment
-            .all
-            .into_iter()
-            .filter(|partition| !known.contains(partition))
-        {
-            added.push(self.partitions.add_of_group(partition));
-        }
-        let slots = added.iter().map(|(slot, _)| *slot).collect();
-        if !added.is_empty() {
-            let removed = Vec::new();
-            self.tell(ToCaller::Partitions { removed, added });
-        }
-        if let Some(membership) = &mut self.membership {
-            membership.listening = Some(Listening {
-                step,
-                kind: CallbackKind::Assigned,
-                partitions: assignment.added.clone(),
-                slots,
-            });
-        }
-        self.track_topics(now);
-        self.ask_listener(CallbackKind::Assigned, assignment.added);
-    }
-
-    /// The listener ran: what it gave up is gone, what it took is fetched.
-    pub(super) fn on_listener_done(&mut self, now: Instant) {
-        let Some(Listening {
-            step, kind, slots, ..
-        }) = self.membership.as_mut().and_then(|it| it.listening.take())
-        else {
-            return;
-        };
-        let event = match kind {
-            CallbackKind::Assigned => {
-                for slot in slots {
-                    if let Some(assigned) = self.partitions.get_mut(slot) {
-                        assigned.untaken = false;
-                    }
-                }
-                self.start_auto_commit(now);
-                MemberEvent::Assigned { step }
-            }
-            CallbackKind::Revoked | CallbackKind::Lost => {
-                self.remove_slots(now, slots);
-                match kind {
-                    CallbackKind::Revoked => MemberEvent::Revoked { step },
-                    _ => MemberEvent::Lost { step },
-                }
-            }
-        };
-        self.member_event(now, event);
-        self.track_topics(now);
-    }
-
-    /// Takes partitions out of the table, on both sides.
-    pub(super) fn remove_slots(&mut self, now: Instant, slots: Vec<SlotId>) {
-        if slots.is_empty() {
-            return;
-        }
-        for slot in &slots {
-            self.partitions.remove(*slot);
-            self.fail_position_jobs(now, *slot, &super::CommandError::NotAssigned);
-        }
-        let added = Vec::new();
-        self.tell(ToCaller::Partitions {
-            removed: slots,
-            added,
-        });
-    }
-
-    /// The leader needs the metadata of all members' topics.
-    // Kafka: ConsumerCoordinator.onLeaderElected, updateGroupSubscription
-    fn prepare_compute(
-        &mut self,
-        now: Instant,
-        step: Token,
-        assignor: Arc<str>,
-        members: Arc<BTreeMap<String, Subscription>>,
-        skip: bool,
-    ) {
-        let topics: BTreeSet<Arc<str>> = members
-            .values()
-            .flat_map(|member| member.topics.iter().cloned())
-            .collect();
-        if let Some(membership) = &mut self.membership {
-            membership.computing = Some(Computing {
-                step,
-                assignor,
-                members,
-                skip,
-                topics,
-            });
-        }
-        self.track_topics(now);
-        self.compute(now);
-    }
-
-    /// Lets the leader go on if the metadata it needs is there.
-    fn compute(&mut self, now: Instant) {
-        let Some(membership) = &mut self.membership else {
-            return;
-        };
-        let is_ready = |computing: &mut Computing| {
-            let is_there = |topic: &Arc<str>| self.client.cluster().topic(topic).is_some();
-            computing.topics.iter().all(is_there)
-        };
-        let Some(computing) = membership.computing.take_if(is_ready) else {
-            return;
-        };
-        let partitions = self.partition_counts(&computing.topics);
-        let assignments = if computing.skip {
-            BTreeMap::new()
-        } else if let Some(assignor) = by_name(&computing.assignor) {
-            let shares = assignor.assign(&partitions, &computing.members);
-            let assignment = |(member, partitions)| {
-                (
-                    member,
-                    Assignment {
-                        partitions,
-                        user_data: None,
-                    },
-                )
-            };
-            shares.into_iter().map(assignment).collect()
-        } else {
-            self.outbox.push(Action::Compute(Box::new(super::Compute {
-                step: computing.step.0,
-                assignor: Arc::clone(&computing.assignor),
-                members: Arc::clone(&computing.members),
-                partitions,
-            })));
-            return;
-        };
-        let step = computing.step;
-        let result = Ok(Box::new(Computed {
-            assignments,
-            partitions,
-        }));
-        self.member_event(now, MemberEvent::Computed { step, result });
-    }
-
-    pub(super) fn on_computed(&mut self, now: Instant, step: u64, result: Result<Computed, Box<str>>) {
-        let step = Token(step);
-        let result = result.map(Box::new);
-        self.member_event(now, MemberEvent::Computed { step, result });
-    }
-
-    fn partition_counts(&self, topics: &BTreeSet<Arc<str>>) -> BTreeMap<Arc<str>, u32> {
-        let count = |topic: &Arc<str>| {
-            let count = self.client.cluster().partition_count(topic)?;
-            Some((Arc::clone(topic), u32::try_from(count).ok()?))
-        };
-        topics.iter().filter_map(count).collect()
-    }
-
-    /// Metadata came.
-    pub(super) fn on_group_metadata(&mut self, now: Instant, changed: bool) {
-        let Some(membership) = self.membership.as_ref().filter(|it| it.active) else {
-            return;
-        };
-        if changed {
-            let counts = self.partition_counts(&membership.member.watched_topics());
-            self.member_event(now, MemberEvent::Partitions { counts });
-        }
-        self.compute(now);
-    }
-
-    /// The time for another look at the poll counter.
-    pub(super) fn expire_poll_sample(&mut self, _now: Instant) {
-        if self
-            .membership
-            .as_ref()
-            .is_some_and(|it| it.active && !it.polls.expired)
-        {
-            self.outbox.push(Action::ReadPollCounter);
-        }
-    }
-
-    // Kafka: Heartbeat.pollTimeoutExpired, AbstractCoordinator.HeartbeatThread
-    pub(super) fn on_poll_counter(&mut self, now: Instant, polls: u64, inside: bool) {
-        let Some(membership) = &mut self.membership else {
-            return;
-        };
-        let watch = &mut membership.polls;
-        if inside || polls != watch.polls {
-            watch.polls = polls;
-            watch.last_seen = now;
-        }
-        let expires = watch.last_seen + watch.interval;
-        if expires > now {
-            self.timers
-                .set(Timer::PollInterval, expires.min(now + watch.sample));
-        } else if !watch.expired {
-            watch.expired = true;
-            self.member_event(now, MemberEvent::PollExpired);
-            self.ask_report(Ask::Poll);
-        }
-    }
-
-    /// The caller polls again after the interval had passed, or after it was told an error.
-    pub(super) fn on_polled_again(&mut self, now: Instant) {
-        if let Some(membership) = &mut self.membership {
-            membership.polls.last_seen = now;
-            membership.polls.expired = false;
-            if membership.active {
-                self.timers
-                    .set(Timer::PollInterval, now + membership.polls.sample);
-            }
-        }
-        self.member_event(now, MemberEvent::Polled);
     }
 
     /// Leaves the group; `commits`: what is given up is committed first if that is automatic.
