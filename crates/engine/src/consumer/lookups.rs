@@ -52,8 +52,13 @@ impl ConsumerEngine {
         match self.partitions.get(slot).map(|assigned| assigned.place) {
             None => self.finish(now, id, Err(CommandError::NotAssigned)),
             Some(Place::At(_) | Place::Stuck) => self.finish(now, id, Ok(CommandReply::Done)),
-            // Answered when the position is found, or cannot be.
-            Some(Place::Initial | Place::Reset(_)) => {}
+            // Answered when the position is found, or cannot be. If it could not be found before, it is looked for again.
+            Some(Place::Initial) => {
+                if let Some(assigned) = self.partitions.get_mut(slot) {
+                    assigned.halted = false;
+                }
+            }
+            Some(Place::Reset(_)) => {}
         }
     }
 

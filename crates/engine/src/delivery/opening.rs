@@ -284,7 +284,8 @@ impl Run {
         opening: &mut Opening<'_>,
     ) {
         let size = batch.size() as u64;
-        if batch.next_offset() <= position.offset {
+        // A marker below the position still ends its producer's transaction.
+        if batch.next_offset() <= position.offset && !batch.is_control() {
             self.held = self.held.saturating_sub(size);
             return;
         }

@@ -245,6 +245,24 @@ fn read_committed_leaves_out_aborted_transactions_up_to_their_marker() {
     assert_eq!(take(&mut delivery, 500), [(0, 0), (0, 3), (0, 5)]);
 }
 
+#[test]
+fn an_abort_marker_below_the_position_ends_its_transaction() {
+    let mut config = config();
+    config.isolation_level = IsolationLevel::ReadCommitted;
+    let mut delivery = delivery_of(&config, 1);
+    delivery.accept(ToCaller::Positions(vec![NewPosition {
+        slot: SlotId(0),
+        epoch: FetchEpoch::default(),
+        position: Some(Position::new(2)),
+    }]));
+    let abort = ControlRecord::Abort { coordinator_epoch: 0 };
+    let marker = control::build_marker(1, 0, 0, 7, 0, abort).unwrap();
+    let mut batches = fetched(0, run(&[transactional(0, 1, 7), marker, transactional(2, 1, 7)]));
+    batches.aborted = vec![(7, 0)];
+    delivery.accept(ToCaller::Batches(vec![batches]));
+    assert_eq!(take(&mut delivery, 500), [(0, 2)]);
+}
+
 fn corrupt(batch: &Bytes) -> Bytes {
     let mut bytes = batch.to_vec();
     *bytes.last_mut().unwrap() ^= 1;

@@ -217,6 +217,12 @@ fn position_tells_why_there_is_none() {
         panic!("{:?}", rig.replies);
     };
     assert_eq!(partitions, &[TopicPartition::new("t", 0)]);
+    // And tells it again, whether the caller polls or not.
+    let token = rig.command(Command::Position {
+        slot,
+        timeout: SECOND,
+    });
+    assert!(matches!(rig.replies[&token], Err(CommandError::Poll(_))));
 }
 
 #[test]
