@@ -450,6 +450,30 @@ fn a_partition_that_does_not_appear_fails_after_max_block() {
 }
 
 #[test]
+fn a_record_for_a_missing_partition_holds_up_no_other() {
+    let mut producer = producer_with(Network::with_cluster(1, &[("t", 2)]), |config| {
+        config.linger = Duration::ZERO;
+    });
+    producer.step(send(0, "t", Some(9), b"lost"));
+    producer.step(send(1, "t", Some(1), b"a"));
+    let sent = producer.expect(ApiKey::Produce);
+    assert_eq!(values(&sent), [(1, vec![b"a".to_vec()])]);
+    assert_eq!(acknowledge(&mut producer, &sent), [acked(1, 1, 100)]);
+}
+
+#[test]
+fn a_partition_that_was_added_is_found_within_a_second() {
+    let mut producer = producer_with(Network::with_cluster(1, &[("t", 2)]), |config| {
+        config.linger = Duration::ZERO;
+    });
+    producer.step(send(0, "t", Some(2), b"a"));
+    producer.step(send(1, "t", Some(2), b"b"));
+    producer.network.metadata = Network::with_cluster(1, &[("t", 3)]).metadata;
+    producer.advance(SECOND);
+    assert_eq!(values(&producer.expect(ApiKey::Produce))[0].0, 2);
+}
+
+#[test]
 fn a_topic_that_must_not_be_written_to_fails_at_once() {
     let mut network = Network::with_cluster(1, &[("t", 1)]);
     network.metadata.as_mut().unwrap().topics[0].error_code = ErrorCode::TopicAuthorizationFailed.code();

@@ -69,16 +69,16 @@ impl ProducerEngine {
 
     pub(super) fn admit(&mut self, now: Instant, waiting: Waiting) {
         self.memory += waiting.entry.size;
-        self.route(now, waiting, false);
+        self.route(now, waiting);
     }
 
-    /// Puts a record into its partition's batch, or lets it wait for metadata. `is_first`: it waited, and none is before it.
-    fn route(&mut self, now: Instant, waiting: Waiting, is_first: bool) {
+    /// Puts a record into its partition's batch, or lets it wait for metadata. Those that wait hold up none of another
+    /// partition: either the topic cannot be used, and then all wait, or their own partition is missing.
+    fn route(&mut self, now: Instant, waiting: Waiting) {
         let topic = waiting.record.topic.clone();
         let state = self.topics.entry(topic.clone()).or_default();
         let known = self.client.cluster().topic(&topic);
         let partition = match known {
-            _ if !is_first && !state.waiting.is_empty() => None,
             None => None,
             Some(known) => match (known.error, waiting.record.partition) {
                 (Some(error), _) if error.is_retriable() => None,
@@ -105,8 +105,13 @@ impl ProducerEngine {
                 if state.waiting.is_empty() {
                     self.timers.set(Timer::Metadata(topic.clone()), waiting.deadline);
                 }
+                let is_partition_missing = known.is_some_and(|known| known.error.is_none());
                 state.waiting.push_back(waiting);
                 self.client.track_topic(now, topic);
+                // Kafka: KafkaProducer.waitOnMetadata asks until the partition is there; it may have been added.
+                if is_partition_missing {
+                    self.client.refresh_metadata(now);
+                }
             }
         }
     }
@@ -161,7 +166,7 @@ impl ProducerEngine {
             self.timers.cancel(&Timer::Metadata(name));
             let waiting = core::mem::take(&mut topic.waiting);
             for waiting in waiting {
-                self.route(now, waiting, true);
+                self.route(now, waiting);
             }
         }
     }
