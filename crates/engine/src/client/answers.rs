@@ -158,6 +158,15 @@ impl Client {
         let not_before = self.links.blame(now, key, &mut self.prng);
         self.timers.set(Timer::Reconnect(key), not_before);
         self.last_connect_failure = Some(alloc::format!("{name}: {reason}"));
+        // Kafka: NetworkClient.processDisconnection
+        if !was_ready {
+            let failures = self.links.failures(key);
+            self.warn(failures, || {
+                alloc::format!(
+                    "cannot connect to {name}: {reason}; trying again (failures in a row: {failures})"
+                )
+            });
+        }
         // Kafka: NetworkClient.DefaultMetadataUpdater.handleServerDisconnect
         if !self.is_bootstrapping {
             self.refresh.want();
@@ -301,9 +310,22 @@ impl Client {
             }
             Owner::Metadata => self.on_metadata(now, result),
             Owner::Finder(token) => {
-                let result = lookups(result, self.finder.asked(token));
+                let groups = self.finder.asked(token).to_vec();
+                let result = lookups(result, &groups);
                 self.finder.handle(now, FinderEvent::Answered { token, result });
+                for group in groups {
+                    self.warn_of_coordinator(&group);
+                }
             }
+        }
+    }
+
+    fn warn_of_coordinator(&mut self, group: &str) {
+        let failures = self.finder.failures(group);
+        if let Some(error) = self.finder.last_error(group) {
+            self.warn(failures, || {
+                alloc::format!("the coordinator of group {group} is not found: {error}; asking again (failures in a row: {failures})")
+            });
         }
     }
 
@@ -323,6 +345,7 @@ impl Client {
                 let wanted = self.refresh.asked();
                 let change = self.cluster.apply(response, wanted.as_ref());
                 self.refresh.on_success(now, &self.cluster, &mut self.prng);
+                self.warn_of_metadata();
                 if change.has_new_brokers || self.is_bootstrapping {
                     self.is_bootstrapping = false;
                     self.shuffle_candidates();
@@ -342,8 +365,21 @@ impl Client {
         }
     }
 
+    // Kafka: NetworkClient.DefaultMetadataUpdater.handleSuccessfulResponse
+    fn warn_of_metadata(&mut self) {
+        let failures = self.refresh.failures();
+        if let Some(failure) = self.refresh.last_failure().cloned() {
+            self.warn(failures, || {
+                alloc::format!(
+                    "the metadata is not complete: {failure}; asking again (failures in a row: {failures})"
+                )
+            });
+        }
+    }
+
     fn on_metadata_failure(&mut self, now: Instant, reason: String) {
         self.refresh.on_failure(now, reason, &mut self.prng);
+        self.warn_of_metadata();
         // KIP-1102
         let trigger = self.config.rebootstrap_trigger;
         if self

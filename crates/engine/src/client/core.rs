@@ -252,6 +252,14 @@ impl Client {
         self.links.is_backing_off(LinkKey { peer, purpose }, now)
     }
 
+    /// Tells whoever runs the program of the `nth` trouble of a kind in a row: of the first, and then ever more rarely.
+    pub(super) fn warn(&mut self, nth: u32, message: impl FnOnce() -> String) {
+        if nth.is_power_of_two() {
+            let message = alloc::format!("{}: {}", self.config.client_id, message());
+            self.net.push(NetAction::Warn { message });
+        }
+    }
+
     /// Takes in what happened on the network.
     pub fn handle_net(&mut self, now: Instant, event: NetEvent) {
         match event {

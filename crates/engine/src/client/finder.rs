@@ -168,6 +168,11 @@ impl Finder {
         self.groups.get(group)?.last_error
     }
 
+    /// How many answers in a row did not name the coordinator of `group`.
+    pub(super) fn failures(&self, group: &str) -> u32 {
+        self.groups.get(group).map_or(0, |entry| entry.failures)
+    }
+
     fn on_wanted(&mut self, groups: Vec<Arc<str>>) {
         let mut fresh = Vec::new();
         for group in groups {

@@ -77,8 +77,13 @@ impl Links {
         self.by_id.insert(id, Link::new(key, host, port, now));
         self.by_key.insert(key, id);
         // Kafka: ClusterConnectionStates.updateConnectionSetupTimeout
-        let failures = self.troubles.get(&key).map_or(0, |trouble| trouble.failures);
+        let failures = self.failures(key);
         (id, now + self.setup.delay(failures.saturating_add(1), prng))
+    }
+
+    /// Failures in a row of `key`.
+    pub(super) fn failures(&self, key: LinkKey) -> u32 {
+        self.troubles.get(&key).map_or(0, |trouble| trouble.failures)
     }
 
     /// The handshake succeeded: earlier failures are forgotten.

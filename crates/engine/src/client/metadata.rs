@@ -60,6 +60,11 @@ impl Refresh {
         self.last_failure.as_ref()
     }
 
+    /// Refreshes in a row that failed or left something open.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     pub(super) fn failing_since(&self) -> Option<Instant> {
         self.failing_since
     }

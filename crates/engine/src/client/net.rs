@@ -69,6 +69,12 @@ pub enum NetAction {
         /// Which one.
         link: LinkId,
     },
+    /// Tell whoever runs the program what keeps this client from going on. It goes on trying, and nothing else may ever tell:
+    /// a poll, for one, only returns nothing. The same trouble is told again ever more rarely.
+    Warn {
+        /// What is wrong, for the log.
+        message: String,
+    },
 }
 
 /// A machine that a network driver can run: its events include [`NetEvent`], its actions [`NetAction`].

@@ -55,6 +55,7 @@ pub struct Network {
     /// Cut from this side: what a machine sends before it learns of it is lost.
     cut: BTreeSet<LinkId>,
     connects: Vec<u16>,
+    warnings: Vec<String>,
     arrived: VecDeque<Arrived>,
     events: VecDeque<NetEvent>,
 }
@@ -119,6 +120,7 @@ impl Network {
                 self.events.retain(|event| link_of(event) != link);
                 self.arrived.retain(|arrived| arrived.link != link);
             }
+            NetAction::Warn { message } => self.warnings.push(message),
         }
     }
 
@@ -275,6 +277,11 @@ impl Network {
     /// The connections that stand, with their ports.
     pub fn links(&self) -> impl Iterator<Item = (LinkId, u16)> {
         self.links.iter().map(|(link, port)| (*link, *port))
+    }
+
+    /// What was to be told to whoever runs the program, since the last call.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.warnings)
     }
 
     /// The ports that were connected to, or tried, since the last call.

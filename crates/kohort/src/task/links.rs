@@ -48,6 +48,7 @@ impl Links {
             NetAction::Disconnect { link } => {
                 self.links.remove(&link);
             }
+            NetAction::Warn { message } => tracing::warn!("{message}"),
         }
     }
 

@@ -209,3 +209,37 @@ fn any_prefers_the_connection_with_the_least_to_do() {
     let ports: Vec<u16> = probe.network.waiting().map(|arrived| arrived.port).collect();
     assert_eq!(ports, [9001, 9001, 9002, 9002]);
 }
+
+#[test]
+fn a_bootstrap_server_that_refuses_is_warned_of_at_once_and_then_ever_more_rarely() {
+    let mut network = Network::default();
+    network.down.insert(9001);
+    let mut probe = probe(&[9001], network);
+    probe.step(ask(Target::Any, 600 * SECOND));
+    let first = probe.network.take_warnings();
+    assert_eq!(first.len(), 1);
+    assert!(
+        first[0].contains("kafka:9001") && first[0].contains("connection refused"),
+        "{first:?}"
+    );
+    probe.advance(300 * SECOND);
+    let attempts = probe.network.take_connects().len();
+    let more = probe.network.take_warnings().len();
+    assert!(
+        attempts > 100 && (5..=10).contains(&more),
+        "{attempts} attempts, {more} warnings"
+    );
+}
+
+#[test]
+fn a_topic_that_is_not_there_is_warned_of() {
+    let mut probe = probe(&[9001], Network::with_cluster(1, &[("t", 1)]));
+    probe.step(super::probe::Event::Call(|client, now| {
+        client.track_topics(now, ["t".into(), "orders".into()]);
+    }));
+    let warnings = probe.network.take_warnings();
+    assert!(
+        matches!(warnings.as_slice(), [one] if one.contains("topic orders: UNKNOWN_TOPIC_OR_PARTITION")),
+        "{warnings:?}"
+    );
+}
