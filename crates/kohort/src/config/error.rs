@@ -36,7 +36,7 @@ pub enum ConfigError {
     NotSupportedYet {
         /// The setting.
         key: &'static str,
-        /// The value as given.
+        /// The value as given; `[hidden]` for what Kafka's type PASSWORD hides.
         value: String,
         /// Kafka's default, the one accepted value; `null` when it has none.
         default: &'static str,

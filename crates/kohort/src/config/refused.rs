@@ -10,6 +10,19 @@ pub(crate) struct Refused {
     pub(crate) accepted: &'static [&'static str],
 }
 
+/// Whether Kafka's type of the setting is PASSWORD: its value is never shown.
+fn is_secret(key: &str) -> bool {
+    [
+        "sasl.jaas.config",
+        "ssl.keystore.certificate.chain",
+        "ssl.truststore.certificates",
+    ]
+    .contains(&key)
+        || [".password", ".passphrase", ".secret", "keystore.key"]
+            .iter()
+            .any(|end| key.ends_with(end))
+}
+
 const fn only(key: &'static str, accepted: &'static [&'static str]) -> Refused {
     Refused { key, accepted }
 }
@@ -27,7 +40,11 @@ impl Refused {
         }
         Err(ConfigError::NotSupportedYet {
             key: self.key,
-            value: text.to_owned(),
+            value: match is_secret(self.key) {
+                // Kafka: Password.HIDDEN
+                true => "[hidden]".to_owned(),
+                false => text.to_owned(),
+            },
             default: self
                 .accepted
                 .first()
