@@ -1,9 +1,12 @@
 //! TCP: every address of a name is tried, small writes are not held back, buffers are sized as the settings say.
 
+use core::future::Future;
+use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::timeout;
 
 /// `receive.buffer.bytes` and `send.buffer.bytes`; `None`: the system's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,19 +38,53 @@ impl SocketBuffers {
             socket.set_send_buffer_size(bytes)?;
         }
         socket.set_nodelay(true)?;
+        // Kafka: Selector.configureSocketChannel
+        socket.set_keepalive(true)?;
         Ok(socket)
     }
 }
 
 pub(super) async fn connect(host: String, port: u16, buffers: SocketBuffers) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host((host.as_str(), port)).await?.collect();
+    let connecting = |address| async move { buffers.socket(address)?.connect(address).await };
+    match first_of(addresses, connecting).await {
+        Some(connected) => connected,
+        None => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("{host} has no address"),
+        )),
+    }
+}
+
+/// How long an address is waited for while there is another one: less than `socket.connection.setup.timeout.ms`, or the
+/// others would never have their turn.
+const TURN: Duration = Duration::from_secs(3);
+
+/// Tries the addresses in turn; the last failure when none can be reached, nothing when there is none.
+async fn first_of<S, C>(
+    addresses: Vec<SocketAddr>,
+    connect: impl Fn(SocketAddr) -> C,
+) -> Option<io::Result<S>>
+where
+    C: Future<Output = io::Result<S>>,
+{
+    let mut left = addresses.into_iter().peekable();
     let mut last = None;
-    for address in lookup_host((host.as_str(), port)).await? {
-        match buffers.socket(address)?.connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(error),
+    while let Some(address) = left.next() {
+        let connecting = connect(address);
+        let result = match left.peek() {
+            Some(_) => timeout(TURN, connecting)
+                .await
+                .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())),
+            None => connecting.await,
+        };
+        let is_connected = result.is_ok();
+        last = Some(result);
+        if is_connected {
+            break;
         }
     }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"))))
+    last
 }
 
 #[cfg(test)]
@@ -70,6 +107,25 @@ mod tests {
             .await
             .expect("it listens");
         assert!(stream.nodelay().expect("an open socket"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_silent_or_cannot_be_used_does_not_keep_the_others_from_their_turn() {
+        let [silent, broken, good] = [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let connect = |address| async move {
+            match address {
+                it if it == silent => core::future::pending().await,
+                it if it == broken => Err(io::ErrorKind::Unsupported.into()),
+                it => Ok(it),
+            }
+        };
+        let start = tokio::time::Instant::now();
+        let connected = first_of(vec![silent, broken, good], connect)
+            .await
+            .expect("there are addresses");
+        assert_eq!(connected.expect("one is good"), good);
+        assert_eq!(start.elapsed(), TURN);
+        assert!(first_of(Vec::new(), connect).await.is_none());
     }
 
     #[tokio::test]
