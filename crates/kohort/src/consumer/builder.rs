@@ -184,7 +184,12 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
             .run()
         })?;
         let consumer = Consumer {
-            core: Core::new(channel, delivery, ms(config.default_api_timeout_ms)),
+            core: Core::new(
+                channel,
+                delivery,
+                ms(config.default_api_timeout_ms),
+                runtime.clone(),
+            ),
             key: Box::new(key),
             value: Box::new(value),
             listener: None,

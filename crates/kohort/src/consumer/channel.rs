@@ -1,12 +1,25 @@
 //! What lies between a consumer and its network task: one ordered stream in each direction, and a few counters that `poll`
 //! reads instead of a channel.
 
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::task::Poll;
 use std::sync::Arc;
 
 use kohort_engine::consumer::{CommandError, CommandReply, Event, ToCaller};
 use kohort_machine::Token;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
+use tokio::time::Sleep;
+
+/// What came of waiting.
+pub(super) enum Heard {
+    Told(Told),
+    /// The time is over.
+    Nothing,
+    /// The task is gone.
+    Gone,
+}
 
 /// The answer to a command.
 pub(super) type Answer = Result<CommandReply, CommandError>;
@@ -47,6 +60,16 @@ impl Shared {
         self.polls.store(polls.wrapping_add(1), Ordering::Release);
     }
 
+    /// Marks the time in which a listener runs inside of a poll: it counts against `max.poll.interval.ms`, as in Java.
+    // Kafka: AbstractCoordinator.pollHeartbeat is not called meanwhile
+    pub(super) fn leave_for_listener(self: &Arc<Self>) -> InListener {
+        self.count_poll();
+        InListener {
+            was_inside: self.inside.swap(false, Ordering::AcqRel),
+            shared: Arc::clone(self),
+        }
+    }
+
     /// Marks the time in which a poll waits; dropping the guard ends it.
     pub(super) fn enter(self: &Arc<Self>) -> Inside {
         self.inside.store(true, Ordering::Release);
@@ -69,6 +92,17 @@ impl Drop for Inside {
         // The time inside of a poll counts as polling up to its end.
         self.0.count_poll();
         self.0.inside.store(false, Ordering::Release);
+    }
+}
+
+pub(super) struct InListener {
+    shared: Arc<Shared>,
+    was_inside: bool,
+}
+
+impl Drop for InListener {
+    fn drop(&mut self) {
+        self.shared.inside.store(self.was_inside, Ordering::Release);
     }
 }
 
@@ -146,6 +180,21 @@ impl Channel {
         Some(told)
     }
 
+    /// As [`next`](Self::next), until the timer fires.
+    pub(super) async fn next_before(&mut self, mut sleep: Option<Pin<&mut Sleep>>) -> Heard {
+        let mut next = pin!(self.next());
+        poll_fn(|cx| {
+            if let Poll::Ready(told) = next.as_mut().poll(cx) {
+                return Poll::Ready(told.map_or(Heard::Gone, Heard::Told));
+            }
+            match &mut sleep {
+                Some(sleep) => sleep.as_mut().poll(cx).map(|()| Heard::Nothing),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
     pub(super) fn wakeup_handle(&self) -> WakeupHandle {
         WakeupHandle {
             shared: Arc::clone(&self.shared),
@@ -188,8 +237,9 @@ impl WakeupHandle {
     /// Makes the waiting `poll`, or else the next one, return [`PollError::Wakeup`](super::PollError::Wakeup), once.
     // Kafka: KafkaConsumer.wakeup
     pub fn wakeup(&self) {
-        self.shared.wakeup.store(true, Ordering::Release);
-        if let Some(sender) = self.waker.upgrade()
+        // Once is enough until a poll has taken the flag, however often this is called.
+        if !self.shared.wakeup.swap(true, Ordering::AcqRel)
+            && let Some(sender) = self.waker.upgrade()
             && sender.send(Told::Wakeup).is_ok()
         {
             self.shared.sent.fetch_add(1, Ordering::Release);

@@ -8,10 +8,13 @@ use kohort_engine::consumer::{Change, Command, CommandReply, CommitMode, Event, 
 use kohort_engine::delivery::{Delivery, Due};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_machine::{Token, TokenSource};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::channel::{Answer, Channel, Told};
 use super::{CommitError, OffsetError, SeekError};
+use crate::task::timer_of;
 
 /// What an asynchronous commit reports to.
 pub(super) type CommitCallback = Box<dyn FnOnce(CommittedOffsets<'_>, Result<(), CommitError>) + Send>;
@@ -34,6 +37,8 @@ pub(super) struct Core {
     /// Commits that were answered and whose callback has not run.
     committed: VecDeque<(PendingCommit, Result<(), CommitError>)>,
     pub(super) api_timeout: Duration,
+    /// The network task's runtime, for timers where the caller has none.
+    runtime: Handle,
 }
 
 impl core::fmt::Debug for Core {
@@ -71,7 +76,7 @@ pub(super) struct Question {
 pub(super) struct Gone;
 
 impl Core {
-    pub(super) fn new(channel: Channel, delivery: Delivery, api_timeout: Duration) -> Self {
+    pub(super) fn new(channel: Channel, delivery: Delivery, api_timeout: Duration, runtime: Handle) -> Self {
         Self {
             channel,
             delivery,
@@ -80,7 +85,13 @@ impl Core {
             commits: BTreeMap::new(),
             committed: VecDeque::new(),
             api_timeout,
+            runtime,
         }
+    }
+
+    /// A timer of the caller's runtime, or else, with `kohort.runtime=own`, of the network task's.
+    pub(super) fn sleep_until(&self, deadline: Instant) -> Sleep {
+        timer_of(&self.runtime, || sleep_until(deadline))
     }
 
     /// Whether a poll has something to do before it takes records.

@@ -68,7 +68,9 @@ pub enum PollError {
         source: BoxError,
     },
     /// The network task is gone, for example because its runtime was shut down.
-    #[error("the consumer's network task is gone")]
+    #[error(
+        "the consumer's network task is gone: the runtime that it was built in has ended; build it in one that lives as long, or set kohort.runtime=own"
+    )]
     TaskGone,
 }
 
@@ -134,7 +136,9 @@ pub enum CommitError {
     #[error(transparent)]
     Other(CommandError),
     /// The network task is gone.
-    #[error("the consumer's network task is gone")]
+    #[error(
+        "the consumer's network task is gone: the runtime that it was built in has ended; build it in one that lives as long, or set kohort.runtime=own"
+    )]
     TaskGone,
 }
 
@@ -184,7 +188,9 @@ pub enum OffsetError {
     #[error(transparent)]
     Command(CommandError),
     /// The network task is gone.
-    #[error("the consumer's network task is gone")]
+    #[error(
+        "the consumer's network task is gone: the runtime that it was built in has ended; build it in one that lives as long, or set kohort.runtime=own"
+    )]
     TaskGone,
 }
 
@@ -284,7 +290,9 @@ pub enum CloseError {
         source: BoxError,
     },
     /// The network task was gone before.
-    #[error("the consumer's network task is gone")]
+    #[error(
+        "the consumer's network task is gone: the runtime that it was built in has ended; build it in one that lives as long, or set kohort.runtime=own"
+    )]
     TaskGone,
 }
 

@@ -7,6 +7,7 @@ use kohort_engine::delivery::{Due, Taken};
 use kohort_records::RecordView;
 use tokio::time::Instant;
 
+use super::channel::Heard;
 use super::core::Core;
 use super::listener::{AnyListener, RebalanceContext};
 use super::records::Run;
@@ -100,7 +101,10 @@ impl<K, V> Consumer<K, V> {
         if !self.interest.is_any() {
             return Err(PollError::NotSubscribed);
         }
-        let deadline = Instant::now().checked_add(timeout);
+        // A time that has no end on the clock has no timer.
+        let mut sleep = Instant::now()
+            .checked_add(timeout)
+            .map(|deadline| Box::pin(self.core.sleep_until(deadline)));
         let _inside = self.core.channel.shared.enter();
         let mut yielded = false;
         loop {
@@ -118,29 +122,26 @@ impl<K, V> Consumer<K, V> {
             if !taken.is_empty() {
                 return Ok(taken);
             }
-            let next = self.core.channel.next();
-            let told = match deadline {
-                Some(deadline) if deadline <= Instant::now() => {
-                    if yielded {
-                        return Ok(Taken::default());
-                    }
-                    // A poll without time still lets the network task work.
-                    yielded = true;
-                    tokio::task::yield_now().await;
-                    continue;
+            if let Some(sleep) = &sleep
+                && sleep.deadline() <= Instant::now()
+            {
+                if yielded {
+                    return Ok(Taken::default());
                 }
-                Some(deadline) => match tokio::time::timeout_at(deadline, next).await {
-                    Ok(told) => told,
-                    Err(_elapsed) => {
-                        yielded = true;
-                        continue;
-                    }
-                },
-                None => next.await,
-            };
-            match told {
-                Some(told) => self.core.take_in(told),
-                None => return Err(PollError::TaskGone),
+                // A poll without time still lets the network task work.
+                yielded = true;
+                tokio::task::yield_now().await;
+                continue;
+            }
+            match self
+                .core
+                .channel
+                .next_before(sleep.as_mut().map(|sleep| sleep.as_mut()))
+                .await
+            {
+                Heard::Told(told) => self.core.take_in(told),
+                Heard::Nothing => yielded = true,
+                Heard::Gone => return Err(PollError::TaskGone),
             }
         }
     }
@@ -268,6 +269,7 @@ pub(super) async fn run_due(
             } => {
                 let mut result = Ok(());
                 if let Some(listener) = &mut listener {
+                    let _listening = core.channel.shared.leave_for_listener();
                     let mut context = RebalanceContext { core: &mut *core };
                     result = listener.call(kind, &mut context, &partitions).await;
                 }

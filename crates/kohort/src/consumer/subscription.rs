@@ -12,7 +12,8 @@ use super::poll::run_due;
 use super::{CloseError, Consumer, Interest, PollError, RebalanceListener, SubscribeError};
 
 impl<K, V> Consumer<K, V> {
-    /// Reads these topics as a member of the group; replaces an earlier subscription. The group is joined by `poll`.
+    /// Reads these topics as a member of the group; replaces an earlier subscription and its listener. The group is joined by
+    /// `poll`.
     ///
     /// # Errors
     /// Without `group.id`, without a topic, or after `assign`.
@@ -35,10 +36,11 @@ impl<K, V> Consumer<K, V> {
             topics: topics.iter().cloned().collect(),
         });
         self.interest = Interest::Topics(topics);
+        self.listener = None;
         Ok(())
     }
 
-    /// As [`subscribe`](Self::subscribe), with a listener that replaces an earlier one.
+    /// As [`subscribe`](Self::subscribe), with a listener.
     ///
     /// # Errors
     /// As `subscribe`.

@@ -159,6 +159,7 @@ impl<K, V, KS, VS> ProducerBuilder<K, V, KS, VS> {
                 value: Box::new(self.value),
                 wall: Wall::start(),
                 client_id,
+                runtime: runtime.clone(),
             }),
         };
         Ok((producer, runtime))

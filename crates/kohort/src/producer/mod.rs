@@ -15,12 +15,13 @@ pub use error::{ProduceError, SendError};
 pub use record::{ProducerRecord, RecordMetadata};
 pub use sending::Sending;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
 use self::host::Input;
 use crate::serialize::Serializer;
-use crate::task::Wall;
+use crate::task::{Wall, timer_of};
 
 /// Writes records. Cloning shares the connections and the batches; every method takes `&self`.
 ///
@@ -55,6 +56,8 @@ struct Inner<K, V> {
     value: Box<dyn Serializer<V>>,
     wall: Wall,
     client_id: String,
+    /// The network task's runtime, for timers where the caller has none.
+    runtime: Handle,
 }
 
 impl<K, V> Producer<K, V> {
@@ -96,7 +99,10 @@ impl<K, V> Producer<K, V> {
             .unwrap_or(u32::MAX)
             .min(self.inner.buffer_memory);
         let acquiring = Arc::clone(&self.inner.room).acquire_many_owned(permits);
-        let room = match tokio::time::timeout(self.inner.max_block, acquiring).await {
+        let waiting = timer_of(&self.inner.runtime, || {
+            tokio::time::timeout(self.inner.max_block, acquiring)
+        });
+        let room = match waiting.await {
             Ok(Ok(room)) => room,
             Ok(Err(_closed)) => return Err(ProduceError::TaskGone),
             Err(_elapsed) => {

@@ -40,6 +40,12 @@ where
     Ok(handle)
 }
 
+/// Makes a timer where the caller may be outside of any tokio runtime, which alone would panic.
+pub(crate) fn timer_of<T>(runtime: &Handle, make: impl FnOnce() -> T) -> T {
+    let _entered = Handle::try_current().is_err().then(|| runtime.enter());
+    make()
+}
+
 /// The runtime of the background thread; started at first use, kept until the process ends.
 fn own() -> Result<Handle, NoRuntime> {
     static OWN: Mutex<Option<Handle>> = Mutex::new(None);

@@ -24,6 +24,57 @@ fn a_runtime_of_its_own_needs_no_other() {
     builder.build().expect("it has its own thread");
 }
 
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits as an executor does that knows nothing of tokio.
+fn wait<F: Future>(future: F) -> F::Output {
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn with_a_runtime_of_its_own_a_client_works_on_any_executor() {
+    let text = properties("kohort.runtime=own");
+    let builder = ConsumerBuilder::<String, String>::from_properties(&text).expect("valid");
+    let mut consumer = builder
+        .transport(nowhere())
+        .build()
+        .expect("it has its own thread");
+    consumer
+        .assign([TopicPartition::new("t", 0)])
+        .expect("a partition");
+    let records = wait(consumer.poll(std::time::Duration::from_millis(20))).expect("no error");
+    assert!(records.is_empty());
+    wait(consumer.close(std::time::Duration::from_millis(20))).expect("it closes");
+
+    let text = properties("kohort.runtime=own\nmax.block.ms=20");
+    let builder = kohort::producer::ProducerBuilder::<(), String>::from_properties(&text).expect("valid");
+    let producer = builder
+        .transport(nowhere())
+        .build()
+        .expect("it has its own thread");
+    wait(producer.send(kohort::ProducerRecord::new("t", (), "v".to_owned()))).expect_err("no broker");
+}
+
+/// A way to a broker that never answers.
+fn nowhere() -> kohort::transport::Transport {
+    kohort::transport::Transport::new(|_, _| {
+        std::future::pending::<std::io::Result<tokio::io::DuplexStream>>()
+    })
+}
+
 #[tokio::test]
 async fn a_java_class_that_does_not_fit_the_type_is_refused() {
     let text = properties("value.deserializer=org.apache.kafka.common.serialization.StringDeserializer");

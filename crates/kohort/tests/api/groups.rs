@@ -239,6 +239,40 @@ async fn a_failing_listener_surfaces_from_poll_and_the_member_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_listener_that_takes_longer_than_the_poll_interval_costs_the_membership() {
+    let broker = broker("t", 2).await;
+    let builder = || consumer(&broker).group_id("g").max_poll_interval_ms(20_000);
+    let mut slow = builder().build().expect("valid settings");
+    let listener = Callbacks::new().on_assigned(|_, _| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            Ok(())
+        })
+    });
+    slow.subscribe_with(["t"], listener).expect("a group and a topic");
+    let stuck = tokio::spawn(async move { slow.poll(Duration::from_secs(400)).await.map(|_| ()) });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let start = Instant::now();
+    let mut other = builder().build().expect("valid settings");
+    other.subscribe(["t"]).expect("a group and a topic");
+    settle(&mut [&mut other], &[2]).await;
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    stuck.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscribing_without_a_listener_ends_the_earlier_one() {
+    let broker = broker("t", 1).await;
+    let mut member = consumer(&broker).group_id("g").build().expect("valid settings");
+    let listener = Callbacks::new().on_assigned(|_, _| Box::pin(async { Err("not any more".into()) }));
+    member
+        .subscribe_with(["t"], listener)
+        .expect("a group and a topic");
+    member.subscribe(["t"]).expect("a group and a topic");
+    settle(&mut [&mut member], &[1]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_listener_can_seek_before_anything_is_read() {
     let broker = broker("t", 1).await;
     fill(&broker, "t", 1, 0, 5).await;

@@ -169,3 +169,44 @@ async fn a_stream_gives_the_records_one_by_one() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_gives_its_consumer_back_in_the_middle_of_a_poll() {
+    use futures_core::Stream;
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    let broker = broker("t", 1).await;
+    let mut stream = reader(&broker).into_stream();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut stream).poll_next(&mut cx).is_pending());
+    let mut consumer = stream.into_consumer();
+    fill(&broker, "t", 1, 0, 2).await;
+    assert_eq!(next_values(&mut consumer).await, ["0", "1"]);
+    consumer.close(SOON).await.expect("it closes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_back_from_a_stream_goes_on_behind_what_the_stream_gave_out() {
+    use futures_core::Stream;
+    use std::pin::Pin;
+
+    let broker = broker("t", 1).await;
+    fill(&broker, "t", 1, 0, 4).await;
+    let mut stream = reader(&broker).into_stream();
+    let next = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await;
+    assert_eq!(next.expect("no end").expect("no error").value, "0");
+    let mut consumer = stream.into_consumer();
+    assert_eq!(consumer.position(&partition(0)).await.expect("known"), 1);
+    assert_eq!(next_values(&mut consumer).await, ["1", "2", "3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_wakeups_before_a_poll_end_one_poll() {
+    let broker = broker("t", 1).await;
+    let mut reader = reader(&broker);
+    let wakeup = reader.wakeup_handle();
+    (0..100).for_each(|_| wakeup.wakeup());
+    assert!(matches!(reader.poll(SOON).await, Err(PollError::Wakeup)));
+    assert!(reader.poll(SOON).await.expect("no error").is_empty());
+}
