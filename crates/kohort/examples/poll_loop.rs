@@ -35,11 +35,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let records = match consumer.poll(Duration::from_millis(100)).await {
             Ok(records) => records,
             Err(PollError::Wakeup) => break,
-            Err(error) if error.is_fatal() => return Err(error.into()),
-            Err(error) => {
+            // It would come again with every poll: note it, and go on behind it.
+            Err(PollError::Deserialization(bad)) => {
+                println!("{bad}: {}", bad.source);
+                consumer.seek(&bad.partition, bad.offset() + 1)?;
+                continue;
+            }
+            Err(error) if error.is_retriable() => {
                 println!("{error}");
                 continue;
             }
+            Err(error) => return Err(error.into()),
         };
         for record in records {
             println!(

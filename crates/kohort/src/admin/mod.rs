@@ -55,7 +55,9 @@ pub enum AdminError {
     #[error(transparent)]
     Failed(#[from] ItemError),
     /// The network task is gone, for example because its runtime was shut down.
-    #[error("the admin client's network task is gone")]
+    #[error(
+        "the admin client's network task is gone: the runtime that it was built in has ended; build it in one that lives as long, or set kohort.runtime=own"
+    )]
     TaskGone,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The network work of all blocking clients of a process runs on one background thread, so heartbeats go on whatever the
 //! program does between two calls. Building one inside of a tokio runtime is an error
-//! ([`BuildError::BlockingInsideAsync`](crate::consumer::BuildError)), because waiting would hold up that runtime.
+//! ([`BuildError::BlockingInsideAsync`](crate::consumer::BuildError)), because waiting would hold up that runtime. That
+//! includes `spawn_blocking`, which cannot be told from a runtime's own threads: use [`std::thread`] there, or the asynchronous client.
 
 mod consumer;
 mod producer;

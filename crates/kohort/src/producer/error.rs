@@ -25,7 +25,9 @@ pub enum ProduceError {
     #[error(transparent)]
     Send(SendError),
     /// The network task is gone: closed, or its runtime was shut down.
-    #[error("the producer's network task is gone")]
+    #[error(
+        "the producer is closed, or the runtime that it was built in has ended; build a new one in a runtime that lives as long"
+    )]
     TaskGone,
 }
 
