@@ -21,6 +21,14 @@
 //! # }
 //! ```
 //!
+//! # Logs
+//!
+//! As in Java, a broker that cannot be reached and a topic that is not there are no errors of `poll`: it returns nothing, and
+//! the client goes on trying. What is wrong is logged by [`tracing`](https://docs.rs/tracing) at the level `warn`; install a
+//! subscriber (`tracing_subscriber::fmt::init()`) to see it. Rebalances are logged at `info`, connections at `debug`.
+//!
+//! # Where things are
+//!
 //! What lives in this crate: settings ([`config`]), keys and values ([`deserialize`], [`serialize`]), the consumer
 //! ([`consumer`]), a lean producer ([`producer`]), an admin client ([`admin`]), blocking twins ([`blocking`]), ways to reach
 //! a broker ([`transport`]), and the task that drives an engine. What does not: Kafka's rules. Those are pure machines in
