@@ -108,7 +108,8 @@ impl<K, V> Consumer<K, V> {
     /// Cancel safety: when it is dropped halfway the consumer is gone, and the rest happens in the background.
     ///
     /// # Errors
-    /// What could not be done; the consumer is gone all the same.
+    /// The listener's, or a network task that was gone before; the consumer is gone all the same. As in Java, a last commit or a
+    /// leave that `timeout` cut short is no error: call [`commit_sync`](Self::commit_sync) first where it matters.
     // Kafka: KafkaConsumer.close
     pub async fn close(self, timeout: Duration) -> Result<(), CloseError> {
         self.close_with(timeout, LeaveGroup::Default).await
