@@ -31,6 +31,7 @@ pub use kohort_engine::consumer::{
 };
 pub use kohort_engine::delivery::NotAssigned;
 pub use kohort_groups::assign::Assignor;
+pub use kohort_groups::member::MemberError;
 pub use kohort_groups::{Identity, RebalanceProtocol, Subscription};
 pub use listener::{CallbackFuture, CallbackResult, Callbacks, RebalanceContext, RebalanceListener};
 pub use raw::RawRecords;
