@@ -44,6 +44,14 @@ impl Link {
         }
     }
 
+    /// Writes what the socket takes; ready when nothing is left to be written, or nothing can be.
+    pub(super) fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Connecting { .. } => Poll::Ready(()),
+            Self::Open(open) => open.poll_write(cx).map(drop),
+        }
+    }
+
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Report> {
         match self {
             Self::Connecting {

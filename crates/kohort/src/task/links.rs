@@ -1,6 +1,6 @@
 //! All connections of one client. They share the client's task: no channel lies between a socket and the engine.
 
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use std::collections::BTreeMap;
 
 use kohort_engine::client::{LinkId, NetAction, NetEvent};
@@ -46,7 +46,10 @@ impl Links {
                 }
             }
             NetAction::Disconnect { link } => {
-                self.links.remove(&link);
+                if let Some(mut link) = self.links.remove(&link) {
+                    // What was sent and is not answered, Produce with `acks=0`, may still lie here.
+                    let _unwritten = link.poll_written(&mut Context::from_waker(Waker::noop()));
+                }
             }
             NetAction::Warn { message } => tracing::warn!("{message}"),
         }

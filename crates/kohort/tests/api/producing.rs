@@ -85,6 +85,20 @@ async fn without_acks_there_is_no_offset() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_acks_close_still_writes_what_waits() {
+    let broker = broker("t", 1).await;
+    let producer = producer(&broker)
+        .acks(Acks::None)
+        .linger_ms(60_000)
+        .build()
+        .expect("valid settings");
+    let sending = producer.send_soon(record("x")).await.expect("there is room");
+    producer.close(SOON).await.expect("it closes");
+    assert_eq!(sending.await.expect("it is sent").offset, None);
+    assert_eq!(next_values(&mut reader(&broker)).await, ["x"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn flush_does_not_wait_for_linger() {
     let broker = broker("t", 1).await;
     let producer = producer(&broker)
