@@ -184,6 +184,14 @@ pub enum OffsetError {
     /// The partition is not assigned to this consumer.
     #[error(transparent)]
     NotAssigned(#[from] NotAssigned),
+    /// A time before 1970.
+    #[error("{partition} cannot be asked for the time {timestamp}; times are milliseconds since 1970")]
+    NegativeTimestamp {
+        /// The partition.
+        partition: TopicPartition,
+        /// The time as given.
+        timestamp: i64,
+    },
     /// The question failed.
     #[error(transparent)]
     Command(CommandError),

@@ -85,7 +85,7 @@ impl<K, V> Consumer<K, V> {
     /// Cancel safety: nothing is lost.
     ///
     /// # Errors
-    /// When a partition is unknown, or `default.api.timeout.ms` passes.
+    /// When a time is negative, a partition is unknown, or `default.api.timeout.ms` passes.
     ///
     /// ```no_run
     /// # async fn example(consumer: &mut kohort::Consumer<String, String>, an_hour_ago: i64)
@@ -104,10 +104,13 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         timestamps: impl IntoIterator<Item = (TopicPartition, i64)>,
     ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
-        let asked = timestamps
-            .into_iter()
-            .map(|(partition, time)| (partition, OffsetSpec::Timestamp(time)))
-            .collect();
+        let mut asked = Vec::new();
+        for (partition, timestamp) in timestamps {
+            if timestamp < 0 {
+                return Err(OffsetError::NegativeTimestamp { partition, timestamp });
+            }
+            asked.push((partition, OffsetSpec::Timestamp(timestamp)));
+        }
         Ok(self.list_offsets(asked).await?.into_iter().collect())
     }
 

@@ -136,6 +136,17 @@ async fn offsets_are_found_by_end_and_by_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_negative_time_is_refused_before_anything_is_asked() {
+    let broker = broker("t", 1).await;
+    let asked = reader(&broker).offsets_for_times([(partition(0), -1)]).await;
+    let expected = kohort::consumer::OffsetError::NegativeTimestamp {
+        partition: partition(0),
+        timestamp: -1,
+    };
+    assert_eq!(asked, Err(expected));
+}
+
+#[tokio::test(start_paused = true)]
 async fn topics_and_their_partitions_are_listed() {
     let broker = broker("t", 3).await;
     let mut reader = consumer(&broker).build().expect("valid settings");
