@@ -44,6 +44,9 @@ impl Client {
             return;
         };
         link.state = LinkState::Handshaking { version };
+        // Kafka: NetworkClient.handleInitiateApiVersionRequests: a request like any other
+        self.timers
+            .set(Timer::Setup(id), now + self.config.request_timeout);
         let request = ApiVersionsRequest {
             client_software_name: "kohort".into(),
             client_software_version: env!("CARGO_PKG_VERSION").into(),
@@ -252,7 +255,7 @@ impl Client {
     pub(super) fn expire_setup(&mut self, now: Instant, id: LinkId) {
         let reason = match self.links.get(id).map(|link| &link.state) {
             Some(LinkState::Connecting) => "no connection within socket.connection.setup.timeout.ms",
-            _ => "ApiVersions was not answered within socket.connection.setup.timeout.ms",
+            _ => "ApiVersions was not answered within request.timeout.ms",
         };
         self.drop_link(now, id, reason);
     }

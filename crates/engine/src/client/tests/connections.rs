@@ -117,6 +117,20 @@ fn a_connection_that_is_not_set_up_in_time_is_given_up() {
 }
 
 #[test]
+fn a_handshake_that_is_not_answered_within_request_timeout_ms_ends_the_connection() {
+    let mut probe = probe(&[9001, 9002], by_hand());
+    probe.step(ask(Target::Any, 600 * SECOND));
+    probe.expect(ApiKey::ApiVersions);
+    probe.network.take_connects();
+    // ClientConfig's own.
+    let request_timeout = 30 * SECOND;
+    probe.advance(request_timeout - Duration::from_millis(1));
+    assert!(probe.network.take_connects().is_empty());
+    probe.advance(SECOND);
+    assert_eq!(probe.network.take_connects().len(), 1);
+}
+
+#[test]
 fn requests_for_a_broker_that_refuses_the_connection_fail_at_once() {
     let mut network = Network::with_cluster(2, &[]);
     network.down.insert(9002);
