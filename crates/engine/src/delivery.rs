@@ -22,6 +22,7 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -57,6 +58,27 @@ pub enum Due {
     },
     /// Fail with this error.
     Fail(PollError),
+    /// Nothing to do: what the call of this name would revoke is lost. [`Due::enqueue`] has changed it.
+    BecameLost {
+        /// The name of the call.
+        step: u64,
+    },
+}
+
+impl Due {
+    /// Puts this behind what is due already, and changes that where this says so.
+    pub fn enqueue(self, due: &mut VecDeque<Self>) {
+        let Self::BecameLost { step: lost } = self else {
+            return due.push_back(self);
+        };
+        for waiting in due {
+            if let Self::Callback { step, kind, .. } = waiting
+                && *step == lost
+            {
+                *kind = CallbackKind::Lost;
+            }
+        }
+    }
 }
 
 /// The caller's side of a consumer; see the [module](self).
@@ -160,6 +182,7 @@ impl Delivery {
                     partitions,
                 });
             }
+            ToCaller::BecameLost { step } => return Some(Due::BecameLost { step }),
             ToCaller::ProgressWanted { step } => return Some(Due::Report { step }),
             ToCaller::Failed(error) => return Some(Due::Fail(error)),
         }

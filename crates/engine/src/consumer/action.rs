@@ -80,6 +80,11 @@ pub enum ToCaller {
         /// The partitions, in order; may be empty.
         partitions: Vec<TopicPartition>,
     },
+    /// What this call would revoke is lost meanwhile: unless it has begun, it is to be [`CallbackKind::Lost`].
+    BecameLost {
+        /// The name of the call.
+        step: u64,
+    },
     /// Report progress now (inside of the next poll, before records are taken): for a commit.
     ProgressWanted {
         /// Comes back in [`Progress::answers`](super::Progress::answers).

@@ -39,7 +39,7 @@ impl Asks {
         step
     }
 
-    fn has(&self, ask: Ask) -> bool {
+    pub(super) fn has(&self, ask: Ask) -> bool {
         self.open.values().any(|open| *open == ask)
     }
 
@@ -70,6 +70,16 @@ impl ConsumerEngine {
             kind,
             partitions,
         });
+    }
+
+    /// The generation ended while the caller has not run the listener for what it revokes.
+    // Kafka: ConsumerCoordinator.onJoinPrepare looks at the generation when it calls
+    pub(super) fn listener_became_lost(&mut self) {
+        let steps = self.asks.open.iter().filter(|(_, ask)| **ask == Ask::Listener);
+        let steps: Vec<u64> = steps.map(|(step, _)| *step).collect();
+        for step in steps {
+            self.tell(ToCaller::BecameLost { step });
+        }
     }
 
     /// The caller reported.

@@ -184,6 +184,7 @@ impl ConsumerEngine {
             }
         }
         if by_leader.is_empty() {
+            self.client.refresh_metadata(now);
             let partition = offsets.wanted.keys().next().cloned();
             let code = ErrorCode::UnknownTopicOrPartition;
             return self.fail_attempt(

@@ -142,6 +142,7 @@ impl ConsumerEngine {
         while let Some(action) = self.membership.as_mut().and_then(|it| it.member.poll_action()) {
             self.on_member_action(now, action);
         }
+        self.look_for_loss();
     }
 
     fn on_member_action(&mut self, now: Instant, action: MemberAction) {

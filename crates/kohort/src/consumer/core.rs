@@ -112,8 +112,9 @@ impl Core {
     pub(super) fn take_in(&mut self, told: Told) {
         match told {
             Told::Engine(told) => {
-                let due = self.delivery.accept(*told);
-                self.due.extend(due);
+                if let Some(due) = self.delivery.accept(*told) {
+                    due.enqueue(&mut self.due);
+                }
             }
             Told::Answer { token, answer } => {
                 if let Some(commit) = self.commits.remove(&token) {

@@ -257,6 +257,7 @@ pub(super) async fn run_due(
     while let Some(due) = core.due.front().cloned() {
         let done = match due {
             Due::Fail(error) => Err(error.into()),
+            Due::BecameLost { .. } => Ok(()),
             Due::Report { step } => {
                 let progress = core.delivery.report(Some(step));
                 core.channel.give(Event::Progress(Box::new(progress)));

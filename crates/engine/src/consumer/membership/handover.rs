@@ -21,6 +21,21 @@ pub(super) struct Listening {
 }
 
 impl ConsumerEngine {
+    /// What is about to be revoked is lost once the member is out of its generation.
+    pub(super) fn look_for_loss(&mut self) {
+        let Some(membership) = &mut self.membership else {
+            return;
+        };
+        let is_out = membership.member.generation().is_none();
+        if let Some(listening) = &mut membership.listening
+            && listening.kind == CallbackKind::Revoked
+            && is_out
+        {
+            listening.kind = CallbackKind::Lost;
+            self.listener_became_lost();
+        }
+    }
+
     /// The member gives partitions up: revoked or lost.
     pub(super) fn give_up(&mut self, step: Token, kind: CallbackKind, partitions: Vec<TopicPartition>) {
         let gone: BTreeSet<&TopicPartition> = partitions.iter().collect();

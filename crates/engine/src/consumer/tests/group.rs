@@ -112,6 +112,16 @@ fn what_is_revoked_is_committed_before_the_listener_runs() {
 }
 
 #[test]
+fn what_waits_to_be_revoked_is_lost_when_the_member_is_not_polled_in_time() {
+    let mut rig = joined(earliest);
+    rebalance(&mut rig);
+    rig.advance(301 * SECOND);
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+    rig.poll().unwrap();
+    assert_eq!(rig.calls[0], (CallbackKind::Lost, vec![0, 1]));
+}
+
+#[test]
 fn a_commit_in_the_revoked_listener_is_in_time() {
     let mut rig = joined(earliest);
     rebalance(&mut rig);

@@ -251,3 +251,17 @@ fn a_search_that_fails_at_once_is_told_at_once() {
     rig.assign(&[0, 1]);
     assert!(matches!(rig.poll(), Err(PollError::Unsupported { .. })));
 }
+
+#[test]
+fn a_partition_that_is_newer_than_the_metadata_is_found_and_read() {
+    let mut rig = Rig::new(|config| config.auto_offset_reset = OffsetReset::Earliest);
+    rig.assign(&[0]);
+    rig.poll_all();
+    rig.assign(&[0, 2]);
+    rig.advance(3 * SECOND);
+    assert_eq!(position(&rig, 2), None);
+    rig.add_partition();
+    rig.advance(2 * SECOND);
+    assert_eq!(position(&rig, 2), Some(0));
+    assert_eq!(rig.poll_all(), records(2, 0, 5));
+}

@@ -14,6 +14,7 @@ use kohort_machine::Token;
 use kohort_protocol::messages::fetch::{FetchableTopicResponse, PartitionData};
 use kohort_protocol::messages::join_group::JoinGroupResponseMember;
 use kohort_protocol::messages::list_offsets::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kohort_protocol::messages::metadata::MetadataResponsePartition;
 use kohort_protocol::messages::offset_commit::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kohort_protocol::messages::offset_fetch::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
@@ -199,7 +200,11 @@ impl Rig {
         let mut more = VecDeque::from(actions);
         while let Some(action) = more.pop_front() {
             match action {
-                Action::ToCaller(told) => self.dues.extend(self.delivery.accept(*told)),
+                Action::ToCaller(told) => {
+                    if let Some(due) = self.delivery.accept(*told) {
+                        due.enqueue(&mut self.dues);
+                    }
+                }
                 Action::Reply { token, result } => {
                     self.answered.push(token);
                     let old = self.replies.insert(token, *result);
@@ -272,6 +277,7 @@ impl Rig {
                     self.event(Event::Progress(Box::new(report)));
                 }
                 Due::Fail(error) => return Err(error),
+                Due::BecameLost { .. } => {}
             }
         }
         Ok(())
@@ -498,6 +504,21 @@ impl Rig {
 
     pub(super) fn refuse(&mut self, api: ApiKey, codes: &[ErrorCode]) {
         self.refuse.entry(api).or_default().extend(codes);
+    }
+
+    /// Topic `t` gets one partition more, of five records, led by the first broker.
+    pub(super) fn add_partition(&mut self) {
+        let metadata = self.driven.network.metadata.as_mut().unwrap();
+        let partitions = &mut metadata.topics[0].partitions;
+        let number = i32::try_from(partitions.len()).unwrap();
+        partitions.push(MetadataResponsePartition {
+            partition_index: number,
+            leader_id: 1,
+            ..Default::default()
+        });
+        let mut log = Log::default();
+        log.append(5, 10);
+        self.logs.insert(("t", number), log);
     }
 
     /// `fetch.max.wait.ms` passes: the fetches that wait are answered with what there is.
