@@ -1,9 +1,8 @@
 //! Commits that are asked for: what they write, in which order they report, when they are refused.
 
 use kohort::consumer::{CommitError, PollError};
-use kohort::{OffsetAndMetadata, TopicPartition};
+use kohort::{ErrorCode, OffsetAndMetadata, TopicPartition};
 use kohort_conformance::unique;
-use kohort_protocol::ErrorCode;
 use kohort_protocol::messages::{LeaveGroupRequest, leave_group::MemberIdentity};
 
 use crate::broker_groups::describe;
