@@ -23,7 +23,7 @@ async fn partitions_for_lists_the_partitions_with_leader_and_replicas() {
     for partition in described {
         let leader = partition.leader.expect("it is led");
         assert!(leader.port > 0 && !leader.host.is_empty());
-        assert_eq!(partition.replicas, [leader.clone()]);
+        assert_eq!(partition.replicas, std::slice::from_ref(&leader));
         assert_eq!(partition.in_sync_replicas, [leader]);
         assert!(partition.offline_replicas.is_empty());
     }
