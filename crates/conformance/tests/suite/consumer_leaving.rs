@@ -139,7 +139,7 @@ async fn a_consumer_that_was_never_used_closes() {
         .expect("nothing to leave");
 }
 
-// Here: a consumer that is dropped leaves in the background, as DESIGN says
+// Here: a consumer that is dropped leaves in the background; Java has no such thing
 #[tokio::test]
 async fn a_consumer_that_is_dropped_leaves_its_group_too() {
     let (topic, group) = (new_topic(1).await, unique("group"));
