@@ -90,20 +90,23 @@ async fn the_protocol_that_most_members_prefer_among_the_common_ones_is_taken() 
     let mut members = Vec::new();
     for names in [["a", "b"], ["b", "a"], ["b", "a"]] {
         let mut member = Member::new(&group).await;
-        let request = with_protocols(&member, &names);
-        member.id = member.wire.call(9, request).await.member_id;
+        let refused = {
+            let request = with_protocols(&member, &names);
+            member.wire.call(9, request).await
+        };
+        member.id = refused.member_id;
         members.push((member, names));
     }
-    // Without an initial delay the first round is the first member's alone. In the next one each id that was given out
-    // is waited for.
+    // The first member settles alone; without a delay it need not wait for the others. The next round waits for it and for all
+    // that have an id.
     let (first, names) = &mut members[0];
-    let request = with_protocols(first, names.as_slice());
-    assert_eq!(
-        first.wire.call(9, request).await.protocol_name.as_deref(),
-        Some("a")
-    );
+    let request = with_protocols(first, names);
+    let joined = first.wire.call(9, request).await;
+    let mut request = first.sync_request(joined.generation_id, &[]);
+    request.protocol_name = joined.protocol_name;
+    assert_eq!(first.wire.call(5, request).await.error_code, 0);
     for (member, names) in members.iter_mut().rev() {
-        let request = with_protocols(member, names.as_slice());
+        let request = with_protocols(member, names);
         member.wire.send(9, request).await;
     }
     let mut chosen = Vec::new();

@@ -39,7 +39,7 @@ impl Asks {
         step
     }
 
-    pub(super) fn has(&self, ask: Ask) -> bool {
+    fn has(&self, ask: Ask) -> bool {
         self.open.values().any(|open| *open == ask)
     }
 

@@ -9,7 +9,6 @@ use kohort_groups::{Identity, TopicPartition};
 use kohort_machine::{Instant, Token};
 use kohort_protocol::ResponseBody;
 
-use super::asks::Ask;
 use super::commits::CommitJob;
 use super::engine::{Purpose, Timer};
 use super::lookups::OffsetsJob;
@@ -311,7 +310,6 @@ impl ConsumerEngine {
         let Some(job) = self.drop_job(now, id) else {
             return;
         };
-        let is_commit = matches!(job.kind, JobKind::Commit(_));
         match job.owner {
             JobOwner::Caller(token) => {
                 let is_ordered =
@@ -324,10 +322,7 @@ impl ConsumerEngine {
             }
             JobOwner::AutoCommit => self.on_auto_committed(now, &result),
             JobOwner::BeforeRevoke => self.call_after_commit(),
-            JobOwner::BeforeClose => {}
-        }
-        if is_commit && !self.asks.has(Ask::BeforeClose) {
-            self.leave_for_close(now);
+            JobOwner::BeforeClose => self.leave_for_close(now),
         }
         if matches!(job.kind, JobKind::Commit(_)) {
             self.on_commit_over(now);
