@@ -7,7 +7,7 @@ use kohort_protocol::messages::{
     describe_groups::DescribedGroup, leave_group::MemberIdentity,
 };
 
-use crate::setup::{Member, code, pair, wire};
+use crate::setup::{Member, code, coordinator_ready, pair, wire};
 
 fn heartbeat_request(member: &Member, generation: i32) -> HeartbeatRequest {
     HeartbeatRequest {
@@ -310,6 +310,7 @@ async fn a_description_names_state_protocol_and_members() {
 #[tokio::test]
 async fn a_group_that_is_not_there_is_dead_and_from_version_6_on_not_found() {
     let group = unique("group");
+    coordinator_ready(&mut wire().await, &group).await;
     let before = describe(&group, 5).await;
     assert_eq!((before.error_code, before.group_state.as_str()), (0, "Dead"));
     let since = describe(&group, 6).await;
