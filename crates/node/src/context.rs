@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use kohort_machine::{Instant, Outbox, Prng, Timers};
 use kohort_protocol::{ApiKey, ErrorCode, ResponseBody};
@@ -17,6 +18,10 @@ use crate::node::Timer;
 use crate::producer_ids::ProducerIds;
 use crate::purgatory::Purgatory;
 use crate::topics::{CONSUMER_OFFSETS, Topics};
+
+/// How often silent producers are looked for.
+// Kafka: TransactionLogConfig.PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS_DEFAULT
+const PRODUCER_CHECK_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The parts of a node while it handles one event.
 pub(crate) struct Cx<'a> {
@@ -84,6 +89,28 @@ impl Cx<'_> {
         };
         let partitions = i32::try_from(partitions).map_err(|_| ErrorCode::InvalidPartitions)?;
         self.create_topic(name, partitions, config)
+    }
+
+    /// A batch of an idempotent producer was stored: such producers are forgotten one day.
+    pub(crate) fn watch_producers(&mut self) {
+        if !self.timers.is_set(&Timer::Producers) {
+            self.timers
+                .set(Timer::Producers, self.now + PRODUCER_CHECK_INTERVAL);
+        }
+    }
+
+    /// Forgets producers that have been silent for `producer.id.expiration.ms`.
+    // Kafka: LogManager, UnifiedLog.removeExpiredProducers
+    pub(crate) fn expire_producers(&mut self) {
+        let expiration_ms = self.config.int("producer.id.expiration.ms");
+        let mut is_one_left = false;
+        for partition in self.topics.partitions_mut() {
+            partition.log.expire_producers(self.wall_ms, expiration_ms);
+            is_one_left |= partition.log.producers().largest_id().is_some();
+        }
+        if is_one_left {
+            self.watch_producers();
+        }
     }
 
     /// Remembers that a partition grew, so that fetches which wait for it are looked at.

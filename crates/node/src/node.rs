@@ -31,6 +31,8 @@ pub(crate) enum Timer {
     Fetch(ConnId),
     /// When to carry out the request of a connection that an injected fault delays.
     Delayed(ConnId),
+    /// When to look for producers that have been silent for too long.
+    Producers,
 }
 
 #[derive(Debug)]
@@ -317,6 +319,7 @@ impl Machine for Node {
                         self.carry_out(now, call, body);
                     }
                 }
+                Timer::Producers => self.cx(now).expire_producers(),
             }
         }
         self.cx(now).expire_groups();
@@ -332,6 +335,7 @@ impl Machine for Node {
         let own = self.timers.next_deadline(|timer| match timer {
             Timer::Fetch(_) => "fetch.max.wait.ms",
             Timer::Delayed(_) => "injected delay",
+            Timer::Producers => "producer.id.expiration.check.interval.ms",
         });
         Deadline::earliest(own, self.groups.next_deadline())
     }

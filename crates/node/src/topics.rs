@@ -84,6 +84,11 @@ impl Topics {
         self.by_name.get_mut(name)
     }
 
+    /// All partitions.
+    pub(crate) fn partitions_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
+        self.by_name.values_mut().flat_map(|topic| &mut topic.partitions)
+    }
+
     /// The name of the topic with this id.
     pub(crate) fn name_of(&self, id: Uuid) -> Option<Arc<str>> {
         self.names.get(&id.0).cloned()

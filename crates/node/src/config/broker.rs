@@ -120,6 +120,12 @@ pub const BROKER_KEYS: &[Definition] = &[
         Accepts::Range(1, MAX),
     ),
     key(
+        "producer.id.expiration.ms",
+        Kind::Int,
+        "86400000",
+        Accepts::Range(1, MAX),
+    ),
+    key(
         "socket.request.max.bytes",
         Kind::Int,
         "104857600",

@@ -140,6 +140,9 @@ fn append(
         .map_err(|rejection| rejection.at(log_start_offset))?;
     if !appended.is_duplicate {
         cx.wake_partition(topic, number, batch.size());
+        if batch.producer_id() >= 0 {
+            cx.watch_producers();
+        }
     }
     Ok(PartitionProduceResponse {
         index: number,

@@ -1,10 +1,11 @@
-//! Partition logs: what is checked at append (`validate`), what idempotent producers may do (`producers`), offsets
-//! (`partition`), and the medium behind an injected [`Storage`]. Which partitions there are is known in
+//! Partition logs: what is checked at append (`validate`), what idempotent producers may do (`producer_state`), leader epochs
+//! (`epochs`), offsets (`partition`), and the medium behind an injected [`Storage`]. Which partitions there are is known in
 //! `topics`.
 
+mod epochs;
 mod memory;
 mod partition;
-mod producers;
+mod producer_state;
 mod storage;
 mod validate;
 

@@ -2,13 +2,13 @@
 //! and by leader epoch. The bytes are kept by a [`StoredLog`].
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 use kohort_protocol::ErrorCode;
 use kohort_records::{Batch, stored};
 
-use super::producers::{Producers, Sequence, Verdict};
+use super::epochs::LeaderEpochs;
+use super::producer_state::{Produced, ProducerStates, Verdict};
 use super::storage::{BatchPlace, StorageError, StoredLog};
 use super::validate::{self, Origin, Rejection};
 use crate::config::{LogConfig, TimestampType};
@@ -49,22 +49,21 @@ pub(crate) struct PartitionLog {
     stored: Box<dyn StoredLog>,
     start_offset: i64,
     end_offset: i64,
-    leader_epoch: i32,
-    /// Each leader epoch with its first offset, ascending.
-    epochs: Vec<(i32, i64)>,
-    producers: Producers,
+    epochs: LeaderEpochs,
+    producers: ProducerStates,
 }
 
 impl PartitionLog {
     pub(crate) fn new(stored: Box<dyn StoredLog>) -> Self {
         let (start_offset, end_offset) = stored.bounds();
+        let mut epochs = LeaderEpochs::default();
+        epochs.assign(0, start_offset);
         Self {
             stored,
             start_offset,
             end_offset,
-            leader_epoch: 0,
-            epochs: alloc::vec![(0, end_offset)],
-            producers: Producers::default(),
+            epochs,
+            producers: ProducerStates::default(),
         }
     }
 
@@ -79,7 +78,17 @@ impl PartitionLog {
     }
 
     pub(crate) fn leader_epoch(&self) -> i32 {
-        self.leader_epoch
+        self.epochs.latest()
+    }
+
+    /// The idempotent producers that wrote here.
+    pub(crate) fn producers(&self) -> &ProducerStates {
+        &self.producers
+    }
+
+    /// Forgets producers that have been silent for `expiration_ms`.
+    pub(crate) fn expire_producers(&mut self, wall_ms: i64, expiration_ms: i64) {
+        self.producers.expire(wall_ms, expiration_ms);
     }
 
     /// Checks a batch and appends it.
@@ -91,25 +100,30 @@ impl PartitionLog {
         wall_ms: i64,
     ) -> Result<Appended, Rejection> {
         let max_timestamp = validate::check(batch, config, origin, wall_ms)?;
-        let sequence = (batch.producer_id() >= 0).then(|| Sequence {
-            producer_id: batch.producer_id(),
-            epoch: batch.producer_epoch(),
-            first: batch.base_sequence(),
-            last: batch.last_sequence(),
-        });
-        match sequence.map_or(Verdict::Next, |sequence| self.producers.judge(sequence)) {
-            Verdict::Next => {}
-            Verdict::Duplicate(base_offset) => {
+        let produced = Produced::of(batch);
+        let verdict = produced.map_or(Ok(Verdict::Append), |produced| self.producers.check(&produced));
+        match verdict {
+            Ok(Verdict::Append) => {}
+            // Kafka: UnifiedLog.append takes offset and time from the batch that is stored.
+            Ok(Verdict::Duplicate {
+                base_offset,
+                timestamp,
+            }) => {
                 return Ok(Appended {
                     base_offset,
-                    log_append_time: -1,
+                    log_append_time: timestamp,
                     is_duplicate: true,
                 });
             }
-            Verdict::Refused(code) => {
+            Err(code) => {
                 return Err(Rejection::new(
                     code,
-                    "the producer's sequence or epoch does not follow",
+                    alloc::format!(
+                        "epoch {} and sequence number {} of producer {} do not follow what it wrote before",
+                        batch.producer_epoch(),
+                        batch.base_sequence(),
+                        batch.producer_id()
+                    ),
                 ));
             }
         }
@@ -125,7 +139,7 @@ impl PartitionLog {
         let is_mistaken = batch.max_timestamp() != max_timestamp
             || batch.timestamp_type() == kohort_records::TimestampType::LogAppendTime;
         let create_time = (append_time.is_none() && is_mistaken).then_some(max_timestamp);
-        let leader_epoch = self.leader_epoch;
+        let leader_epoch = self.leader_epoch();
         let stamp = |kept: &mut [u8]| {
             let stamped = stored::set_base_offset(kept, base_offset)
                 .and_then(|()| stored::set_partition_leader_epoch(kept, leader_epoch))
@@ -143,8 +157,12 @@ impl PartitionLog {
             .append(place, whole, &stamp)
             .map_err(|error| Rejection::new(ErrorCode::KafkaStorageError, alloc::format!("{error}")))?;
         self.end_offset = end_offset;
-        if let Some(sequence) = sequence {
-            self.producers.apply(sequence, base_offset);
+        if let Some(produced) = produced {
+            self.producers.apply(&Produced {
+                base_offset,
+                timestamp: place.max_timestamp,
+                ..produced
+            });
         }
         Ok(Appended {
             base_offset,
@@ -181,14 +199,14 @@ impl PartitionLog {
                 return Ok(Some(Found {
                     offset: self.start_offset,
                     timestamp: -1,
-                    leader_epoch: self.epoch_at(self.start_offset),
+                    leader_epoch: self.epochs.epoch_at(self.start_offset),
                 }));
             }
             Wanted::Latest => {
                 return Ok(Some(Found {
                     offset: self.end_offset,
                     timestamp: -1,
-                    leader_epoch: self.leader_epoch,
+                    leader_epoch: self.leader_epoch(),
                 }));
             }
             Wanted::MaxTimestamp => (self.stored.with_greatest_timestamp()?, None),
@@ -217,33 +235,23 @@ impl PartitionLog {
     }
 
     /// The last epoch that is not above `epoch`, and the offset where it ended; `None` when there is none.
-    // Kafka: LeaderEpochFileCache.endOffsetFor
     pub(crate) fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        if epoch == self.leader_epoch {
-            return Some((epoch, self.end_offset));
-        }
-        if epoch < 0 {
-            return None;
-        }
-        let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
-        let (_, end) = self.epochs.get(after)?;
-        let floor = after.checked_sub(1).and_then(|index| self.epochs.get(index));
-        Some((floor.map_or(epoch, |(known, _)| *known), *end))
+        self.epochs.end_of(epoch, self.end_offset)
     }
 
     /// Begins the next leader epoch, because the partition got a leader.
     // Kafka: Partition.makeLeader
     pub(crate) fn begin_epoch(&mut self) {
-        self.leader_epoch = self.leader_epoch.saturating_add(1);
-        self.epochs.push((self.leader_epoch, self.end_offset));
+        let next = self.leader_epoch().saturating_add(1);
+        self.epochs.assign(next, self.end_offset);
     }
 
     /// Whether a request that names `epoch` (-1: none) may go on.
     // Kafka: Partition.checkCurrentLeaderEpoch
     pub(crate) fn check_epoch(&self, epoch: i32) -> Result<(), ErrorCode> {
-        if epoch == -1 || epoch == self.leader_epoch {
+        if epoch == -1 || epoch == self.leader_epoch() {
             Ok(())
-        } else if epoch < self.leader_epoch {
+        } else if epoch < self.leader_epoch() {
             Err(ErrorCode::FencedLeaderEpoch)
         } else {
             Err(ErrorCode::UnknownLeaderEpoch)
@@ -255,14 +263,7 @@ impl PartitionLog {
         let offset = offset.clamp(self.start_offset, self.end_offset);
         self.stored.remove_before(offset)?;
         self.start_offset = offset;
+        self.epochs.remove_before(offset);
         Ok(())
-    }
-
-    fn epoch_at(&self, offset: i64) -> i32 {
-        let after = self.epochs.partition_point(|(_, first)| *first <= offset);
-        after
-            .checked_sub(1)
-            .and_then(|index| self.epochs.get(index))
-            .map_or(-1, |(epoch, _)| *epoch)
     }
 }

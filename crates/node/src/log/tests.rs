@@ -50,7 +50,7 @@ fn the_end_of_an_epoch_is_the_beginning_of_the_next() {
     assert_eq!(log.leader_epoch(), 2);
     // Kafka: LeaderEpochFileCache.endOffsetFor
     assert_eq!(log.end_of_epoch(0), Some((0, 3)));
-    assert_eq!(log.end_of_epoch(1), Some((1, 3)));
+    assert_eq!(log.end_of_epoch(1), Some((0, 3)));
     assert_eq!(log.end_of_epoch(2), Some((2, 5)));
     assert_eq!(log.end_of_epoch(3), None);
     assert_eq!(log.end_of_epoch(-1), None);
