@@ -69,7 +69,7 @@ async fn partitions_for_an_illegal_name_is_a_typed_error() {
     assert!(
         matches!(
             asked,
-            Err(OffsetError::Command(CommandError::Refused {
+            Err(OffsetError::Command(CommandError::TopicRefused {
                 code: ErrorCode::InvalidTopicException,
                 ..
             }))

@@ -152,6 +152,16 @@ pub enum CommandError {
         /// The broker's error.
         code: ErrorCode,
     },
+    /// The broker refuses a topic: its name is none that Kafka allows, or this client may not see it.
+    #[error("{what} is refused for the topic {topic:?}: {code}")]
+    TopicRefused {
+        /// What was tried.
+        what: &'static str,
+        /// The topic's name as it was given.
+        topic: Arc<str>,
+        /// The broker's error.
+        code: ErrorCode,
+    },
     /// The request did not reach a broker, or its answer did not come. Whether it was carried out is not known.
     #[error("{what} failed: {failure}")]
     Request {
@@ -173,7 +183,7 @@ impl CommandError {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::RebalanceInProgress => true,
-            Self::Refused { code, .. } => code.is_retriable(),
+            Self::Refused { code, .. } | Self::TopicRefused { code, .. } => code.is_retriable(),
             Self::Request { failure, .. } => failure.is_retriable(),
             _ => false,
         }

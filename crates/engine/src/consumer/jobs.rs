@@ -53,7 +53,7 @@ impl JobKind {
             Self::Committed(_) => "fetching committed offsets",
             Self::Commit(_) => "committing offsets",
             Self::Offsets(_) => "listing offsets",
-            Self::PartitionsFor(_) => "describing the topic",
+            Self::PartitionsFor(_) => "finding partitions",
             Self::ListTopics => "listing topics",
             Self::Unsubscribe => "unsubscribing",
         }

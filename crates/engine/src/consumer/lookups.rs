@@ -297,17 +297,8 @@ impl ConsumerEngine {
                 // There is no such topic.
                 ErrorCode::UnknownTopicOrPartition => continue,
                 code => {
-                    let name = topic.name.unwrap_or_default();
-                    let partition = Some(TopicPartition::new(name, -1));
-                    return self.fail_attempt(
-                        now,
-                        id,
-                        CommandError::Refused {
-                            what,
-                            partition,
-                            code,
-                        },
-                    );
+                    let topic = topic.name.unwrap_or_default().into();
+                    return self.fail_attempt(now, id, CommandError::TopicRefused { what, topic, code });
                 }
             }
             let name: Arc<str> = topic.name.clone().unwrap_or_default().into();
