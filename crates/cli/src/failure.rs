@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use kohort::BuildError;
+
 /// The exit code of a command that ctrl-c ended.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -36,6 +38,14 @@ impl Failure {
             cause = deeper.source();
         }
         Self::Failed(line)
+    }
+
+    /// `what` cannot be built: a wrong setting of the command line, or something of this machine.
+    pub(crate) fn building(what: impl fmt::Display, why: &BuildError) -> Self {
+        match (Self::because(what, why), why) {
+            (Self::Failed(line), BuildError::Config(_) | BuildError::Group(_)) => Self::Usage(line),
+            (failure, _) => failure,
+        }
     }
 
     /// Writing to stdout failed.

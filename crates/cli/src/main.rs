@@ -2,12 +2,16 @@
 
 mod args;
 mod cmd;
+mod escape;
 mod failure;
 mod format;
+mod json;
 mod log;
 mod offset;
 mod output;
+mod progress;
 mod table;
+mod time;
 
 use std::process::ExitCode;
 
@@ -26,6 +30,8 @@ async fn main() -> ExitCode {
         Command::Produce(args) => cmd::produce::run(args).await,
         Command::Consume(args) => cmd::consume::run(args).await,
         Command::Groups(command) => cmd::groups::run(command).await,
+        Command::Completions(args) => cmd::manual::completions(&args),
+        Command::Man(args) => cmd::manual::man(&args),
     };
     failure::exit_code(done)
 }

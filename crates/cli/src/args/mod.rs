@@ -6,10 +6,15 @@ mod produce;
 mod serve;
 mod topics;
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub(crate) use consume::ConsumeArgs;
-pub(crate) use groups::GroupsCommand;
+pub(crate) use groups::{
+    DeleteGroupsArgs, DescribeGroupsArgs, GroupsCommand, ListGroupsArgs, ResetGroupArgs,
+};
 pub(crate) use produce::ProduceArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use topics::TopicsCommand;
@@ -19,10 +24,26 @@ pub(crate) use topics::TopicsCommand;
 #[command(
     name = "kohort",
     version,
-    about = "Kafka from the command line: a broker to develop against, a producer, a consumer, and a view of groups",
-    after_help = "Data goes to stdout, everything else to stderr.\n\
-        Exit codes: 0 done; 1 the command failed (broker unreachable, an error of Kafka, a bad file); 2 wrong usage; 130 ended by ctrl-c.\n\
-        A reader that closes the pipe early (`kohort consume … | head`) is no error."
+    about = "Kafka from the command line: a broker to develop against, a producer, a consumer, and groups seen and mended",
+    after_help = "Data goes to stdout, everything else to stderr. A reader that closes the pipe early (`kohort consume … | head`) is no error.
+
+Exit codes:
+  0    done
+  1    the command failed: broker unreachable, an error of Kafka, a bad file
+  2    wrong usage, an unknown or wrong property of -X included
+  130  ended by ctrl-c
+
+Examples:
+  kohort demo                                          # a group at work, without any set-up
+  kohort serve &                                       # a broker on 127.0.0.1:9092
+  kohort topics create orders --partitions 6
+  kohort produce -t orders -K : orders.txt             # lines `key:value`
+  kohort consume -t orders -o beginning -e -f '%p %o %k %s\\n'
+  kohort consume -t orders -G billing                  # as a member of a group
+  kohort groups describe billing                       # who owns what, and how far behind
+  source <(kohort completions bash)
+
+`kohort COMMAND --help` has the rest with examples, `kohort man` the same as a manual page."
 )]
 pub(crate) struct Cli {
     /// Say more on stderr: rebalances, connections closed and why; twice for each connection made
@@ -47,9 +68,39 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Print records of a topic, by partition or as a member of a group
     Consume(ConsumeArgs),
-    /// List and describe consumer groups
+    /// List, describe, reset and delete consumer groups
     #[command(subcommand)]
     Groups(GroupsCommand),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them
+    Man(ManArgs),
+}
+
+/// `kohort completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  source <(kohort completions bash)                                    # this shell
+  kohort completions bash > ~/.local/share/bash-completion/completions/kohort
+  kohort completions zsh > \"${fpath[1]}/_kohort\"
+  kohort completions fish > ~/.config/fish/completions/kohort.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// `kohort man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kohort man | man -l -
+  kohort man groups reset | man -l -
+  kohort man --dir ~/.local/share/man/man1             # then: man kohort-groups-reset")]
+pub(crate) struct ManArgs {
+    /// The command whose page is printed; left out, `kohort` itself
+    pub(crate) command: Vec<String>,
+    /// Write the pages of all commands into this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Where the cluster is, and any property by Kafka's name.
@@ -76,16 +127,12 @@ fn parse_property(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn parse_text(text: &str) -> Result<String, String> {
-    crate::format::unescape(text)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::offset::StartOffset;
+    use crate::offset::{Bound, StartOffset};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -102,7 +149,7 @@ mod tests {
         let Command::Consume(args) = cli.command else {
             panic!("not consume")
         };
-        assert_eq!(args.offset, Some(StartOffset::Last(5)));
+        assert_eq!(args.offset, [Bound::Start(StartOffset::Last(5))]);
         assert_eq!(args.cluster.properties, [("a.b".to_owned(), "c=d".to_owned())]);
         assert_eq!((args.count, args.exit_at_end), (Some(3), true));
     }

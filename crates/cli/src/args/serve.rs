@@ -7,8 +7,14 @@ use super::parse_property;
 /// `kohort serve`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The first line on stdout is `bootstrap.servers=HOST:PORT`; ctrl-c stops the broker.\n\
-    Records and groups live in memory, without retention or compaction, and are gone when it stops."
+    after_help = "The first line on stdout is `bootstrap.servers=HOST:PORT`; ctrl-c stops the broker.
+Records and groups live in memory, without retention or compaction, and are gone when it stops.
+
+Examples:
+  kohort serve
+  kohort serve --topic orders:6 -X group.initial.rebalance.delay.ms=0
+  kohort serve --listen 127.0.0.1:0 > address &        # on a free port, which the file names
+  kohort serve --listen 0.0.0.0:9092 --advertise 192.168.1.5:9092 --insecure-listen"
 )]
 pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one

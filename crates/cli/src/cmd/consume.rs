@@ -1,7 +1,8 @@
 //! `kohort consume`: records of a topic as text. Where each partition begins and ends is decided here; how a record looks is
 //! `format`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use kohort::{Consumer, TopicPartition};
 
 use super::{insist, reach, told_to_stop};
 use crate::args::ConsumeArgs;
+use crate::escape::Delimiter;
 use crate::failure::Failure;
 use crate::format::{Format, Printed};
-use crate::offset::StartOffset;
+use crate::json;
+use crate::offset::{Bounds, StartOffset};
 use crate::output::Output;
 
 /// How long one poll waits before the ends are looked at again.
@@ -21,14 +24,28 @@ const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+const TIMES_WITH_GROUP: &str =
+    "-o s@ and e@ need partitions of one's own; with -G use beginning, end or stored";
+
 /// A record is printed as it came: neither key nor value is decoded.
 type BytesConsumer = Consumer<Option<Bytes>, Option<Bytes>>;
 
 /// Prints records until the count, the end, or ctrl-c.
 pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
-    reach(&args.cluster).await?;
-    let mut consumer = build(&args)?;
-    let mut reading = Reading::begin(&mut consumer, &args).await?;
+    let bounds = Bounds::of(&args.offset).map_err(Failure::Usage)?;
+    let mut consumer = build(&args, bounds)?;
+    let begun = match reach(&args.cluster).await {
+        Ok(_admin) => Reading::begin(&mut consumer, &args, bounds).await,
+        Err(failure) => Err(failure),
+    };
+    let mut reading = match begun {
+        Ok(reading) => reading,
+        Err(failure) => {
+            // There is nothing to leave and nothing to commit; what failed before is worth telling.
+            let _ = consumer.close(Duration::ZERO).await;
+            return Err(failure);
+        }
+    };
     let stop = consumer.wakeup_handle();
     let stopped = told_to_stop();
     tokio::spawn(async move {
@@ -44,7 +61,8 @@ pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
     read.and(closed)
 }
 
-fn build(args: &ConsumeArgs) -> Result<BytesConsumer, Failure> {
+fn build(args: &ConsumeArgs, bounds: Bounds) -> Result<BytesConsumer, Failure> {
+    let wrong = |why: &str| Err(Failure::Usage(why.to_owned()));
     let mut builder = Consumer::builder()
         .set("bootstrap.servers", &args.cluster.bootstrap)
         .set("client.id", "kohort-cli")
@@ -53,59 +71,100 @@ fn build(args: &ConsumeArgs) -> Result<BytesConsumer, Failure> {
         .set("allow.auto.create.topics", "false");
     if let Some(group) = &args.group {
         builder = builder.set("group.id", group);
-        let reset = match args.offset {
+        let reset = match bounds.start {
             Some(StartOffset::Beginning) => Some("earliest"),
             Some(StartOffset::End) => Some("latest"),
             Some(StartOffset::Stored) | None => None,
             Some(StartOffset::At(_) | StartOffset::Last(_)) => {
-                return Err(Failure::Usage(
-                    "-o with an offset needs partitions of one's own; with -G use beginning, end or stored"
-                        .to_owned(),
-                ));
+                return wrong(
+                    "-o with an offset needs partitions of one's own; with -G use beginning, end or stored",
+                );
             }
+            Some(StartOffset::Since(_)) => return wrong(TIMES_WITH_GROUP),
         };
+        if bounds.stop.is_some() {
+            return wrong(TIMES_WITH_GROUP);
+        }
         if let Some(reset) = reset {
             builder = builder.set("auto.offset.reset", reset);
         }
+    } else if bounds.start == Some(StartOffset::Stored) {
+        return wrong("-o stored needs -G: offsets are stored by a group");
     }
     for (key, value) in &args.cluster.properties {
         builder = builder.set(key, value);
     }
     builder
         .build()
-        .map_err(|error| Failure::because("consumer", &error))
+        .map_err(|error| Failure::building("consumer", &error))
+}
+
+/// How a record is printed.
+enum Layout {
+    Text(Format),
+    Json,
+}
+
+impl Layout {
+    fn of(args: &ConsumeArgs) -> Self {
+        if args.json {
+            return Self::Json;
+        }
+        let format = args.format.clone().unwrap_or_else(|| {
+            let end = args.delimiter.clone().unwrap_or_else(Delimiter::line_end);
+            Format::line(args.key_delimiter.as_ref(), &end)
+        });
+        Self::Text(match args.show_null {
+            true => format.show_null(),
+            false => format,
+        })
+    }
+
+    fn write(&self, out: &mut impl Write, record: &Printed<'_>) -> io::Result<()> {
+        match self {
+            Self::Text(format) => format.write(out, record),
+            Self::Json => json::write(out, record),
+        }
+    }
 }
 
 /// What is still to be read, and how it is printed.
 struct Reading {
-    format: Format,
+    layout: Layout,
     output: Output,
     /// How many records may still be printed.
     remaining: u64,
     /// With `-e`: the end of each partition that is read, as it was when its reading began.
     ends: Option<BTreeMap<TopicPartition, i64>>,
+    /// With `-o e@TIME`: that time, ms since 1970.
+    stop: Option<i64>,
+    /// The partitions that have reached it.
+    stopped: BTreeSet<TopicPartition>,
     /// With `-G`: what the group gave to this member.
     assigned: Option<mpsc::Receiver<Vec<TopicPartition>>>,
 }
 
 impl Reading {
-    async fn begin(consumer: &mut BytesConsumer, args: &ConsumeArgs) -> Result<Self, Failure> {
-        let format = args
-            .format
-            .clone()
-            .unwrap_or_else(|| Format::line(args.key_delimiter.as_deref()));
+    async fn begin(
+        consumer: &mut BytesConsumer,
+        args: &ConsumeArgs,
+        bounds: Bounds,
+    ) -> Result<Self, Failure> {
         let mut reading = Self {
-            format,
+            layout: Layout::of(args),
             output: Output::stdout(),
             remaining: args.count.unwrap_or(u64::MAX),
             ends: args.exit_at_end.then(BTreeMap::new),
+            stop: bounds.stop,
+            stopped: BTreeSet::new(),
             assigned: None,
         };
         let known = partitions(consumer, &args.topic).await?;
         if args.group.is_some() {
             reading.assigned = Some(subscribe(consumer, &args.topic)?);
         } else {
-            let partitions = assign(consumer, args, &known).await?;
+            let start = bounds.start.unwrap_or(StartOffset::Beginning);
+            let partitions = assign(consumer, args, &known, start).await?;
             reading.note_ends(consumer, &partitions).await?;
         }
         Ok(reading)
@@ -143,7 +202,7 @@ impl Reading {
     }
 
     async fn is_at_the_end(&mut self, consumer: &mut BytesConsumer) -> Result<bool, Failure> {
-        if self.ends.is_none() {
+        if self.ends.is_none() && self.stop.is_none() {
             return Ok(false);
         }
         if let Some(assigned) = &self.assigned {
@@ -154,8 +213,14 @@ impl Reading {
                 None => {}
             }
         }
-        for (partition, end) in self.ends.iter().flatten() {
-            let position = consumer.position(partition).await;
+        for partition in consumer.assignment() {
+            if self.stopped.contains(&partition) {
+                continue;
+            }
+            let Some(end) = self.ends.as_ref().and_then(|ends| ends.get(&partition)) else {
+                return Ok(false);
+            };
+            let position = consumer.position(&partition).await;
             if position.map_err(|error| Failure::because(format!("position of {partition}"), &error))? < *end
             {
                 return Ok(false);
@@ -172,10 +237,12 @@ impl Reading {
             return Ok(());
         }
         let Self {
-            format,
+            layout,
             output,
             remaining,
             ends,
+            stop,
+            stopped,
             ..
         } = self;
         let mut left: BTreeMap<TopicPartition, i64> = BTreeMap::new();
@@ -185,22 +252,26 @@ impl Reading {
                     .as_ref()
                     .and_then(|ends| ends.get(partition))
                     .is_some_and(|end| record.offset >= *end);
-                if *remaining == 0 || beyond {
+                // kcat: the first record of that time or later ends its partition, whatever the times of later ones.
+                if stop.is_some_and(|stop| record.timestamp >= stop) && !stopped.contains(partition) {
+                    stopped.insert(partition.clone());
+                }
+                if *remaining == 0 || beyond || stopped.contains(partition) {
                     leave(&mut left, partition, record.offset);
                     continue;
                 }
                 *remaining -= 1;
-                format.write(
-                    out,
-                    Printed {
-                        topic: &partition.topic,
-                        partition: partition.partition,
-                        offset: record.offset,
-                        timestamp: record.timestamp,
-                        key: record.key,
-                        value: record.value,
-                    },
-                )?;
+                let printed = Printed {
+                    topic: &partition.topic,
+                    partition: partition.partition,
+                    offset: record.offset,
+                    timestamp: record.timestamp,
+                    timestamp_type: record.timestamp_type,
+                    key: record.key,
+                    value: record.value,
+                    headers: record.headers.clone(),
+                };
+                layout.write(out, &printed)?;
             }
             Ok(())
         });
@@ -260,6 +331,7 @@ async fn assign(
     consumer: &mut BytesConsumer,
     args: &ConsumeArgs,
     known: &[i32],
+    start: StartOffset,
 ) -> Result<Vec<TopicPartition>, Failure> {
     if let Some(unknown) = args.partition.iter().find(|number| !known.contains(number)) {
         return Err(Failure::Failed(format!(
@@ -275,12 +347,7 @@ async fn assign(
     consumer
         .assign(partitions.clone())
         .map_err(|error| Failure::because("assigning", &error))?;
-    begin_at(
-        consumer,
-        &partitions,
-        args.offset.unwrap_or(StartOffset::Beginning),
-    )
-    .await?;
+    begin_at(consumer, &partitions, start).await?;
     Ok(partitions)
 }
 
@@ -293,13 +360,27 @@ async fn begin_at(
     match start {
         StartOffset::Beginning => consumer.seek_to_beginning(partitions).map_err(refused),
         StartOffset::End => consumer.seek_to_end(partitions).map_err(refused),
-        StartOffset::Stored => Err(Failure::Usage(
-            "-o stored needs -G: offsets are stored by a group".to_owned(),
-        )),
+        // Refused with the command line: there is no group here.
+        StartOffset::Stored => Ok(()),
         StartOffset::At(offset) => partitions
             .iter()
             .try_for_each(|partition| consumer.seek(partition, offset))
             .map_err(refused),
+        StartOffset::Since(time) => {
+            let asked = partitions.iter().map(|partition| (partition.clone(), time));
+            let found = consumer
+                .offsets_for_times(asked)
+                .await
+                .map_err(|error| Failure::because("offsets", &error))?;
+            for partition in partitions {
+                match found.get(partition) {
+                    Some(Some(found)) => consumer.seek(partition, found.offset),
+                    _ => consumer.seek_to_end([partition]),
+                }
+                .map_err(refused)?;
+            }
+            Ok(())
+        }
         StartOffset::Last(count) => {
             let unknown = |error| Failure::because("offsets", &error);
             let first = consumer

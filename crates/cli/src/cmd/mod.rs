@@ -3,13 +3,16 @@
 pub(crate) mod consume;
 pub(crate) mod demo;
 pub(crate) mod groups;
+pub(crate) mod manual;
 pub(crate) mod produce;
 pub(crate) mod serve;
 pub(crate) mod topics;
 
+use std::fmt;
 use std::time::Duration;
 
 use kohort::Admin;
+use kohort::admin::Results;
 
 use crate::args::ClusterArgs;
 use crate::failure::{Failure, INTERRUPTED};
@@ -40,7 +43,7 @@ async fn connect(bootstrap: &str, properties: &[(String, String)]) -> Result<Adm
     }
     let admin = builder
         .build()
-        .map_err(|error| Failure::because("admin client", &error))?;
+        .map_err(|error| Failure::building("admin client", &error))?;
     match tokio::time::timeout(CONNECT_TIMEOUT, admin.describe_cluster()).await {
         Ok(Ok(_)) => Ok(admin),
         Ok(Err(error)) => Err(Failure::because(
@@ -87,4 +90,22 @@ fn told_to_stop() -> impl Future<Output = ()> + Send {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Hands every good result to `good`, then fails with the first bad one if there is any.
+fn each<K: fmt::Display, V>(
+    what: &str,
+    results: Results<K, V>,
+    mut good: impl FnMut(K, V),
+) -> Result<(), Failure> {
+    let mut bad = None;
+    for (name, result) in results {
+        match result {
+            Ok(value) => good(name, value),
+            Err(error) => {
+                bad.get_or_insert_with(|| Failure::because(format!("{what} {name}"), &error));
+            }
+        }
+    }
+    bad.map_or(Ok(()), Err)
 }

@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 
 use super::{insist, reach, told_to_stop};
 use crate::args::ProduceArgs;
+use crate::escape::Delimiter;
 use crate::failure::Failure;
+use crate::progress::{self, Counts};
 
 /// Lines read ahead of the producer: chunks in the channel, bytes in a chunk.
 const CHUNKS_AHEAD: usize = 4;
@@ -26,19 +28,23 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Key and value are bytes, either may be null.
 type LineProducer = Producer<Option<Bytes>, Option<Bytes>>;
+type LineRecord = ProducerRecord<Option<Bytes>, Option<Bytes>>;
 
 /// Produces every line, and waits until each is acknowledged.
 pub(crate) async fn run(args: ProduceArgs) -> Result<(), Failure> {
+    let producer = build(&args)?;
     let admin = reach(&args.cluster).await?;
     if let Some(partition) = args.partition {
         check_partition(&admin, &args.topic, partition).await?;
     }
-    let producer = build(&args)?;
-    let lines = read_lines(args.file.clone())?;
-    let mut sent = Sent::default();
+    let end = args.delimiter.clone().unwrap_or_else(Delimiter::line_end);
+    let lines = read_lines(args.file.clone(), end)?;
+    let counts = Counts::default();
+    let mut sent = Sent::new(&counts);
     let done = tokio::select! {
         done = send_all(&producer, &args, lines, &mut sent) => done,
         () = told_to_stop() => Err(Failure::Interrupted),
+        () = progress::show(&counts) => Ok(()),
     };
     match &done {
         Ok(()) => producer
@@ -51,7 +57,11 @@ pub(crate) async fn run(args: ProduceArgs) -> Result<(), Failure> {
         }
         Err(_) => return done,
     }
-    anstream::eprintln!("kohort: {} records written to {}", sent.acknowledged, args.topic);
+    anstream::eprintln!(
+        "kohort: {} records written to {}",
+        counts.acknowledged.get(),
+        args.topic
+    );
     done
 }
 
@@ -75,15 +85,23 @@ async fn send_all(
     producer: &LineProducer,
     args: &ProduceArgs,
     mut lines: mpsc::Receiver<Chunk>,
-    sent: &mut Sent,
+    sent: &mut Sent<'_>,
 ) -> Result<(), Failure> {
-    while let Some(chunk) = lines.recv().await {
+    let max = args.count.unwrap_or(u64::MAX);
+    while sent.total() < max
+        && let Some(chunk) = lines.recv().await
+    {
         for line in chunk.map_err(|error| Failure::because("reading lines", &error))? {
+            if sent.total() >= max {
+                break;
+            }
+            let record = record(args, line);
+            let size = size(&record);
             let sending = producer
-                .send_soon(record(args, line))
+                .send_soon(record)
                 .await
                 .map_err(|error| Failure::because(format!("record {}", sent.total() + 1), &error))?;
-            sent.pending.push_back(sending);
+            sent.began(sending, size);
             sent.settle(UNACKNOWLEDGED_MAX).await?;
         }
     }
@@ -102,16 +120,25 @@ fn build(args: &ProduceArgs) -> Result<LineProducer, Failure> {
     }
     builder
         .build()
-        .map_err(|error| Failure::because("producer", &error))
+        .map_err(|error| Failure::building("producer", &error))
 }
 
-fn record(args: &ProduceArgs, line: Bytes) -> ProducerRecord<Option<Bytes>, Option<Bytes>> {
-    let (key, value) = split(line, args.key_delimiter.as_deref().unwrap_or_default().as_bytes());
-    let record = ProducerRecord::new(args.topic.as_str(), key, Some(value));
-    match args.partition {
-        Some(partition) => record.partition(partition),
-        None => record,
-    }
+fn record(args: &ProduceArgs, line: Bytes) -> LineRecord {
+    let delimiter = args.key_delimiter.as_ref().map(Delimiter::as_bytes);
+    let (key, value) = split(line, delimiter.unwrap_or_default());
+    // kcat: an empty key becomes null, too, and a null key is the one of -k.
+    let is_kept = |bytes: &Bytes| !(args.empty_is_null && bytes.is_empty());
+    let key = key.filter(is_kept).or_else(|| args.key.clone().map(Bytes::from));
+    let mut record = ProducerRecord::new(args.topic.as_str(), key, Some(value).filter(is_kept));
+    record.partition = args.partition;
+    record.headers = args.headers.iter().map(|header| header.0.clone()).collect();
+    record
+}
+
+/// Bytes of key and value.
+fn size(record: &LineRecord) -> usize {
+    let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    length(&record.key) + length(&record.value)
 }
 
 /// Key and value of a line: what is before and after the first `delimiter`.
@@ -129,30 +156,49 @@ fn split(line: Bytes, delimiter: &[u8]) -> (Option<Bytes>, Bytes) {
 }
 
 /// Records that were handed to the producer.
-#[derive(Default)]
-struct Sent {
-    acknowledged: u64,
+struct Sent<'a> {
+    counts: &'a Counts,
     pending: VecDeque<Sending>,
 }
 
-impl Sent {
+impl<'a> Sent<'a> {
+    fn new(counts: &'a Counts) -> Self {
+        Self {
+            counts,
+            pending: VecDeque::new(),
+        }
+    }
+
     fn total(&self) -> u64 {
-        self.acknowledged + self.pending.len() as u64
+        self.counts.acknowledged.get() + self.counts.in_flight.get()
+    }
+
+    fn began(&mut self, sending: Sending, size: usize) {
+        self.pending.push_back(sending);
+        let Counts { in_flight, bytes, .. } = self.counts;
+        in_flight.set(in_flight.get() + 1);
+        bytes.set(bytes.get() + size as u64);
     }
 
     /// Waits for the oldest records until at most `remain` are on their way. Cancel safe.
     async fn settle(&mut self, remain: usize) -> Result<(), Failure> {
+        let Counts {
+            acknowledged,
+            in_flight,
+            ..
+        } = self.counts;
         while self.pending.len() > remain
             && let Some(oldest) = self.pending.front_mut()
         {
             oldest.await.map_err(|error| {
                 Failure::because(
-                    format!("record {} was not written", self.acknowledged + 1),
+                    format!("record {} was not written", acknowledged.get() + 1),
                     &error,
                 )
             })?;
             self.pending.pop_front();
-            self.acknowledged += 1;
+            acknowledged.set(acknowledged.get() + 1);
+            in_flight.set(in_flight.get() - 1);
         }
         Ok(())
     }
@@ -160,8 +206,8 @@ impl Sent {
 
 type Chunk = io::Result<Vec<Bytes>>;
 
-/// Reads lines on a thread of its own, since a terminal or a pipe may let it wait for ever.
-fn read_lines(file: Option<PathBuf>) -> Result<mpsc::Receiver<Chunk>, Failure> {
+/// Reads what ends with `end` on a thread of its own, since a terminal or a pipe may let it wait for ever.
+fn read_lines(file: Option<PathBuf>, end: Delimiter) -> Result<mpsc::Receiver<Chunk>, Failure> {
     let named = file.filter(|path| path.as_os_str() != "-");
     let source: Box<dyn Read + Send> = match named {
         Some(path) => Box::new(File::open(&path).map_err(|error| Failure::because(path.display(), &error))?),
@@ -171,7 +217,7 @@ fn read_lines(file: Option<PathBuf>) -> Result<mpsc::Receiver<Chunk>, Failure> {
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     std::thread::spawn(move || {
         loop {
-            let chunk = read_chunk(&mut reader);
+            let chunk = read_chunk(&mut reader, end.as_bytes());
             let last = !matches!(&chunk, Ok(lines) if !lines.is_empty());
             if chunk.as_ref().is_ok_and(Vec::is_empty) || sender.blocking_send(chunk).is_err() || last {
                 return;
@@ -182,29 +228,39 @@ fn read_lines(file: Option<PathBuf>) -> Result<mpsc::Receiver<Chunk>, Failure> {
 }
 
 /// The lines that are there without waiting, at least one; none at the end.
-fn read_chunk(reader: &mut BufReader<impl Read>) -> Chunk {
+fn read_chunk(reader: &mut BufReader<impl Read>, end: &[u8]) -> Chunk {
+    // A delimiter has at least one byte.
+    let last = end.last().copied().unwrap_or(b'\n');
     let mut text = Vec::new();
     let mut ends = Vec::new();
+    let mut begin = 0;
     loop {
-        if reader.read_until(b'\n', &mut text)? == 0 {
+        if reader.read_until(last, &mut text)? == 0 {
             break;
         }
-        ends.push(text.len());
+        if !text.get(begin..).is_some_and(|line| line.ends_with(end)) {
+            continue;
+        }
+        begin = text.len();
+        ends.push(begin);
         // A line that was typed must not wait for the next one.
         if text.len() >= CHUNK_SIZE || reader.buffer().is_empty() {
             break;
         }
     }
+    if begin < text.len() {
+        ends.push(text.len());
+    }
     let text = Bytes::from(text);
     let mut begin = 0;
     let mut lines = Vec::with_capacity(ends.len());
-    for end in ends {
-        let line = text.slice(begin..end);
+    for until in ends {
+        let line = text.slice(begin..until);
         lines.push(
-            line.strip_suffix(b"\n")
+            line.strip_suffix(end)
                 .map_or_else(|| line.clone(), |stripped| line.slice_ref(stripped)),
         );
-        begin = end;
+        begin = until;
     }
     Ok(lines)
 }
@@ -213,11 +269,11 @@ fn read_chunk(reader: &mut BufReader<impl Read>) -> Chunk {
 mod tests {
     use super::*;
 
-    fn lines(text: &'static [u8]) -> Vec<Bytes> {
+    fn lines(text: &'static [u8], end: &[u8]) -> Vec<Bytes> {
         let mut reader = BufReader::with_capacity(4, text);
         let mut all = Vec::new();
         loop {
-            let chunk = read_chunk(&mut reader).unwrap();
+            let chunk = read_chunk(&mut reader, end).unwrap();
             if chunk.is_empty() {
                 return all;
             }
@@ -228,10 +284,18 @@ mod tests {
     #[test]
     fn lines_keep_every_byte_but_their_end() {
         assert_eq!(
-            lines(b"one\n\ntwo\r\n\xff last"),
+            lines(b"one\n\ntwo\r\n\xff last", b"\n"),
             ["one".as_bytes(), b"", b"two\r", b"\xff last"]
         );
-        assert!(lines(b"").is_empty());
+        assert!(lines(b"", b"\n").is_empty());
+    }
+
+    #[test]
+    fn records_may_end_with_more_than_one_byte() {
+        assert_eq!(
+            lines(b"one\n--two;-\n-;--\n--three", b"\n--"),
+            ["one".as_bytes(), b"two;-\n-;--", b"three"]
+        );
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
                 "cannot serve: {address} can be reached from other machines, and nobody is authenticated: listen on a loopback \
                  address, or allow it with --insecure-listen"
             )),
+            StartError::Config(error) => Failure::Usage(format!("cannot serve: {error}")),
             error => Failure::because("cannot serve", &error),
         })?;
     // Whoever reads the first line may stop the broker right away.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kohort::TopicPartition;
 use kohort::admin::{Admin, NewTopic, OffsetSpec, Results, Topic};
 
-use super::admin;
+use super::{admin, each};
 use crate::args::{ClusterArgs, TopicsCommand};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -20,12 +20,14 @@ pub(crate) async fn run(command: TopicsCommand) -> Result<(), Failure> {
             name,
             partitions,
             replication_factor,
+            configs,
         } => {
             create(
                 &cluster,
                 NewTopic {
                     partitions,
                     replication_factor,
+                    configs: configs.into_iter().collect(),
                     ..NewTopic::new(name)
                 },
             )
@@ -149,18 +151,4 @@ async fn delete(cluster: &ClusterArgs, names: Vec<String>) -> Result<(), Failure
     each("cannot delete", deleted, |name, ()| {
         anstream::eprintln!("kohort: deleted {name}")
     })
-}
-
-/// Hands every good result to `good`, then fails with the first bad one if there is any.
-fn each<V>(what: &str, results: Results<Arc<str>, V>, mut good: impl FnMut(&str, V)) -> Result<(), Failure> {
-    let mut bad = None;
-    for (name, result) in results {
-        match result {
-            Ok(value) => good(&name, value),
-            Err(error) => {
-                bad.get_or_insert_with(|| Failure::because(format!("{what} {name}"), &error));
-            }
-        }
-    }
-    bad.map_or(Ok(()), Err)
 }

@@ -95,8 +95,8 @@ fn lags_and_owners(bootstrap: &str, group: &str) -> (Vec<String>, BTreeSet<Strin
     let rows: Vec<Vec<&str>> = described
         .lines()
         .skip(3)
+        .take_while(|line| !line.is_empty())
         .map(|line| line.split_whitespace().collect())
-        .filter(|row: &Vec<_>| row[0] != "-")
         .collect();
     let lags = rows.iter().map(|row| row[4].to_owned()).collect();
     let owners = rows

@@ -2,6 +2,9 @@
 
 mod demo;
 mod group;
+mod groups;
+mod manual;
 mod pipeline;
 mod process;
+mod records;
 mod usage;

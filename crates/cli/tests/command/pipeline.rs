@@ -1,38 +1,24 @@
 //! Records in and out: topics, produce, consume, and what the views of topics and groups show.
 
-use crate::process::{Serve, run, run_with, stdout_of};
-
-fn produce(serve: &Serve, args: &[&str], input: &str) {
-    let args = [&["produce", "-b", &serve.bootstrap], args].concat();
-    let output = run_with(&args, input.as_bytes());
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-fn consume(serve: &Serve, args: &[&str]) -> String {
-    stdout_of(&[&["consume", "-b", &serve.bootstrap, "-e"], args].concat())
-}
+use crate::process::{Serve, run, stdout_of};
 
 #[test]
 fn lines_come_back_as_they_went_in() {
     let serve = Serve::start(&["--topic", "t:1"]);
-    produce(&serve, &["-t", "t"], "one\n\ntwo words\r\nlast");
-    assert_eq!(consume(&serve, &["-t", "t"]), "one\n\ntwo words\r\nlast\n");
+    serve.produce(&["-t", "t"], "one\n\ntwo words\r\nlast");
+    assert_eq!(serve.consume(&["-t", "t"]), "one\n\ntwo words\r\nlast\n");
 }
 
 #[test]
 fn keys_are_split_off_and_printed_by_the_format() {
     let serve = Serve::start(&["--topic", "t:1"]);
-    produce(&serve, &["-t", "t", "-K", ":"], "a:1\nno key\nb:2:3\n");
+    serve.produce(&["-t", "t", "-K", ":"], "a:1\nno key\nb:2:3\n");
     assert_eq!(
-        consume(&serve, &["-t", "t", "-f", "%t[%p]@%o %k=%s\\n"]),
+        serve.consume(&["-t", "t", "-f", "%t[%p]@%o %k=%s\\n"]),
         "t[0]@0 a=1\nt[0]@1 =no key\nt[0]@2 b=2:3\n"
     );
     assert_eq!(
-        consume(&serve, &["-t", "t", "-K", "\\t"]),
+        serve.consume(&["-t", "t", "-K", "\\t"]),
         "a\t1\n\tno key\nb\t2:3\n"
     );
 }
@@ -42,15 +28,15 @@ fn every_codec_is_written_and_read() {
     let serve = Serve::start(&["--topic", "t:1"]);
     let text = "the same words again and again\n".repeat(100);
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
-        produce(&serve, &["-t", "t", "-z", codec], &text);
+        serve.produce(&["-t", "t", "-z", codec], &text);
     }
-    assert_eq!(consume(&serve, &["-t", "t"]), text.repeat(5));
+    assert_eq!(serve.consume(&["-t", "t"]), text.repeat(5));
 }
 
 #[test]
 fn reading_begins_where_it_is_told() {
     let serve = Serve::start(&["--topic", "t:1"]);
-    produce(&serve, &["-t", "t"], "0\n1\n2\n3\n4\n");
+    serve.produce(&["-t", "t"], "0\n1\n2\n3\n4\n");
     for (offset, read) in [
         ("beginning", "0\n1\n2\n3\n4\n"),
         ("3", "3\n4\n"),
@@ -58,18 +44,18 @@ fn reading_begins_where_it_is_told() {
         ("-99", "0\n1\n2\n3\n4\n"),
         ("end", ""),
     ] {
-        assert_eq!(consume(&serve, &["-t", "t", "-o", offset]), read, "-o {offset}");
+        assert_eq!(serve.consume(&["-t", "t", "-o", offset]), read, "-o {offset}");
     }
-    assert_eq!(consume(&serve, &["-t", "t", "-o", "1", "-c", "2"]), "1\n2\n");
+    assert_eq!(serve.consume(&["-t", "t", "-o", "1", "-c", "2"]), "1\n2\n");
 }
 
 #[test]
 fn one_partition_is_written_and_read_alone() {
     let serve = Serve::start(&["--topic", "t:3"]);
-    produce(&serve, &["-t", "t", "-p", "2"], "here\n");
-    produce(&serve, &["-t", "t", "-p", "0"], "there\n");
+    serve.produce(&["-t", "t", "-p", "2"], "here\n");
+    serve.produce(&["-t", "t", "-p", "0"], "there\n");
     assert_eq!(
-        consume(&serve, &["-t", "t", "-p", "2", "-f", "%p %s\\n"]),
+        serve.consume(&["-t", "t", "-p", "2", "-f", "%p %s\\n"]),
         "2 here\n"
     );
     for command in ["consume", "produce"] {
@@ -83,21 +69,21 @@ fn one_partition_is_written_and_read_alone() {
 fn a_group_goes_on_where_it_stopped() {
     let serve = Serve::start(&["--topic", "t:2", "-X", "group.initial.rebalance.delay.ms=0"]);
     let group = ["-t", "t", "-G", "readers", "-o", "beginning"];
-    produce(&serve, &["-t", "t"], "one\n");
-    assert_eq!(consume(&serve, &group), "one\n");
-    produce(&serve, &["-t", "t"], "two\n");
-    assert_eq!(consume(&serve, &group), "two\n");
-    assert_eq!(consume(&serve, &group), "");
+    serve.produce(&["-t", "t"], "one\n");
+    assert_eq!(serve.consume(&group), "one\n");
+    serve.produce(&["-t", "t"], "two\n");
+    assert_eq!(serve.consume(&group), "two\n");
+    assert_eq!(serve.consume(&group), "");
 }
 
 #[test]
 fn a_group_commits_no_record_that_was_not_printed() {
     let serve = Serve::start(&["--topic", "t:1", "-X", "group.initial.rebalance.delay.ms=0"]);
-    produce(&serve, &["-t", "t"], "1\n2\n3\n4\n5\n");
+    serve.produce(&["-t", "t"], "1\n2\n3\n4\n5\n");
     let group = ["-t", "t", "-G", "readers", "-o", "beginning", "-c", "2"];
-    assert_eq!(consume(&serve, &group), "1\n2\n");
-    assert_eq!(consume(&serve, &group), "3\n4\n");
-    assert_eq!(consume(&serve, &group), "5\n");
+    assert_eq!(serve.consume(&group), "1\n2\n");
+    assert_eq!(serve.consume(&group), "3\n4\n");
+    assert_eq!(serve.consume(&group), "5\n");
 }
 
 #[test]
@@ -113,7 +99,7 @@ fn the_views_show_topics_and_what_a_group_committed() {
     );
     assert_eq!(again.status.code(), Some(1));
 
-    produce(&serve, &["-t", "orders"], "1\n2\n3\n");
+    serve.produce(&["-t", "orders"], "1\n2\n3\n");
     let described = stdout_of(&["topics", "describe", "-b", b, "orders"]);
     let columns: Vec<&str> = described
         .lines()
@@ -123,13 +109,13 @@ fn the_views_show_topics_and_what_a_group_committed() {
         .collect();
     assert_eq!(columns, ["orders", "0", "0", "0", "0", "0", "3"]);
 
-    consume(&serve, &["-t", "orders", "-G", "billing", "-o", "beginning"]);
+    serve.consume(&["-t", "orders", "-G", "billing", "-o", "beginning"]);
     let listed = stdout_of(&["groups", "list", "-b", b]);
     assert!(
         listed.lines().any(|line| line.starts_with("billing  Empty")),
         "{listed}"
     );
-    produce(&serve, &["-t", "orders"], "4\n");
+    serve.produce(&["-t", "orders"], "4\n");
     let described = stdout_of(&["groups", "describe", "-b", b, "billing"]);
     assert!(
         described.starts_with("group billing: Empty, 0 members"),

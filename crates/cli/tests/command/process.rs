@@ -86,6 +86,31 @@ impl Serve {
     }
 }
 
+impl Serve {
+    /// Produces `input` with these arguments.
+    pub(crate) fn produce(&self, args: &[&str], input: impl AsRef<[u8]>) {
+        let output = run_with(
+            &[&["produce", "-b", &self.bootstrap], args].concat(),
+            input.as_ref(),
+        );
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// What is printed with these arguments up to the end.
+    pub(crate) fn consume(&self, args: &[&str]) -> String {
+        stdout_of(&[&["consume", "-b", &self.bootstrap, "-e"], args].concat())
+    }
+
+    /// Runs `kohort groups ARGS`.
+    pub(crate) fn groups(&self, args: &[&str]) -> Output {
+        run(&[&["groups"], args, &["-b", &self.bootstrap]].concat())
+    }
+}
+
 impl Drop for Serve {
     fn drop(&mut self) {
         // It may have ended already.

@@ -56,7 +56,7 @@ fn a_property_that_is_not_one_is_refused_by_name() {
         "fetch.min.byte=1",
     ]);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(
         stderr.contains("fetch.min.byte") && stderr.contains("fetch.min.bytes"),
         "{stderr}"
@@ -65,18 +65,43 @@ fn a_property_that_is_not_one_is_refused_by_name() {
 
 #[test]
 fn no_command_ignores_a_property_that_is_not_one() {
-    let serve = Serve::start(&["--topic", "t:1"]);
+    // It is told before anybody listens, too.
     for command in [
         &["topics", "list"][..],
         &["topics", "describe", "t"],
         &["groups", "list"],
+        &["groups", "reset", "g", "--all-topics", "--to", "latest"],
         &["produce", "-t", "t"],
+        &["consume", "-t", "t"],
     ] {
-        let output = run(&[command, &["-b", &serve.bootstrap, "-X", "nonsense=1"]].concat());
+        let output = run(&[command, &["-b", "127.0.0.1:1", "-X", "nonsense=1"]].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {stderr}");
         assert!(stderr.contains("nonsense"), "{command:?}: {stderr}");
     }
+    let output = run(&["serve", "--listen", "127.0.0.1:0", "-X", "nonsense=1"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_range_of_times_is_not_for_groups() {
+    for offset in ["s@1000", "e@1000", "stored"] {
+        let group: &[&str] = if offset == "stored" { &[] } else { &["-G", "g"] };
+        let args = [&["consume", "-t", "t", "-b", "127.0.0.1:1", "-o", offset], group].concat();
+        assert_eq!(run(&args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn a_name_that_no_topic_can_have_is_told_as_it_was_typed() {
+    let serve = Serve::start(&[]);
+    let output = run(&["consume", "-b", &serve.bootstrap, "-t", "bad name", "-e"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr.contains("topic \"bad name\": INVALID_TOPIC_EXCEPTION"),
+        "{stderr}"
+    );
 }
 
 #[test]

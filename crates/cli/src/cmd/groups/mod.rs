@@ -1,0 +1,75 @@
+//! `kohort groups`: which groups there are, who owns what and how far behind, moving and deleting offsets.
+
+mod describe;
+mod plan;
+mod reset;
+pub(crate) mod target;
+mod view;
+
+use self::view::Group;
+use super::{admin, each};
+use crate::args::{DeleteGroupsArgs, GroupsCommand, ListGroupsArgs};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::table::Table;
+
+/// Runs one of the commands.
+pub(crate) async fn run(command: GroupsCommand) -> Result<(), Failure> {
+    match command {
+        GroupsCommand::List(args) => list(args).await,
+        GroupsCommand::Describe(args) => describe::run(args).await,
+        GroupsCommand::Reset(args) => reset::run(args).await,
+        GroupsCommand::Delete(args) => delete(args).await,
+    }
+}
+
+async fn list(args: ListGroupsArgs) -> Result<(), Failure> {
+    let admin = admin(&args.cluster).await?;
+    let groups = admin
+        .list_groups()
+        .await
+        .map_err(|error| Failure::because("listing", &error))?;
+    let is_wanted = |wanted: &[String], is: &str| {
+        wanted.is_empty() || wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(is))
+    };
+    let mut table = Table::new(&["group", "state", "type", "protocol", "coordinator"]);
+    for group in groups {
+        if is_wanted(&args.states, &group.state) && is_wanted(&args.types, &group.group_type) {
+            table.row(vec![
+                group.id.to_string(),
+                group.state,
+                group.group_type,
+                match group.protocol_type.is_empty() {
+                    true => "-".to_owned(),
+                    false => group.protocol_type,
+                },
+                group.coordinator.to_string(),
+            ]);
+        }
+    }
+    Output::stdout().write(|out| table.write(out, ""))
+}
+
+async fn delete(args: DeleteGroupsArgs) -> Result<(), Failure> {
+    let admin = admin(&args.cluster).await?;
+    for id in &args.groups {
+        if let Some(group) = Group::find(&admin, id)
+            .await?
+            .filter(|group| !group.is_inactive())
+        {
+            Output::stdout().write(|out| view::members_table(&group, &[]).write(out, ""))?;
+            return Err(Failure::Failed(format!(
+                "nothing was deleted: group {id} is {} with {}, and only a group without members can be deleted",
+                group.state,
+                group.member_count()
+            )));
+        }
+    }
+    let deleted = admin
+        .delete_groups(args.groups)
+        .await
+        .map_err(|error| Failure::because("deleting", &error))?;
+    each("cannot delete", deleted, |id, ()| {
+        anstream::eprintln!("kohort: deleted {id}");
+    })
+}
