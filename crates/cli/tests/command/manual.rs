@@ -20,6 +20,11 @@ fn each_command_has_a_manual_page() {
         page.contains(".TH kohort-groups-reset 1") && page.contains("\\-\\-shift\\-by"),
         "{page}"
     );
+    // Examples keep their form.
+    assert!(
+        page.contains("Examples:\n.nf\n  kohort groups reset billing"),
+        "{page}"
+    );
     assert!(stdout_of(&["man"]).contains(".TH kohort 1"));
     assert_eq!(run(&["man", "nonsense"]).status.code(), Some(2));
 }
