@@ -215,7 +215,7 @@ fn active_members_block_a_reset_and_are_named() {
     let refused = serve.groups(&[&reset[..], &["--execute"]].concat());
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        text(&refused.stderr).contains("nothing was changed: group billing is Stable with 1 member"),
+        text(&refused.stderr).contains("nothing was changed: group billing is Stable (1 member)"),
         "{}",
         text(&refused.stderr)
     );

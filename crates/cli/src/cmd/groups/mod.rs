@@ -57,9 +57,11 @@ async fn delete(args: DeleteGroupsArgs) -> Result<(), Failure> {
             .await?
             .filter(|group| !group.is_inactive())
         {
-            Output::stdout().write(|out| view::members_table(&group, &[]).write(out, ""))?;
+            if !group.members.is_empty() {
+                Output::stdout().write(|out| view::members_table(&group, &[]).write(out, ""))?;
+            }
             return Err(Failure::Failed(format!(
-                "nothing was deleted: group {id} is {} with {}, and only a group without members can be deleted",
+                "nothing was deleted: group {id} is {} ({}), and only a group without members can be deleted",
                 group.state,
                 group.member_count()
             )));

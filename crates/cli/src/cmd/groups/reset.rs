@@ -42,7 +42,7 @@ pub(super) async fn run(args: ResetGroupArgs) -> Result<(), Failure> {
     show(&args, group.as_ref(), &moves)?;
     match group.as_ref().filter(|group| !group.is_inactive()) {
         Some(active) if args.execute => Err(Failure::Failed(format!(
-            "nothing was changed: group {} is {} with {}, and only a group without members can be reset",
+            "nothing was changed: group {} is {} ({}), and only a group without members can be reset",
             active.id,
             active.state,
             active.member_count()
@@ -193,9 +193,14 @@ fn show(args: &ResetGroupArgs, group: Option<&Group>, moves: &[Move]) -> Result<
             None => writeln!(out, "group {}: not there yet\n", args.group)?,
         }
         if let Some(active) = group.filter(|group| !group.is_inactive()) {
-            writeln!(out, "Blocked until these members are stopped:")?;
-            view::members_table(active, &[]).write(out, "  ")?;
-            writeln!(out)?;
+            match active.members.is_empty() {
+                true => writeln!(out, "Blocked until its members are stopped.\n")?,
+                false => {
+                    writeln!(out, "Blocked until these members are stopped:")?;
+                    view::members_table(active, &[]).write(out, "  ")?;
+                    writeln!(out)?;
+                }
+            }
         }
         plan::table(moves).write(out, "")?;
         writeln!(out, "\n{}", plan::summary(moves))

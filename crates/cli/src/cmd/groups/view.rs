@@ -25,8 +25,11 @@ pub(super) struct Group {
     pub(super) assignor: String,
     /// Node id of its coordinator.
     pub(super) coordinator: Option<i32>,
-    /// Its members.
+    /// Its members, as far as they can be shown.
     pub(super) members: Vec<GroupMember>,
+    /// Its type, when it is one whose members cannot be shown.
+    // Kafka: GroupType, KIP-848 and KIP-932
+    undescribed: Option<String>,
 }
 
 impl Group {
@@ -57,6 +60,7 @@ impl Group {
                 assignor: described.assignor,
                 coordinator: described.coordinator,
                 members: described.members,
+                undescribed: None,
             })),
             _ => Self::of_another_type(admin, id).await,
         }
@@ -71,18 +75,13 @@ impl Group {
         let Some(group) = listed.into_iter().find(|group| &*group.id == id) else {
             return Ok(None);
         };
-        if !group.group_type.is_empty() && !group.group_type.eq_ignore_ascii_case("classic") {
-            anstream::eprintln!(
-                "kohort: {id} is a group of the type {}, whose members cannot be shown yet",
-                group.group_type
-            );
-        }
         Ok(Some(Self {
             id: id.to_owned(),
             state: group.state,
             assignor: String::new(),
             coordinator: Some(group.coordinator),
             members: Vec::new(),
+            undescribed: Some(group.group_type),
         }))
     }
 
@@ -94,9 +93,10 @@ impl Group {
 
     /// `2 members`.
     pub(super) fn member_count(&self) -> String {
-        match self.members.len() {
-            1 => "1 member".to_owned(),
-            count => format!("{count} members"),
+        match (&self.undescribed, self.members.len()) {
+            (Some(group_type), _) => format!("members of the type {group_type}, not shown yet"),
+            (None, 1) => "1 member".to_owned(),
+            (None, count) => format!("{count} members"),
         }
     }
 }
