@@ -77,16 +77,16 @@ fn field(out: &mut impl Write, name: &str, bytes: Option<&[u8]>) -> io::Result<(
     let Some(bytes) = bytes else {
         return out.write_all(b"null");
     };
-    text(out, bytes)?;
-    if std::str::from_utf8(bytes).is_err() {
-        write!(out, ",\"{name}_base64\":")?;
-        base64(out, bytes)?;
+    if let Ok(exact) = std::str::from_utf8(bytes) {
+        return Ok(serde_json::to_writer(out, exact)?);
     }
-    Ok(())
+    text(out, bytes)?;
+    write!(out, ",\"{name}_base64\":")?;
+    base64(out, bytes)
 }
 
 fn text(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    serde_json::to_writer(out, &String::from_utf8_lossy(bytes)).map_err(io::Error::from)
+    Ok(serde_json::to_writer(out, &String::from_utf8_lossy(bytes))?)
 }
 
 fn base64(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {

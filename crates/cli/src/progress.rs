@@ -1,6 +1,7 @@
 //! How far a long piece of work is, on a terminal's stderr alone: one line that is written over and over, and is gone at the end.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub(crate) struct Counts {
 }
 
 /// Draws the line again and again; for ever, so drop it when the work is done. Where stderr is no terminal, it does nothing.
-pub(crate) async fn show(counts: &Counts) {
+pub(crate) async fn show(counts: &Counts) -> Infallible {
     if !io::stderr().is_terminal() {
         return std::future::pending().await;
     }

@@ -44,7 +44,7 @@ pub(crate) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let done = tokio::select! {
         done = send_all(&producer, &args, lines, &mut sent) => done,
         () = told_to_stop() => Err(Failure::Interrupted),
-        () = progress::show(&counts) => Ok(()),
+        never = progress::show(&counts) => match never {},
     };
     match &done {
         Ok(()) => producer
