@@ -1,0 +1,133 @@
+"""How each client is got, and how its programs are started. What they are asked is `walk`'s, `tools`' and `pairs`' affair."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from functools import cached_property
+from os import environ
+from pathlib import Path
+
+from broker import REAL_KAFKA
+from talk import Member, Session, run
+
+HERE = Path(__file__).resolve().parent
+CACHE = Path(environ.get("INTEROP_DIR") or Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kohort/interop")
+JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dfile.encoding=UTF-8"]
+
+
+class Absent(Exception):
+    """The toolchain of a client is not here."""
+
+
+def need(*programs):
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing:
+        raise Absent(f"{', '.join(missing)} not found")
+
+
+def install(argv, **more):
+    """A download may fail once; what it says goes to stderr."""
+    for attempt in (1, 2, 3):
+        if subprocess.run(argv, stdout=sys.stderr, **more).returncode == 0:
+            return
+    raise Absent(f"{' '.join(map(str, argv[:4]))} … failed")
+
+
+class Client:
+    """A client with a program of two uses, see `talk`."""
+
+    name: str
+    program: list
+
+    def session(self, bootstrap):
+        return Session([*self.program, bootstrap, "admin"])
+
+    def member(self, bootstrap, topic, group, assignor="range", pause=0):
+        return Member(self.name, [*self.program, bootstrap, "member", topic, group, assignor, str(pause)])
+
+
+class Java(Client):
+    name = "java"
+
+    @cached_property
+    def classpath(self):
+        need("java", "mvn")
+        lib = Path(run([REAL_KAFKA, "classpath"]).strip()).parent
+        jars = ":".join(sorted(map(str, lib.glob("*.jar"))))
+        # The compiler is part of the runtime image even where there is no `javac`.
+        classes = CACHE / "java"
+        javac = ["java", "-Xmx256m", "-m", "jdk.compiler/com.sun.tools.javac.Main", "-d", classes, "-cp", jars]
+        install([*javac, HERE / "Client.java"])
+        return f"{classes}:{jars}"
+
+    @cached_property
+    def program(self):
+        return ["java", "-Xmx128m", *JVM, "-cp", self.classpath, "Client"]
+
+    def tool(self, name, *arguments, heap="128m"):
+        """The command of one of Kafka's own tools."""
+        return ["java", f"-Xmx{heap}", *JVM, "-cp", self.classpath, name, *map(str, arguments)]
+
+
+class Python(Client):
+    """One of the clients for Python; both live in one environment."""
+
+    def __init__(self, name, script):
+        self.name = name
+        self.script = script
+
+    @cached_property
+    def program(self):
+        python = CACHE / "venv/bin/python"
+        wanted = (HERE / "requirements.txt").read_text(encoding="utf-8")
+        note = CACHE / "venv/installed.txt"
+        if not note.exists() or note.read_text(encoding="utf-8") != wanted:
+            CACHE.mkdir(parents=True, exist_ok=True)
+            install([sys.executable, "-m", "venv", CACHE / "venv"])
+            install([python, "-m", "pip", "install", "-q", "--only-binary", ":all:", "-r", HERE / "requirements.txt"])
+            note.write_text(wanted, encoding="utf-8")
+        return [str(python), str(HERE / self.script)]
+
+
+class Franz(Client):
+    name = "franz-go"
+
+    @cached_property
+    def program(self):
+        need("go")
+        binary = CACHE / "franz"
+        install(["go", "build", "-p", "1", "-o", binary, "."], cwd=HERE / "franz")
+        return [str(binary)]
+
+
+class Kohort:
+    """Kohort's own command line. It has no session; what a pair needs of it is here."""
+
+    name = "kohort"
+
+    def __init__(self, binary):
+        self.binary = binary
+
+    @property
+    def program(self):
+        return [self.binary]
+
+    def run(self, bootstrap, *command, stdin=""):
+        return run([self.binary, *command, "-b", bootstrap], stdin)
+
+    def member(self, bootstrap, topic, group, assignor="range", pause=0):
+        settings = {
+            "partition.assignment.strategy": assignor,
+            "heartbeat.interval.ms": 300,
+            "max.poll.records": 50,
+            "auto.commit.interval.ms": 200,
+        }
+        settings = [word for key, value in settings.items() for word in ("-X", f"{key}={value}")]
+        line = "record\\t%p\\t%o\\t%k\\t%s\\t%h\\n"
+        argv = [self.binary, "consume", "-b", bootstrap, "-t", topic, "-G", group, "-o", "beginning", "-f", line, *settings]
+        return Member(self.name, argv, stop_signal=signal.SIGINT, accept=(130,))
+
+
+def all_clients():
+    return [Java(), Python("librdkafka", "librdkafka.py"), Franz(), Python("kafka-python", "kafka_python.py")]

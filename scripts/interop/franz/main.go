@@ -1,0 +1,141 @@
+// Command franz is franz-go behind the commands that `clients.py` describes.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var out = bufio.NewWriter(os.Stdout)
+
+func say(fields ...any) {
+	for i, field := range fields {
+		if i > 0 {
+			fmt.Fprint(out, "\t")
+		}
+		fmt.Fprint(out, field)
+	}
+	fmt.Fprintln(out)
+}
+
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func main() {
+	var err error
+	if os.Args[2] == "member" {
+		err = member(os.Args[1], os.Args[3], os.Args[4], os.Args[5], number(os.Args[6]))
+	} else {
+		err = admin(os.Args[1])
+	}
+	out.Flush()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func join(numbers []int32) string {
+	slices.Sort(numbers)
+	texts := make([]string, len(numbers))
+	for i, n := range numbers {
+		texts[i] = strconv.Itoa(int(n))
+	}
+	return strings.Join(texts, ",")
+}
+
+// member is a member of a group until stdin ends.
+func member(bootstrap, topic, group, assignor string, pause int) error {
+	balancers := map[string]kgo.GroupBalancer{
+		"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(), "cooperative-sticky": kgo.CooperativeStickyBalancer(),
+	}
+	var owned []int32
+	changed := func(ctx context.Context, client *kgo.Client, added, removed []int32) {
+		owned = slices.DeleteFunc(append(owned, added...), func(p int32) bool { return slices.Contains(removed, p) })
+		say("owns", join(owned))
+		out.Flush()
+	}
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(bootstrap), kgo.ClientID("franz-go"), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
+		kgo.Balancers(balancers[assignor]), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
+		kgo.HeartbeatInterval(300*time.Millisecond), kgo.FetchMaxWait(200*time.Millisecond),
+		kgo.OnPartitionsAssigned(func(ctx context.Context, c *kgo.Client, added map[string][]int32) {
+			changed(ctx, c, added[topic], nil)
+		}),
+		kgo.OnPartitionsRevoked(func(ctx context.Context, c *kgo.Client, revoked map[string][]int32) {
+			changed(ctx, c, nil, revoked[topic])
+		}),
+	)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() { io.Copy(io.Discard, os.Stdin); stop() }()
+	for ctx.Err() == nil {
+		fetches := client.PollRecords(ctx, 50)
+		for _, e := range fetches.Errors() {
+			if !errors.Is(e.Err, context.Canceled) {
+				return fmt.Errorf("partition %d: %w", e.Partition, e.Err)
+			}
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			key, codec := "null", "-"
+			if r.Key != nil {
+				key = string(r.Key)
+			}
+			for _, h := range r.Headers {
+				codec = string(h.Value)
+			}
+			say("record", r.Partition, r.Offset, key, string(r.Value), codec)
+		})
+		out.Flush()
+		// No rebalance happens between a poll and AllowRebalance, so what was polled is committed before it is given up.
+		if err := client.CommitUncommittedOffsets(context.Background()); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+		client.AllowRebalance()
+		if !fetches.Empty() {
+			time.Sleep(time.Duration(pause) * time.Millisecond)
+		}
+	}
+	client.CloseAllowingRebalance()
+	say("closed")
+	return nil
+}
+
+// admin takes commands from stdin, one a line.
+func admin(bootstrap string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ClientID("franz-go-admin"))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		ctx, done := context.WithTimeout(context.Background(), 30*time.Second)
+		if err := command(ctx, bootstrap, kadm.NewClient(client), strings.Split(lines.Text(), "\t")); err != nil {
+			say("failed", strings.ReplaceAll(err.Error(), "\n", " "))
+		} else {
+			say("ok")
+		}
+		done()
+		out.Flush()
+	}
+	return lines.Err()
+}

@@ -1,0 +1,59 @@
+"""The members of one group, and what they read together."""
+
+import time
+from contextlib import contextmanager
+
+from talk import PATIENCE, Failed, brief
+
+
+class Group:
+    def __init__(self, topic):
+        self.topic = topic
+        self.members = []
+
+    def join(self, member):
+        self.members.append(member)
+        return member
+
+    def reads(self):
+        return [read for member in self.members for read in list(member.records)]
+
+    def until_read(self, count, member):
+        """Waits until all members together have read this many records; `member` is one that lives."""
+        member.until(lambda: len(self.reads()) >= count, lambda: f"{count} records, read {len(self.reads())}")
+
+    def until_owned(self, *members):
+        """Waits until these members say that they own all partitions, evenly."""
+        share = self.topic.PARTITIONS // len(members)
+
+        def even():
+            owned = [m.owned or set() for m in members]
+            return all(len(o) == share for o in owned) and len(set().union(*owned)) == self.topic.PARTITIONS
+
+        members[0].until(even, lambda: f"{share} partitions each, owned {[m.owned for m in members]}")
+
+
+@contextmanager
+def group_of(topic):
+    """A group whose members are gone at the end, whatever happens."""
+    group = Group(topic)
+    try:
+        yield group
+    finally:
+        for member in group.members:
+            member.kill()
+
+
+def settled(probe, wanted, what):
+    """Asks again until the answer is the wanted one: what is asked for is true soon, not at once."""
+    end = time.monotonic() + PATIENCE / 2
+    while True:
+        try:
+            seen = probe()
+            if wanted(seen) if callable(wanted) else seen == wanted:
+                return
+        except Failed as failure:  # a group is unknown until its first member came
+            seen = failure
+        if time.monotonic() > end:
+            raise Failed(f"{what}: {brief(seen)}")
+        time.sleep(0.2)

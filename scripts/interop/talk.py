@@ -1,0 +1,181 @@
+"""Speaking to programs: commands that are run to their end, a session of commands, a member of a group.
+
+Every client has one program (`Client.java`, `franz/`, `librdkafka.py`, `kafka_python.py`) with the same two uses:
+
+    PROGRAM HOST:PORT admin                                  commands on stdin, one a line, fields separated by tabs;
+                                                             each is answered by lines of fields and then `ok` or `failed WHY`
+    PROGRAM HOST:PORT member TOPIC GROUP ASSIGNOR PAUSE_MS   a member of a group, until stdin ends; it commits what it has read
+                                                             after each poll and before it gives a partition up, and says
+                                                             `owns P,P`, `record P OFFSET KEY VALUE CODEC`, `closed`
+"""
+
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+
+PATIENCE = 60  # seconds until a program that does not answer has failed
+
+
+class Failed(Exception):
+    """A step did not do what it should."""
+
+
+def expect(seen, wanted, what):
+    if seen != wanted:
+        raise Failed(f"{what}: expected {brief(wanted)}, got {brief(seen)}")
+
+
+def brief(value):
+    text = str(value)
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def run(argv, stdin="", accept=(0,), stderr=False):
+    """Runs a program to its end and gives what it wrote to stdout (and to stderr)."""
+    try:
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{brief(argv[-6:])} did not end within {PATIENCE} s") from None
+    if done.returncode not in accept:
+        raise Failed(f"{brief(argv[-6:])} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
+    return done.stdout + (done.stderr if stderr else "")
+
+
+class Session:
+    """A client's program in its first use."""
+
+    def __init__(self, argv):
+        self.stderr = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, text=True, bufsize=1
+        )
+
+    def __call__(self, *command):
+        """Sends one command; gives the answer's lines as tuples of fields."""
+        watch = threading.Timer(PATIENCE, self.process.kill)
+        watch.start()
+        try:
+            self.process.stdin.write("\t".join(map(str, command)) + "\n")
+            self.process.stdin.flush()
+            rows = []
+            for line in self.process.stdout:
+                fields = tuple(line.rstrip("\n").split("\t"))
+                if fields == ("ok",):
+                    return rows
+                if fields[0] == "failed":
+                    raise Failed(f"{' '.join(map(str, command))}: {brief(fields[-1])}")
+                rows.append(fields)
+        except BrokenPipeError:
+            pass
+        finally:
+            watch.cancel()
+        raise Failed(f"{' '.join(map(str, command))}: the program ended: {tail(self.stderr)}")
+
+    def numbers(self, *command):
+        """The answer of a command whose lines are numbers: what stands first, and the rest."""
+        return {int(first): tuple(map(int, rest)) for first, *rest in self(*command)}
+
+    def close(self):
+        self.process.stdin.close()
+        finish(self.process)
+
+
+def tail(file):
+    file.seek(0)
+    text = file.read().strip()
+    return text if len(text) <= 600 else text[:300] + " … " + text[-300:]
+
+
+def finish(process):
+    try:
+        return process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+
+
+@dataclass(frozen=True)
+class Read:
+    """A record as a member showed it. `codec` is the header that its producer wrote, or None where the member shows none."""
+
+    partition: int
+    offset: int
+    key: str
+    value: str
+    codec: str | None
+
+
+@dataclass
+class Member:
+    """A running member of a group. `parse` turns a line of its output into events; `stop` asks it to leave."""
+
+    name: str
+    argv: list
+    owned: set | None = None  # None until it was told, or where it does not tell
+    given_up: set = field(default_factory=set)
+    records: list = field(default_factory=list)
+    stop_signal: int | None = None  # None: its stdin is closed
+    accept: tuple = (0,)
+
+    def __post_init__(self):
+        self.changed = threading.Condition()
+        self.stderr = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, text=True, bufsize=1
+        )
+        self.reader = threading.Thread(target=self.listen, daemon=True)
+        self.reader.start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            with self.changed:
+                try:
+                    self.parse(line.rstrip("\n"))
+                except (ValueError, KeyError, IndexError) as problem:
+                    self.stderr.write(f"not understood: {line!r}: {problem}\n")
+                self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+    def parse(self, line):
+        kind, *fields = line.split("\t")
+        if kind == "record":
+            partition, offset, key, value, codec = fields
+            self.records.append(Read(int(partition), int(offset), key, value, codec.removeprefix("codec=") if codec != "-" else None))
+        elif kind == "owns":
+            self.own({int(p) for p in fields[0].split(",") if p})
+
+    def own(self, owned):
+        self.given_up |= (self.owned or set()) - owned
+        self.owned = owned
+
+    def until(self, holds, what):
+        """Waits until this holds; the member must live."""
+        end = time.monotonic() + PATIENCE
+        with self.changed:
+            while not holds():
+                if self.process.poll() is not None and not self.reader.is_alive():
+                    raise Failed(f"{self.name} ended while waiting for {what()}: {tail(self.stderr)}")
+                if time.monotonic() > end:
+                    raise Failed(f"{self.name}: waited {PATIENCE} s for {what()}: {tail(self.stderr)}")
+                self.changed.wait(0.2)
+
+    def stop(self):
+        """Has it leave in order and waits for its end."""
+        if self.stop_signal is None:
+            self.process.stdin.close()
+        else:
+            self.process.send_signal(self.stop_signal)
+        code = finish(self.process)
+        self.reader.join(5)
+        if code not in self.accept:
+            raise Failed(f"{self.name} ended with {code}: {tail(self.stderr)}")
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()

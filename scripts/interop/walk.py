@@ -1,0 +1,105 @@
+"""The way that each client with a session goes: from the creation of a topic to its deletion."""
+
+from group import group_of, settled
+from talk import Failed, expect
+from topics import CODECS, Topic
+
+PAUSE = 20  # ms after each poll of at most 50 records, so that a rebalance comes while there is something to read
+
+
+def walk(table, client, bootstrap, inspector, run_id, count):
+    """`inspector` is a session that can tell the codec of stored records, or None."""
+
+    def step(column):
+        return table.step("client", client.name, column)
+
+    session = client.session(bootstrap)
+    topic = Topic(f"{run_id}-{client.name}")
+    group, cooperative = f"{topic.name}-group", f"{topic.name}-cooperative"
+
+    def member(name, assignor="range", pause=PAUSE):
+        return client.member(bootstrap, topic.name, name, assignor, pause)
+
+    def committed_is_end(name):
+        ends = {p: end for p, (_, end) in session.numbers("ends", topic.name).items()}
+        expect({p: o for p, (o,) in session.numbers("committed", name, topic.name).items()}, ends, f"committed of {name}")
+
+    with step("create"):
+        session("create", topic.name, topic.PARTITIONS)
+        settled(lambda: session("topics"), lambda names: (topic.name,) in names, "topics")
+        settled(lambda: sorted(session.numbers("describe", topic.name)), list(range(topic.PARTITIONS)), "partitions")
+    for codec in CODECS:
+        with step(codec):
+            topic.produce(session, codec, count)
+            if inspector:
+                stored = {name: int(number) for name, number in inspector("codecs", topic.name)}
+                expect(stored, {name: topic.codecs.count(name) for name in CODECS}, "stored by codec")
+    with step("acks=1"):
+        topic.produce(session, "lz4", count, "1")
+    with step("acks=0"):
+        topic.produce(session, "none", count, "0")
+        settled(lambda: sum(end for _, end in session.numbers("ends", topic.name).values()), len(topic), "records stored")
+    with step("group of 2"), group_of(topic) as two:
+        first = two.join(member(group))
+        two.until_owned(first)
+        second = two.join(member(group))
+        two.until_owned(first, second)
+        topic.produce(session, "none", count)
+        two.until_read(len(topic), first)
+        state, *members = session("group", group)
+        expect(state[0].lower(), "stable", "state")
+        expect(sorted(len(owned.split(",")) for _, owned in members), [2, 2], "partitions of the described members")
+        if not (first.records and second.records):
+            raise Failed("one of the two read nothing")
+        second.stop()
+        two.until_owned(first)
+        topic.produce(session, "gzip", count)
+        two.until_read(len(topic), first)
+        first.stop()
+        topic.check(two.reads())
+        committed_is_end(group)
+    with step("resume"), group_of(topic) as one:
+        before = len(topic)
+        topic.produce(session, "zstd", count)
+        again = one.join(member(group))
+        one.until_owned(again)
+        one.until_read(count, again)
+        again.stop()
+        topic.check(one.reads(), before)
+        committed_is_end(group)
+    with step("cooperative"), group_of(topic) as two:
+        first = two.join(member(cooperative, "cooperative-sticky"))
+        two.until_owned(first)
+        second = two.join(member(cooperative, "cooperative-sticky"))
+        two.until_owned(first, second)
+        expect(len(first.given_up), 2, "partitions that the first gave up")
+        two.until_read(len(topic), first)
+        first.stop()
+        two.until_owned(second)
+        second.stop()
+        topic.check(two.reads())
+        committed_is_end(cooperative)
+    with step("list"):
+        names = session("groups")
+        expect([(name,) in names for name in (group, cooperative)], [True, True], "groups are listed")
+        settled(lambda: session("group", group)[0][0].lower(), "empty", "state of the group that all have left")
+    with step("config"):
+        session("set-config", topic.name, "retention.ms", "86400001")
+        settled(lambda: session("config", topic.name, "retention.ms"), [("86400001",)], "retention.ms")
+    with step("reset"), group_of(topic) as one:
+        session("reset", group, topic.name)
+        expect(set(session.numbers("committed", group, topic.name).values()), {(0,)}, "committed after the reset")
+        again = one.join(member(group, pause=0))
+        one.until_read(len(topic), again)
+        again.stop()
+        topic.check(one.reads())
+    with step("trim"):
+        (_, end) = session.numbers("ends", topic.name)[0]
+        session("delete-records", topic.name, 0, end - 3)
+        expect(session.numbers("ends", topic.name)[0], (end - 3, end), "first and end offset after the deletion of records")
+    with step("delete"):
+        session("delete-group", group)
+        settled(lambda: (group,) in session("groups"), False, "the deleted group is listed")
+        session("delete-topic", topic.name)
+        settled(lambda: (topic.name,) in session("topics"), False, "the deleted topic is listed")
+    session.close()
