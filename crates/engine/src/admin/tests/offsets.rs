@@ -1,0 +1,119 @@
+//! Committed offsets of groups.
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+
+use kohort_groups::{OffsetAndMetadata, TopicPartition};
+use kohort_protocol::messages::offset_commit::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use kohort_protocol::messages::offset_fetch::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kohort_protocol::messages::{OffsetCommitResponse, OffsetFetchResponse};
+use kohort_protocol::{ApiKey, ErrorCode, RequestBody, VersionRange};
+
+use super::{admin, cluster, names, refused, reply, run};
+use crate::admin::{AdminCommand, AdminReply};
+use crate::client::testing::Network;
+
+#[test]
+fn group_offsets_are_listed_in_old_and_new_versions() {
+    for max in [7, 10] {
+        let mut network = Network::with_cluster(1, &[]);
+        network
+            .versions
+            .insert(ApiKey::OffsetFetch, VersionRange { min: 1, max });
+        let mut admin = admin(network);
+        let command = AdminCommand::ListGroupOffsets {
+            group: "g".into(),
+            partitions: None,
+            require_stable: false,
+        };
+        run(&mut admin, command);
+        let arrived = admin.expect(ApiKey::OffsetFetch);
+        assert_eq!(arrived.version, max.min(9), "names are not said in version 10");
+        let response = match max {
+            7 => {
+                let partition = OffsetFetchResponsePartition {
+                    committed_offset: 42,
+                    metadata: Some("note".into()),
+                    ..Default::default()
+                };
+                let topic = OffsetFetchResponseTopic {
+                    name: "t".into(),
+                    partitions: vec![partition],
+                };
+                OffsetFetchResponse {
+                    topics: vec![topic],
+                    ..Default::default()
+                }
+            }
+            _ => {
+                let partition = OffsetFetchResponsePartitions {
+                    committed_offset: 42,
+                    metadata: Some("note".into()),
+                    ..Default::default()
+                };
+                let topic = OffsetFetchResponseTopics {
+                    name: "t".into(),
+                    partitions: vec![partition],
+                    ..Default::default()
+                };
+                let group = OffsetFetchResponseGroup {
+                    group_id: "g".into(),
+                    topics: vec![topic],
+                    ..Default::default()
+                };
+                OffsetFetchResponse {
+                    groups: vec![group],
+                    ..Default::default()
+                }
+            }
+        };
+        let AdminReply::GroupOffsets(Ok(results)) = reply(admin.answer(&arrived, response)) else {
+            panic!();
+        };
+        let offset = results[&TopicPartition::new("t", 0)].clone().unwrap().unwrap();
+        assert_eq!((offset.offset, &*offset.metadata), (42, "note"));
+    }
+}
+
+#[test]
+fn group_offsets_are_altered() {
+    let mut admin = cluster();
+    let offset = |partition| (TopicPartition::new("t", partition), OffsetAndMetadata::new(7));
+    let command = AdminCommand::AlterGroupOffsets {
+        group: "g".into(),
+        offsets: BTreeMap::from([offset(0), offset(1)]),
+    };
+    run(&mut admin, command);
+    let arrived = admin.expect(ApiKey::OffsetCommit);
+    let RequestBody::OffsetCommit(request) = &arrived.body else {
+        panic!("{arrived:?}");
+    };
+    assert_eq!((arrived.version, request.generation_id_or_member_epoch), (9, -1));
+    let partition = |partition_index, error: ErrorCode| OffsetCommitResponsePartition {
+        partition_index,
+        error_code: error.code(),
+    };
+    let topic = OffsetCommitResponseTopic {
+        name: "t".into(),
+        partitions: vec![
+            partition(0, ErrorCode::None),
+            partition(1, ErrorCode::UnknownMemberId),
+        ],
+        ..Default::default()
+    };
+    let response = OffsetCommitResponse {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let AdminReply::GroupOffsetsAltered(results) = reply(admin.answer(&arrived, response)) else {
+        panic!();
+    };
+    assert_eq!(results[&TopicPartition::new("t", 0)], Ok(()));
+    assert_eq!(
+        results[&TopicPartition::new("t", 1)],
+        Err(refused(ErrorCode::UnknownMemberId))
+    );
+}
