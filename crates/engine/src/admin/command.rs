@@ -1,12 +1,13 @@
 //! What can be asked.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 
+use super::resource::{AlterConfigOp, ConfigResource};
 use crate::consumer::IsolationLevel;
 
 /// What can be asked of an [`AdminEngine`](super::AdminEngine). Each says which [`AdminReply`](super::AdminReply) answers it.
@@ -83,6 +84,43 @@ pub enum AdminCommand {
         /// The offsets.
         offsets: BTreeMap<TopicPartition, OffsetAndMetadata>,
     },
+    /// Forget offsets that a group has committed: [`AdminReply::GroupOffsetsDeleted`](super::AdminReply::GroupOffsetsDeleted).
+    DeleteGroupOffsets {
+        /// The group. Its members must not be subscribed to the topics.
+        group: Arc<str>,
+        /// Of these partitions.
+        partitions: BTreeSet<TopicPartition>,
+    },
+    /// Remove static members from a group: [`AdminReply::MembersRemoved`](super::AdminReply::MembersRemoved).
+    RemoveMembers {
+        /// The group.
+        group: Arc<str>,
+        /// Their `group.instance.id`s.
+        instances: BTreeSet<Arc<str>>,
+        /// Why, for the broker's log.
+        reason: Option<String>,
+    },
+    /// Delete the records before an offset: [`AdminReply::RecordsDeleted`](super::AdminReply::RecordsDeleted).
+    DeleteRecords {
+        /// What to delete in each partition.
+        partitions: BTreeMap<TopicPartition, RecordsToDelete>,
+    },
+    /// Read settings: [`AdminReply::ConfigsDescribed`](super::AdminReply::ConfigsDescribed).
+    DescribeConfigs {
+        /// Of what.
+        resources: BTreeSet<ConfigResource>,
+        /// Whether every place is told where a setting is set.
+        include_synonyms: bool,
+        /// Whether the broker explains the settings.
+        include_documentation: bool,
+    },
+    /// Change settings: [`AdminReply::ConfigsAltered`](super::AdminReply::ConfigsAltered).
+    AlterConfigs {
+        /// The changes; all of a resource are done, or none.
+        changes: BTreeMap<ConfigResource, Vec<AlterConfigOp>>,
+        /// Only say whether it could be done.
+        validate_only: bool,
+    },
 }
 
 /// A topic to create.
@@ -130,4 +168,13 @@ pub enum OffsetSpec {
     MaxTimestamp,
     /// That of the first record whose timestamp, in ms since the epoch, is this or later.
     Timestamp(i64),
+}
+
+/// Which records of a partition to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecordsToDelete {
+    /// Those before this offset, which must not be past the high watermark.
+    Before(i64),
+    /// All up to the high watermark.
+    All,
 }

@@ -9,13 +9,11 @@ use core::time::Duration;
 use kohort_machine::{Backoff, Deadline, Instant, Machine, Outbox, Prng, Timers, Token};
 use kohort_protocol::ErrorCode;
 
+use super::begin::begin;
 use super::command::AdminCommand;
 use super::error::AdminError;
 use super::event::{AdminAction, AdminEvent};
-use super::groups::{DeleteGroups, DescribeGroups, ListGroups};
-use super::offsets::{AlterGroupOffsets, ListGroupOffsets, ListOffsets};
-use super::topics::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics, Listing};
-use super::work::{Answer, Item, Work};
+use super::work::{Item, Work};
 use crate::client::{
     Client, ClientConfig, Cluster, NetAction, NetEvent, NetMachine, Reply, RequestId, Target,
 };
@@ -100,35 +98,7 @@ impl AdminEngine {
     }
 
     fn on_command(&mut self, now: Instant, token: Token, timeout: Duration, command: AdminCommand) {
-        let work: Box<dyn Work> = match command {
-            AdminCommand::CreateTopics {
-                topics,
-                validate_only,
-            } => Box::new(CreateTopics::new(topics, validate_only)),
-            AdminCommand::DeleteTopics { topics } => Box::new(DeleteTopics::new(topics)),
-            AdminCommand::CreatePartitions {
-                topics,
-                validate_only,
-            } => Box::new(CreatePartitions::new(topics, validate_only)),
-            AdminCommand::ListTopics { include_internal } => Box::new(Listing::topics(include_internal)),
-            AdminCommand::DescribeTopics { topics } => Box::new(DescribeTopics::new(topics)),
-            AdminCommand::DescribeCluster => Box::new(Listing::cluster()),
-            AdminCommand::ListGroups { states, types } => Box::new(ListGroups::new(states, types)),
-            AdminCommand::DescribeGroups { groups } => Box::new(DescribeGroups::new(groups)),
-            AdminCommand::DeleteGroups { groups } => Box::new(DeleteGroups::new(groups)),
-            AdminCommand::ListOffsets {
-                partitions,
-                isolation,
-            } => Box::new(ListOffsets::new(partitions, isolation)),
-            AdminCommand::ListGroupOffsets {
-                group,
-                partitions,
-                require_stable,
-            } => Box::new(ListGroupOffsets::new(group, partitions, require_stable)),
-            AdminCommand::AlterGroupOffsets { group, offsets } => {
-                Box::new(AlterGroupOffsets::new(group, offsets))
-            }
-        };
+        let work = begin(command);
         let needs_fresh_metadata = work.needs_fresh_metadata();
         let version = self.client.cluster().version();
         let running = Running {
@@ -220,21 +190,19 @@ impl AdminEngine {
                         continue;
                     }
                     match answer {
-                        Answer::Done => {}
-                        Answer::Refused { error, message } if running.work.is_retriable(error) => {
+                        Ok(()) => {}
+                        Err(refused) if running.work.is_retriable(refused.error) => {
+                            let error = refused.error;
                             is_moved |= error.refreshes_metadata() || error == ErrorCode::NotController;
                             if error.refreshes_coordinator()
                                 && let Target::Coordinator(group) = &target
                             {
                                 self.client.forget_coordinator(now, group);
                             }
-                            let refused = AdminError::Refused { error, message };
-                            running.last_failure = Some(refused.to_string());
+                            running.last_failure = Some(AdminError::from(refused).to_string());
                             running.pending.insert(item);
                         }
-                        Answer::Refused { error, message } => {
-                            running.work.fail(item, AdminError::Refused { error, message });
-                        }
+                        Err(refused) => running.work.fail(item, refused.into()),
                     }
                 }
                 if !left.is_empty() {

@@ -1,4 +1,4 @@
-//! Commands on groups.
+//! Commands on groups and their members.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -9,16 +9,17 @@ use core::time::Duration;
 
 use kohort_groups::wire::consumer_protocol::decode_assignment;
 use kohort_protocol::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
+use kohort_protocol::messages::leave_group::MemberIdentity;
 use kohort_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-    ListGroupsRequest, ListGroupsResponse,
+    LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse,
 };
 use kohort_protocol::{ApiKey, ResponseBody};
 
+use super::each::{Answers, Build, Each, always, of_all, when};
 use super::error::AdminError;
 use super::reply::{AdminReply, GroupDescription, GroupListing, GroupMember, Results};
-use super::topics::read_unit;
-use super::work::{Answer, Ask, Item, Work};
+use super::work::{Ask, Item, Refused, Work};
 use crate::client::{Cluster, Target};
 
 /// ListGroups: asks every broker.
@@ -78,10 +79,15 @@ impl Work for ListGroups {
         asks.collect()
     }
 
-    fn read(&mut self, asked: &[Item], node: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)> {
+    fn read(
+        &mut self,
+        asked: &[Item],
+        node: Option<i32>,
+        response: ResponseBody,
+    ) -> Vec<(Item, Result<(), Refused>)> {
         let response = ListGroupsResponse::try_from(response).unwrap_or_default();
-        let answer = Answer::refused(response.error_code, None).unwrap_or(Answer::Done);
-        if answer == Answer::Done {
+        let answer = Refused::check(response.error_code, None);
+        if answer.is_ok() {
             for group in response.groups {
                 let id: Arc<str> = group.group_id.into();
                 let listing = GroupListing {
@@ -113,82 +119,49 @@ impl Work for ListGroups {
     }
 }
 
-/// One request per group, because each may have its own coordinator.
-fn ask_each(
-    pending: &mut BTreeSet<Item>,
-    api: ApiKey,
-    build: impl Fn(String) -> crate::client::BuildRequest,
-) -> Vec<Ask> {
-    let asks = core::mem::take(pending).into_iter().filter_map(|item| {
-        let Item::Name(group) = &item else {
-            return None;
-        };
-        Some(Ask {
-            target: Target::Coordinator(group.clone()),
-            api,
-            build: build(group.as_ref().into()),
-            items: alloc::vec![item],
-        })
-    });
-    asks.collect()
-}
-
-/// DescribeGroups.
+/// DescribeGroups: each may have its own coordinator.
+// Kafka: DescribeConsumerGroupsHandler
 #[derive(Debug)]
 pub(super) struct DescribeGroups {
-    groups: BTreeSet<Arc<str>>,
-    results: Results<Arc<str>, GroupDescription>,
+    pub(super) groups: BTreeSet<Arc<str>>,
 }
 
-impl DescribeGroups {
-    pub(super) fn new(groups: Vec<Arc<str>>) -> Self {
-        Self {
-            groups: groups.into_iter().collect(),
-            results: BTreeMap::new(),
-        }
-    }
-}
+impl Each for DescribeGroups {
+    type Key = Arc<str>;
+    type Value = GroupDescription;
+    type Request = DescribeGroupsRequest;
 
-impl Work for DescribeGroups {
-    fn items(&self) -> BTreeSet<Item> {
-        self.groups.iter().cloned().map(Item::Name).collect()
+    fn keys(&self) -> BTreeSet<Arc<str>> {
+        self.groups.clone()
     }
 
-    fn plan(&self, _: &Cluster, pending: &mut BTreeSet<Item>, _: Duration) -> Vec<Ask> {
-        ask_each(pending, ApiKey::DescribeGroups, |group| {
-            let request = DescribeGroupsRequest {
-                groups: alloc::vec![group],
-                ..Default::default()
-            };
-            Box::new(move |_| Some(request.clone().into()))
+    fn target(&self, _: &Cluster, group: &Arc<str>) -> Option<Target> {
+        Some(Target::Coordinator(group.clone()))
+    }
+
+    fn request(&self, groups: &[Arc<str>], _: Duration) -> Build<DescribeGroupsRequest> {
+        always(DescribeGroupsRequest {
+            groups: groups.iter().map(|group| group.as_ref().into()).collect(),
+            ..Default::default()
         })
     }
 
-    // Kafka: DescribeConsumerGroupsHandler
-    fn read(&mut self, _: &[Item], node: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)> {
-        let response = DescribeGroupsResponse::try_from(response).unwrap_or_default();
-        let mut answers = Vec::new();
-        for group in response.groups {
+    fn read(
+        &self,
+        _: &[Arc<str>],
+        node: Option<i32>,
+        response: DescribeGroupsResponse,
+    ) -> Answers<Arc<str>, GroupDescription> {
+        let answers = response.groups.into_iter().map(|group| {
             let id: Arc<str> = group.group_id.as_str().into();
-            let answer =
-                Answer::refused(group.error_code, group.error_message.clone()).unwrap_or(Answer::Done);
-            if answer == Answer::Done {
-                self.results
-                    .insert(id.clone(), Ok(described(id.clone(), group, node)));
-            }
-            answers.push((Item::Name(id), answer));
-        }
-        answers
+            let answer = Refused::check(group.error_code, group.error_message.clone());
+            (id.clone(), answer.map(|()| described(id, group, node)))
+        });
+        answers.collect()
     }
 
-    fn fail(&mut self, item: Item, error: AdminError) {
-        if let Item::Name(name) = item {
-            self.results.insert(name, Err(error));
-        }
-    }
-
-    fn finish(self: Box<Self>) -> AdminReply {
-        AdminReply::GroupsDescribed(self.results)
+    fn reply(results: Results<Arc<str>, GroupDescription>) -> AdminReply {
+        AdminReply::GroupsDescribed(results)
     }
 }
 
@@ -224,52 +197,100 @@ fn described(id: Arc<str>, group: DescribedGroup, coordinator: Option<i32>) -> G
     }
 }
 
-/// DeleteGroups.
+/// DeleteGroups: each may have its own coordinator.
+// Kafka: DeleteConsumerGroupsHandler
 #[derive(Debug)]
 pub(super) struct DeleteGroups {
-    groups: BTreeSet<Arc<str>>,
-    results: Results<Arc<str>, ()>,
+    pub(super) groups: BTreeSet<Arc<str>>,
 }
 
-impl DeleteGroups {
-    pub(super) fn new(groups: Vec<Arc<str>>) -> Self {
-        Self {
-            groups: groups.into_iter().collect(),
-            results: BTreeMap::new(),
-        }
-    }
-}
+impl Each for DeleteGroups {
+    type Key = Arc<str>;
+    type Value = ();
+    type Request = DeleteGroupsRequest;
 
-impl Work for DeleteGroups {
-    fn items(&self) -> BTreeSet<Item> {
-        self.groups.iter().cloned().map(Item::Name).collect()
+    fn keys(&self) -> BTreeSet<Arc<str>> {
+        self.groups.clone()
     }
 
-    fn plan(&self, _: &Cluster, pending: &mut BTreeSet<Item>, _: Duration) -> Vec<Ask> {
-        ask_each(pending, ApiKey::DeleteGroups, |group| {
-            let request = DeleteGroupsRequest {
-                groups_names: alloc::vec![group],
-            };
-            Box::new(move |_| Some(request.clone().into()))
+    fn target(&self, _: &Cluster, group: &Arc<str>) -> Option<Target> {
+        Some(Target::Coordinator(group.clone()))
+    }
+
+    fn request(&self, groups: &[Arc<str>], _: Duration) -> Build<DeleteGroupsRequest> {
+        always(DeleteGroupsRequest {
+            groups_names: groups.iter().map(|group| group.as_ref().into()).collect(),
         })
     }
 
-    fn read(&mut self, _: &[Item], _: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)> {
-        let response = DeleteGroupsResponse::try_from(response).unwrap_or_default();
+    fn read(&self, _: &[Arc<str>], _: Option<i32>, response: DeleteGroupsResponse) -> Answers<Arc<str>, ()> {
         let answers = response
             .results
             .into_iter()
-            .map(|it| (it.group_id, it.error_code, None));
-        read_unit(&mut self.results, answers)
+            .map(|group| (group.group_id.into(), Refused::check(group.error_code, None)));
+        answers.collect()
     }
 
-    fn fail(&mut self, item: Item, error: AdminError) {
-        if let Item::Name(name) = item {
-            self.results.insert(name, Err(error));
+    fn reply(results: Results<Arc<str>, ()>) -> AdminReply {
+        AdminReply::GroupsDeleted(results)
+    }
+}
+
+/// RemoveMembers: static members, by `group.instance.id` (KIP-345).
+// Kafka: RemoveMembersFromConsumerGroupHandler
+#[derive(Debug)]
+pub(super) struct RemoveMembers {
+    pub(super) group: Arc<str>,
+    pub(super) instances: BTreeSet<Arc<str>>,
+    pub(super) reason: Option<String>,
+}
+
+impl Each for RemoveMembers {
+    type Key = Arc<str>;
+    type Value = ();
+    type Request = LeaveGroupRequest;
+
+    fn keys(&self) -> BTreeSet<Arc<str>> {
+        self.instances.clone()
+    }
+
+    fn target(&self, _: &Cluster, _: &Arc<str>) -> Option<Target> {
+        Some(Target::Coordinator(self.group.clone()))
+    }
+
+    fn request(&self, instances: &[Arc<str>], _: Duration) -> Build<LeaveGroupRequest> {
+        let member = |instance: &Arc<str>| MemberIdentity {
+            group_instance_id: Some(instance.as_ref().into()),
+            reason: self.reason.clone(),
+            ..Default::default()
+        };
+        let request = LeaveGroupRequest {
+            group_id: self.group.as_ref().into(),
+            members: instances.iter().map(member).collect(),
+            ..Default::default()
+        };
+        when(request, |version| version >= 3)
+    }
+
+    fn read(
+        &self,
+        asked: &[Arc<str>],
+        _: Option<i32>,
+        response: LeaveGroupResponse,
+    ) -> Answers<Arc<str>, ()> {
+        if let Err(refused) = Refused::check(response.error_code, None) {
+            return of_all(asked, &refused);
         }
+        let answers = response.members.into_iter().filter_map(|member| {
+            Some((
+                member.group_instance_id?.into(),
+                Refused::check(member.error_code, None),
+            ))
+        });
+        answers.collect()
     }
 
-    fn finish(self: Box<Self>) -> AdminReply {
-        AdminReply::GroupsDeleted(self.results)
+    fn reply(results: Results<Arc<str>, ()>) -> AdminReply {
+        AdminReply::MembersRemoved(results)
     }
 }

@@ -10,6 +10,7 @@ use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_protocol::Uuid;
 
 use super::error::AdminError;
+use super::resource::{ConfigEntry, ConfigResource};
 use crate::client::{Broker, Topic};
 
 /// One result per item.
@@ -46,6 +47,16 @@ pub enum AdminReply {
     GroupOffsets(Result<Results<TopicPartition, Option<OffsetAndMetadata>>, AdminError>),
     /// To AlterGroupOffsets.
     GroupOffsetsAltered(Results<TopicPartition, ()>),
+    /// To DeleteGroupOffsets.
+    GroupOffsetsDeleted(Results<TopicPartition, ()>),
+    /// To RemoveMembers, by `group.instance.id`.
+    MembersRemoved(Results<Arc<str>, ()>),
+    /// To DeleteRecords: the first offset that is still there.
+    RecordsDeleted(Results<TopicPartition, i64>),
+    /// To DescribeConfigs: the settings by key.
+    ConfigsDescribed(Results<ConfigResource, BTreeMap<String, ConfigEntry>>),
+    /// To AlterConfigs.
+    ConfigsAltered(Results<ConfigResource, ()>),
 }
 
 /// A cluster.

@@ -1,5 +1,6 @@
 //! Commands against a scripted cluster on a driven clock.
 
+mod configs;
 mod groups;
 mod logs;
 mod offsets;

@@ -1,6 +1,5 @@
-//! Commands on topics and on the cluster.
+//! Commands that change topics.
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -10,42 +9,23 @@ use core::time::Duration;
 use kohort_protocol::messages::create_partitions::CreatePartitionsTopic;
 use kohort_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use kohort_protocol::messages::delete_topics::DeleteTopicState;
-use kohort_protocol::messages::metadata::MetadataRequestTopic;
 use kohort_protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, MetadataRequest, MetadataResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse,
 };
-use kohort_protocol::{ApiKey, ErrorCode, ResponseBody};
 
-use super::command::{NewPartitions, NewTopic};
-use super::error::AdminError;
-use super::reply::{AdminReply, ClusterDescription, CreatedTopic, Results, TopicListing};
-use super::work::{Answer, Ask, Item, Work, millis, names};
-use crate::client::{Cluster, Target, Topic};
-
-fn take_names(items: &mut BTreeSet<Item>) -> Vec<Item> {
-    core::mem::take(items).into_iter().collect()
-}
+use super::command::NewTopic;
+use super::each::{Answers, Build, Each, always, when};
+use super::reply::{AdminReply, CreatedTopic, Results};
+use super::work::{Refused, millis};
+use crate::client::{Cluster, Target};
 
 /// CreateTopics.
+// Kafka: KafkaAdminClient.createTopics
 #[derive(Debug)]
 pub(super) struct CreateTopics {
-    topics: BTreeMap<Arc<str>, NewTopic>,
-    validate_only: bool,
-    results: Results<Arc<str>, CreatedTopic>,
-}
-
-impl CreateTopics {
-    pub(super) fn new(topics: Vec<NewTopic>, validate_only: bool) -> Self {
-        Self {
-            topics: topics
-                .into_iter()
-                .map(|topic| (topic.name.clone(), topic))
-                .collect(),
-            validate_only,
-            results: BTreeMap::new(),
-        }
-    }
+    pub(super) topics: BTreeMap<Arc<str>, NewTopic>,
+    pub(super) validate_only: bool,
 }
 
 fn creatable(topic: &NewTopic) -> CreatableTopic {
@@ -62,18 +42,21 @@ fn creatable(topic: &NewTopic) -> CreatableTopic {
     }
 }
 
-impl Work for CreateTopics {
-    fn items(&self) -> BTreeSet<Item> {
-        self.topics.keys().cloned().map(Item::Name).collect()
+impl Each for CreateTopics {
+    type Key = Arc<str>;
+    type Value = CreatedTopic;
+    type Request = CreateTopicsRequest;
+
+    fn keys(&self) -> BTreeSet<Arc<str>> {
+        self.topics.keys().cloned().collect()
     }
 
-    // Kafka: KafkaAdminClient.createTopics
-    fn plan(&self, _: &Cluster, pending: &mut BTreeSet<Item>, timeout: Duration) -> Vec<Ask> {
-        let items = take_names(pending);
-        let wanted = self
-            .topics
-            .values()
-            .filter(|topic| items.contains(&Item::Name(topic.name.clone())));
+    fn target(&self, _: &Cluster, _: &Arc<str>) -> Option<Target> {
+        Some(Target::Controller)
+    }
+
+    fn request(&self, topics: &[Arc<str>], timeout: Duration) -> Build<CreateTopicsRequest> {
+        let wanted = topics.iter().filter_map(|name| self.topics.get(name));
         let request = CreateTopicsRequest {
             topics: wanted.map(creatable).collect(),
             timeout_ms: millis(timeout),
@@ -84,70 +67,54 @@ impl Work for CreateTopics {
             .topics
             .iter()
             .any(|topic| topic.num_partitions < 0 || topic.replication_factor < 0);
-        alloc::vec![Ask {
-            target: Target::Controller,
-            api: ApiKey::CreateTopics,
-            build: Box::new(move |version| (version >= 4 || !has_defaults).then(|| request.clone().into())),
-            items,
-        }]
+        when(request, move |version| version >= 4 || !has_defaults)
     }
 
-    fn read(&mut self, _: &[Item], _: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)> {
-        let response = CreateTopicsResponse::try_from(response).unwrap_or_default();
-        let mut answers = Vec::new();
-        for topic in response.topics {
-            let name: Arc<str> = topic.name.into();
-            let answer = Answer::refused(topic.error_code, topic.error_message);
-            if answer.is_none() {
-                let created = CreatedTopic {
-                    id: Some(topic.topic_id).filter(|id| !id.is_zero()),
-                    partitions: Some(topic.num_partitions).filter(|count| *count >= 0),
-                    replication_factor: Some(topic.replication_factor).filter(|factor| *factor >= 0),
-                };
-                self.results.insert(name.clone(), Ok(created));
-            }
-            answers.push((Item::Name(name), answer.unwrap_or(Answer::Done)));
-        }
-        answers
+    fn read(
+        &self,
+        _: &[Arc<str>],
+        _: Option<i32>,
+        response: CreateTopicsResponse,
+    ) -> Answers<Arc<str>, CreatedTopic> {
+        let answers = response.topics.into_iter().map(|topic| {
+            let answer = Refused::check(topic.error_code, topic.error_message).map(|()| CreatedTopic {
+                id: Some(topic.topic_id).filter(|id| !id.is_zero()),
+                partitions: Some(topic.num_partitions).filter(|count| *count >= 0),
+                replication_factor: Some(topic.replication_factor).filter(|factor| *factor >= 0),
+            });
+            (topic.name.into(), answer)
+        });
+        answers.collect()
     }
 
-    fn fail(&mut self, item: Item, error: AdminError) {
-        if let Item::Name(name) = item {
-            self.results.insert(name, Err(error));
-        }
-    }
-
-    fn finish(self: Box<Self>) -> AdminReply {
-        AdminReply::TopicsCreated(self.results)
+    fn reply(results: Results<Arc<str>, CreatedTopic>) -> AdminReply {
+        AdminReply::TopicsCreated(results)
     }
 }
 
 /// DeleteTopics.
+// Kafka: KafkaAdminClient.handleDeleteTopicsUsingNames
 #[derive(Debug)]
 pub(super) struct DeleteTopics {
-    topics: BTreeSet<Arc<str>>,
-    results: Results<Arc<str>, ()>,
+    pub(super) topics: BTreeSet<Arc<str>>,
 }
 
-impl DeleteTopics {
-    pub(super) fn new(topics: Vec<Arc<str>>) -> Self {
-        Self {
-            topics: topics.into_iter().collect(),
-            results: BTreeMap::new(),
-        }
-    }
-}
+impl Each for DeleteTopics {
+    type Key = Arc<str>;
+    type Value = ();
+    type Request = DeleteTopicsRequest;
 
-impl Work for DeleteTopics {
-    fn items(&self) -> BTreeSet<Item> {
-        self.topics.iter().cloned().map(Item::Name).collect()
+    fn keys(&self) -> BTreeSet<Arc<str>> {
+        self.topics.clone()
     }
 
-    // Kafka: KafkaAdminClient.handleDeleteTopicsUsingNames
-    fn plan(&self, _: &Cluster, pending: &mut BTreeSet<Item>, timeout: Duration) -> Vec<Ask> {
-        let items = take_names(pending);
-        let topic_names = names(&items);
-        let build = Box::new(move |version| {
+    fn target(&self, _: &Cluster, _: &Arc<str>) -> Option<Target> {
+        Some(Target::Controller)
+    }
+
+    fn request(&self, topics: &[Arc<str>], timeout: Duration) -> Build<DeleteTopicsRequest> {
+        let names: Vec<String> = topics.iter().map(|name| name.as_ref().into()).collect();
+        alloc::boxed::Box::new(move |version| {
             let mut request = DeleteTopicsRequest {
                 timeout_ms: millis(timeout),
                 ..Default::default()
@@ -157,282 +124,81 @@ impl Work for DeleteTopics {
                     name: Some(name),
                     ..Default::default()
                 };
-                request.topics = topic_names.iter().cloned().map(state).collect();
+                request.topics = names.iter().cloned().map(state).collect();
             } else {
-                request.topic_names = topic_names.clone();
+                request.topic_names = names.clone();
             }
-            Some(request.into())
-        });
-        alloc::vec![Ask {
-            target: Target::Controller,
-            api: ApiKey::DeleteTopics,
-            build,
-            items,
-        }]
-    }
-
-    fn read(&mut self, _: &[Item], _: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)> {
-        let response = DeleteTopicsResponse::try_from(response).unwrap_or_default();
-        let answers = response
-            .responses
-            .into_iter()
-            .filter_map(|it| Some((it.name?, it.error_code, it.error_message)));
-        read_unit(&mut self.results, answers)
-    }
-
-    fn fail(&mut self, item: Item, error: AdminError) {
-        if let Item::Name(name) = item {
-            self.results.insert(name, Err(error));
-        }
-    }
-
-    fn finish(self: Box<Self>) -> AdminReply {
-        AdminReply::Topics(self.results)
-    }
-}
-
-/// Notes results that say nothing but whether it was done.
-pub(super) fn read_unit(
-    results: &mut Results<Arc<str>, ()>,
-    answers: impl Iterator<Item = (String, i16, Option<String>)>,
-) -> Vec<(Item, Answer)> {
-    answers
-        .map(|(name, error_code, message)| {
-            let name: Arc<str> = name.into();
-            let answer = Answer::refused(error_code, message).unwrap_or(Answer::Done);
-            if answer == Answer::Done {
-                results.insert(name.clone(), Ok(()));
-            }
-            (Item::Name(name), answer)
+            Some(request)
         })
-        .collect()
+    }
+
+    fn read(&self, _: &[Arc<str>], _: Option<i32>, response: DeleteTopicsResponse) -> Answers<Arc<str>, ()> {
+        let answers = response.responses.into_iter().filter_map(|topic| {
+            Some((
+                topic.name?.into(),
+                Refused::check(topic.error_code, topic.error_message),
+            ))
+        });
+        answers.collect()
+    }
+
+    fn reply(results: Results<Arc<str>, ()>) -> AdminReply {
+        AdminReply::Topics(results)
+    }
 }
 
 /// CreatePartitions.
+// Kafka: KafkaAdminClient.createPartitions
 #[derive(Debug)]
 pub(super) struct CreatePartitions {
-    totals: BTreeMap<Arc<str>, i32>,
-    validate_only: bool,
-    results: Results<Arc<str>, ()>,
+    pub(super) totals: BTreeMap<Arc<str>, i32>,
+    pub(super) validate_only: bool,
 }
 
-impl CreatePartitions {
-    pub(super) fn new(topics: Vec<NewPartitions>, validate_only: bool) -> Self {
-        Self {
-            totals: topics.into_iter().map(|it| (it.topic, it.total)).collect(),
-            validate_only,
-            results: BTreeMap::new(),
-        }
-    }
-}
+impl Each for CreatePartitions {
+    type Key = Arc<str>;
+    type Value = ();
+    type Request = CreatePartitionsRequest;
 
-impl Work for CreatePartitions {
-    fn items(&self) -> BTreeSet<Item> {
-        self.totals.keys().cloned().map(Item::Name).collect()
+    fn keys(&self) -> BTreeSet<Arc<str>> {
+        self.totals.keys().cloned().collect()
     }
 
-    // Kafka: KafkaAdminClient.createPartitions
-    fn plan(&self, _: &Cluster, pending: &mut BTreeSet<Item>, timeout: Duration) -> Vec<Ask> {
-        let items = take_names(pending);
-        let wanted = self
-            .totals
-            .iter()
-            .filter(|(name, _)| items.contains(&Item::Name((*name).clone())));
-        let topic = |(name, count): (&Arc<str>, &i32)| CreatePartitionsTopic {
-            name: name.as_ref().into(),
-            count: *count,
-            assignments: None,
+    fn target(&self, _: &Cluster, _: &Arc<str>) -> Option<Target> {
+        Some(Target::Controller)
+    }
+
+    fn request(&self, topics: &[Arc<str>], timeout: Duration) -> Build<CreatePartitionsRequest> {
+        let topic = |name: &Arc<str>| {
+            Some(CreatePartitionsTopic {
+                name: name.as_ref().into(),
+                count: *self.totals.get(name)?,
+                assignments: None,
+            })
         };
-        let request = CreatePartitionsRequest {
-            topics: wanted.map(topic).collect(),
+        always(CreatePartitionsRequest {
+            topics: topics.iter().filter_map(topic).collect(),
             timeout_ms: millis(timeout),
             validate_only: self.validate_only,
-        };
-        alloc::vec![Ask {
-            target: Target::Controller,
-            api: ApiKey::CreatePartitions,
-            build: Box::new(move |_| Some(request.clone().into())),
-            items,
-        }]
+        })
     }
 
-    fn read(&mut self, _: &[Item], _: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)> {
-        let response = CreatePartitionsResponse::try_from(response).unwrap_or_default();
-        let answers = response
-            .results
-            .into_iter()
-            .map(|it| (it.name, it.error_code, it.error_message));
-        read_unit(&mut self.results, answers)
+    fn read(
+        &self,
+        _: &[Arc<str>],
+        _: Option<i32>,
+        response: CreatePartitionsResponse,
+    ) -> Answers<Arc<str>, ()> {
+        let answers = response.results.into_iter().map(|topic| {
+            (
+                topic.name.into(),
+                Refused::check(topic.error_code, topic.error_message),
+            )
+        });
+        answers.collect()
     }
 
-    fn fail(&mut self, item: Item, error: AdminError) {
-        if let Item::Name(name) = item {
-            self.results.insert(name, Err(error));
-        }
-    }
-
-    fn finish(self: Box<Self>) -> AdminReply {
-        AdminReply::Topics(self.results)
-    }
-}
-
-/// A Metadata request that creates nothing; `None` asks for all topics.
-fn metadata(topics: Option<Vec<String>>, items: Vec<Item>) -> Ask {
-    let named = |name| MetadataRequestTopic {
-        name: Some(name),
-        ..Default::default()
-    };
-    let request = MetadataRequest {
-        topics: topics.map(|topics| topics.into_iter().map(named).collect()),
-        allow_auto_topic_creation: false,
-        ..Default::default()
-    };
-    Ask {
-        target: Target::Any,
-        api: ApiKey::Metadata,
-        // Versions before 4 might create the topics.
-        build: Box::new(move |version| (version >= 4).then(|| request.clone().into())),
-        items,
-    }
-}
-
-/// What a Metadata response says, read as a cluster of its own.
-fn cluster_of(response: ResponseBody) -> Result<Cluster, Answer> {
-    let response = MetadataResponse::try_from(response).unwrap_or_default();
-    match Answer::refused(response.error_code, None) {
-        Some(refused) => Err(refused),
-        None => Ok(Cluster::from(response)),
-    }
-}
-
-/// ListTopics and DescribeCluster: one request, one result.
-#[derive(Debug)]
-pub(super) struct Listing {
-    is_cluster_wanted: bool,
-    include_internal: bool,
-    found: Result<Cluster, AdminError>,
-}
-
-impl Listing {
-    pub(super) fn topics(include_internal: bool) -> Self {
-        Self {
-            is_cluster_wanted: false,
-            include_internal,
-            found: Ok(Cluster::default()),
-        }
-    }
-
-    pub(super) fn cluster() -> Self {
-        Self {
-            is_cluster_wanted: true,
-            include_internal: false,
-            found: Ok(Cluster::default()),
-        }
-    }
-}
-
-impl Work for Listing {
-    fn items(&self) -> BTreeSet<Item> {
-        BTreeSet::from([Item::Whole])
-    }
-
-    fn plan(&self, _: &Cluster, pending: &mut BTreeSet<Item>, _: Duration) -> Vec<Ask> {
-        let topics = self.is_cluster_wanted.then(Vec::new);
-        alloc::vec![metadata(topics, take_names(pending))]
-    }
-
-    fn read(&mut self, _: &[Item], _: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)> {
-        let answer = match cluster_of(response) {
-            Ok(cluster) => {
-                self.found = Ok(cluster);
-                Answer::Done
-            }
-            Err(refused) => refused,
-        };
-        alloc::vec![(Item::Whole, answer)]
-    }
-
-    fn fail(&mut self, _: Item, error: AdminError) {
-        self.found = Err(error);
-    }
-
-    fn finish(self: Box<Self>) -> AdminReply {
-        if self.is_cluster_wanted {
-            return AdminReply::ClusterDescribed(self.found.map(|cluster| ClusterDescription {
-                id: cluster.id().map(String::from),
-                controller: cluster.controller(),
-                brokers: cluster.brokers().cloned().collect(),
-            }));
-        }
-        let is_wanted =
-            |topic: &&Topic| topic.error.is_none() && (self.include_internal || !topic.is_internal);
-        AdminReply::TopicsListed(self.found.map(|cluster| {
-            let listing = |topic: &Topic| TopicListing {
-                name: topic.name.clone(),
-                id: topic.id,
-                is_internal: topic.is_internal,
-            };
-            cluster.topics().filter(is_wanted).map(listing).collect()
-        }))
-    }
-}
-
-/// DescribeTopics.
-#[derive(Debug)]
-pub(super) struct DescribeTopics {
-    topics: BTreeSet<Arc<str>>,
-    results: Results<Arc<str>, Topic>,
-}
-
-impl DescribeTopics {
-    pub(super) fn new(topics: Vec<Arc<str>>) -> Self {
-        Self {
-            topics: topics.into_iter().collect(),
-            results: BTreeMap::new(),
-        }
-    }
-}
-
-impl Work for DescribeTopics {
-    fn items(&self) -> BTreeSet<Item> {
-        self.topics.iter().cloned().map(Item::Name).collect()
-    }
-
-    fn plan(&self, _: &Cluster, pending: &mut BTreeSet<Item>, _: Duration) -> Vec<Ask> {
-        let items = take_names(pending);
-        alloc::vec![metadata(Some(names(&items)), items)]
-    }
-
-    fn is_retriable(&self, error: ErrorCode) -> bool {
-        error == ErrorCode::LeaderNotAvailable
-    }
-
-    fn read(&mut self, asked: &[Item], _: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)> {
-        let cluster = match cluster_of(response) {
-            Ok(cluster) => cluster,
-            Err(refused) => return asked.iter().map(|item| (item.clone(), refused.clone())).collect(),
-        };
-        let mut answers = Vec::new();
-        for topic in cluster.topics() {
-            let answer = match topic.error {
-                Some(error) => Answer::Refused { error, message: None },
-                None => {
-                    self.results.insert(topic.name.clone(), Ok(topic.clone()));
-                    Answer::Done
-                }
-            };
-            answers.push((Item::Name(topic.name.clone()), answer));
-        }
-        answers
-    }
-
-    fn fail(&mut self, item: Item, error: AdminError) {
-        if let Item::Name(name) = item {
-            self.results.insert(name, Err(error));
-        }
-    }
-
-    fn finish(self: Box<Self>) -> AdminReply {
-        AdminReply::TopicsDescribed(self.results)
+    fn reply(results: Results<Arc<str>, ()>) -> AdminReply {
+        AdminReply::Topics(results)
     }
 }

@@ -14,6 +14,7 @@ use kohort_protocol::{ApiKey, ErrorCode, ResponseBody};
 
 use super::error::AdminError;
 use super::reply::AdminReply;
+use super::resource::ConfigResource;
 use crate::client::{BuildRequest, Cluster, Target};
 
 /// What is asked for, and answered, on its own.
@@ -21,10 +22,11 @@ use crate::client::{BuildRequest, Cluster, Target};
 pub(super) enum Item {
     /// The whole command.
     Whole,
-    /// A topic or a group.
+    /// A topic, a group, or a static member.
     Name(Arc<str>),
     Partition(TopicPartition),
     Broker(i32),
+    Resource(ConfigResource),
 }
 
 /// A request for some items.
@@ -35,23 +37,28 @@ pub(super) struct Ask {
     pub(super) items: Vec<Item>,
 }
 
-/// What a response says of an item.
+/// The broker's error for an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// It is done: the work has noted its result.
-    Done,
-    /// The broker's error.
-    Refused {
-        error: ErrorCode,
-        message: Option<String>,
-    },
+pub(super) struct Refused {
+    pub(super) error: ErrorCode,
+    pub(super) message: Option<String>,
 }
 
-impl Answer {
-    pub(super) fn refused(error_code: i16, message: Option<String>) -> Option<Self> {
+impl Refused {
+    /// What an error code and its words say; `Ok` when they say no error.
+    pub(super) fn check(error_code: i16, message: Option<String>) -> Result<(), Self> {
         let error = ErrorCode::from_code(error_code);
         let message = message.filter(|message| !message.is_empty());
-        error.is_error().then_some(Self::Refused { error, message })
+        match error.is_error() {
+            true => Err(Self { error, message }),
+            false => Ok(()),
+        }
+    }
+}
+
+impl From<Refused> for AdminError {
+    fn from(Refused { error, message }: Refused) -> Self {
+        Self::Refused { error, message }
     }
 }
 
@@ -75,18 +82,16 @@ pub(super) trait Work: Debug + Send {
 
     /// Whether an item with this error is asked for again.
     fn is_retriable(&self, error: ErrorCode) -> bool {
-        error.refreshes_coordinator()
-            || matches!(
-                error,
-                ErrorCode::NotController
-                    | ErrorCode::CoordinatorLoadInProgress
-                    | ErrorCode::ThrottlingQuotaExceeded
-                    | ErrorCode::NetworkException
-            )
+        may_pass(error)
     }
 
-    /// Notes what a response says. Items that it leaves out are asked for again.
-    fn read(&mut self, asked: &[Item], node: Option<i32>, response: ResponseBody) -> Vec<(Item, Answer)>;
+    /// Notes the results that a response has, and says which items it answers. Items that it leaves out are asked for again.
+    fn read(
+        &mut self,
+        asked: &[Item],
+        node: Option<i32>,
+        response: ResponseBody,
+    ) -> Vec<(Item, Result<(), Refused>)>;
 
     /// Notes that an item failed for good.
     fn fail(&mut self, item: Item, error: AdminError);
@@ -95,16 +100,19 @@ pub(super) trait Work: Debug + Send {
     fn finish(self: Box<Self>) -> AdminReply;
 }
 
+/// Whether an error says that the broker is the wrong one, or not ready.
+pub(super) fn may_pass(error: ErrorCode) -> bool {
+    error.refreshes_coordinator()
+        || matches!(
+            error,
+            ErrorCode::NotController
+                | ErrorCode::CoordinatorLoadInProgress
+                | ErrorCode::ThrottlingQuotaExceeded
+                | ErrorCode::NetworkException
+        )
+}
+
 /// Milliseconds as requests carry them.
 pub(super) fn millis(timeout: Duration) -> i32 {
     i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
-}
-
-/// The names among items.
-pub(super) fn names<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<String> {
-    let name = |item: &Item| match item {
-        Item::Name(name) => Some(name.as_ref().into()),
-        _ => None,
-    };
-    items.into_iter().filter_map(name).collect()
 }

@@ -7,8 +7,11 @@ use kohort_groups::wire::consumer_protocol::encode_assignment;
 use kohort_groups::{Assignment, TopicPartition};
 use kohort_protocol::messages::delete_groups::DeletableGroupResult;
 use kohort_protocol::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
+use kohort_protocol::messages::leave_group::MemberResponse;
 use kohort_protocol::messages::list_groups::ListedGroup;
-use kohort_protocol::messages::{DeleteGroupsResponse, DescribeGroupsResponse, ListGroupsResponse};
+use kohort_protocol::messages::{
+    DeleteGroupsResponse, DescribeGroupsResponse, LeaveGroupResponse, ListGroupsResponse,
+};
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody, VersionRange};
 
 use super::{SECOND, admin, cluster, names, refused, reply, run};
@@ -157,4 +160,42 @@ fn a_coordinator_that_moved_is_looked_up_again() {
         panic!();
     };
     assert_eq!(results["g"], Err(refused(ErrorCode::NonEmptyGroup)));
+}
+
+#[test]
+fn static_members_are_removed_by_their_instance_ids() {
+    let mut admin = cluster();
+    let command = AdminCommand::RemoveMembers {
+        group: "g".into(),
+        instances: names(&["a", "b"]).into_iter().collect(),
+        reason: Some("gone".into()),
+    };
+    run(&mut admin, command);
+    let arrived = admin.expect(ApiKey::LeaveGroup);
+    let RequestBody::LeaveGroup(request) = &arrived.body else {
+        panic!("{arrived:?}");
+    };
+    let member = &request.members[0];
+    assert_eq!(
+        (
+            &*member.member_id,
+            member.group_instance_id.as_deref(),
+            member.reason.as_deref()
+        ),
+        ("", Some("a"), Some("gone"))
+    );
+    let left = |instance: &str, error: ErrorCode| MemberResponse {
+        group_instance_id: Some(instance.into()),
+        error_code: error.code(),
+        ..Default::default()
+    };
+    let response = LeaveGroupResponse {
+        members: vec![left("a", ErrorCode::None), left("b", ErrorCode::UnknownMemberId)],
+        ..Default::default()
+    };
+    let AdminReply::MembersRemoved(results) = reply(admin.answer(&arrived, response)) else {
+        panic!();
+    };
+    assert_eq!(results["a"], Ok(()));
+    assert_eq!(results["b"], Err(refused(ErrorCode::UnknownMemberId)));
 }

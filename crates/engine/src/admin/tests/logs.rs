@@ -1,15 +1,17 @@
 //! Offsets of logs.
 
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use kohort_groups::TopicPartition;
-use kohort_protocol::messages::ListOffsetsResponse;
+use kohort_protocol::messages::delete_records::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use kohort_protocol::messages::list_offsets::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kohort_protocol::messages::{DeleteRecordsResponse, ListOffsetsResponse};
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
 
-use super::{SECOND, admin, cluster, reply, run};
-use crate::admin::{AdminCommand, AdminError, AdminReply, OffsetSpec};
+use super::{SECOND, cluster, refused, reply, run};
+use crate::admin::{AdminCommand, AdminError, AdminReply, OffsetSpec, RecordsToDelete};
 use crate::client::testing::Arrived;
 use crate::consumer::IsolationLevel;
 
@@ -116,4 +118,45 @@ fn a_partition_without_a_leader_times_out_and_leaves_the_others_alone() {
         results[&TopicPartition::new("t", 9)],
         Err(AdminError::TimedOut { .. })
     ));
+}
+
+#[test]
+fn records_are_deleted_by_the_leaders() {
+    let mut admin = cluster();
+    let partition = |index| TopicPartition::new("t", index);
+    let command = AdminCommand::DeleteRecords {
+        partitions: BTreeMap::from([
+            (partition(0), RecordsToDelete::Before(5)),
+            (partition(1), RecordsToDelete::All),
+        ]),
+    };
+    run(&mut admin, command);
+    let asked = |arrived: &Arrived| {
+        let RequestBody::DeleteRecords(request) = &arrived.body else {
+            panic!("{arrived:?}");
+        };
+        let partition = &request.topics[0].partitions[0];
+        (arrived.port, partition.partition_index, partition.offset)
+    };
+    let deleted = |partition_index, low_watermark, error: ErrorCode| DeleteRecordsResponse {
+        topics: vec![DeleteRecordsTopicResult {
+            name: "t".into(),
+            partitions: vec![DeleteRecordsPartitionResult {
+                partition_index,
+                low_watermark,
+                error_code: error.code(),
+            }],
+        }],
+        ..Default::default()
+    };
+    let first = admin.expect(ApiKey::DeleteRecords);
+    let second = admin.expect(ApiKey::DeleteRecords);
+    assert_eq!((asked(&first), asked(&second)), ((9001, 0, 5), (9002, 1, -1)));
+    assert!(admin.answer(&first, deleted(0, 5, ErrorCode::None)).is_empty());
+    let response = deleted(1, -1, ErrorCode::PolicyViolation);
+    let AdminReply::RecordsDeleted(results) = reply(admin.answer(&second, response)) else {
+        panic!();
+    };
+    assert_eq!(results[&partition(0)], Ok(5));
+    assert_eq!(results[&partition(1)], Err(refused(ErrorCode::PolicyViolation)));
 }

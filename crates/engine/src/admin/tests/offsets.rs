@@ -2,17 +2,19 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_protocol::messages::offset_commit::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use kohort_protocol::messages::offset_delete::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use kohort_protocol::messages::offset_fetch::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
-use kohort_protocol::messages::{OffsetCommitResponse, OffsetFetchResponse};
+use kohort_protocol::messages::{OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse};
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody, VersionRange};
 
-use super::{admin, cluster, names, refused, reply, run};
+use super::{SECOND, admin, cluster, refused, reply, run};
 use crate::admin::{AdminCommand, AdminReply};
 use crate::client::testing::Network;
 
@@ -115,5 +117,86 @@ fn group_offsets_are_altered() {
     assert_eq!(
         results[&TopicPartition::new("t", 1)],
         Err(refused(ErrorCode::UnknownMemberId))
+    );
+}
+
+fn delete_offsets(partitions: &[i32]) -> AdminCommand {
+    AdminCommand::DeleteGroupOffsets {
+        group: "g".into(),
+        partitions: partitions
+            .iter()
+            .map(|it| TopicPartition::new("t", *it))
+            .collect(),
+    }
+}
+
+#[test]
+fn group_offsets_are_deleted_with_one_result_each() {
+    let mut admin = cluster();
+    run(&mut admin, delete_offsets(&[0, 1]));
+    let arrived = admin.expect(ApiKey::OffsetDelete);
+    let RequestBody::OffsetDelete(request) = &arrived.body else {
+        panic!("{arrived:?}");
+    };
+    let asked: Vec<i32> = request.topics[0]
+        .partitions
+        .iter()
+        .map(|it| it.partition_index)
+        .collect();
+    assert_eq!(
+        (&*request.group_id, &*request.topics[0].name, asked),
+        ("g", "t", vec![0, 1])
+    );
+    let partition = |partition_index, error: ErrorCode| OffsetDeleteResponsePartition {
+        partition_index,
+        error_code: error.code(),
+    };
+    let topic = OffsetDeleteResponseTopic {
+        name: "t".into(),
+        partitions: vec![
+            partition(0, ErrorCode::None),
+            partition(1, ErrorCode::GroupSubscribedToTopic),
+        ],
+    };
+    let response = OffsetDeleteResponse {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let AdminReply::GroupOffsetsDeleted(results) = reply(admin.answer(&arrived, response)) else {
+        panic!();
+    };
+    assert_eq!(results[&TopicPartition::new("t", 0)], Ok(()));
+    assert_eq!(
+        results[&TopicPartition::new("t", 1)],
+        Err(refused(ErrorCode::GroupSubscribedToTopic))
+    );
+}
+
+#[test]
+fn a_refusal_of_the_group_is_the_result_of_each_of_its_partitions() {
+    let mut admin = cluster();
+    run(&mut admin, delete_offsets(&[0, 1]));
+    let response = |error: ErrorCode| OffsetDeleteResponse {
+        error_code: error.code(),
+        ..Default::default()
+    };
+    let arrived = admin.expect(ApiKey::OffsetDelete);
+    assert!(
+        admin
+            .answer(&arrived, response(ErrorCode::CoordinatorLoadInProgress))
+            .is_empty()
+    );
+    admin.advance(SECOND);
+    let again = admin.expect(ApiKey::OffsetDelete);
+    let AdminReply::GroupOffsetsDeleted(results) =
+        reply(admin.answer(&again, response(ErrorCode::GroupIdNotFound)))
+    else {
+        panic!();
+    };
+    assert_eq!(results.len(), 2);
+    assert!(
+        results
+            .values()
+            .all(|it| *it == Err(refused(ErrorCode::GroupIdNotFound)))
     );
 }
