@@ -9,6 +9,7 @@ mod broker_produce;
 mod broker_rejoin;
 mod broker_requests;
 mod broker_topics;
+mod client_admin;
 mod consumer_assignors;
 mod consumer_autocommit;
 mod consumer_blocking;

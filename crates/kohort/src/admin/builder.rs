@@ -1,6 +1,7 @@
 //! Building an admin client: settings are checked once, then the network task is started.
 
 use kohort_engine::admin::AdminEngine;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::Admin;
@@ -59,6 +60,10 @@ impl AdminBuilder {
     /// # Errors
     /// A wrong setting; or no tokio runtime here (see `kohort.runtime`).
     pub fn build(self) -> Result<Admin, BuildError> {
+        self.build_on().map(|(admin, _)| admin)
+    }
+
+    pub(crate) fn build_on(self) -> Result<(Admin, Handle), BuildError> {
         let (config, _) = self.draft.finish()?;
         let client_id = match config.client_id.is_empty() {
             true => made_client_id("adminclient"),
@@ -68,7 +73,7 @@ impl AdminBuilder {
         let buffers = SocketBuffers::new(config.receive_buffer_bytes, config.send_buffer_bytes);
         let transport = self.transport.unwrap_or_else(|| Transport::tcp(buffers));
         let (inputs, from_handles) = unbounded_channel();
-        spawn(config.kohort_runtime, move || {
+        let runtime = spawn(config.kohort_runtime, move || {
             let engine = AdminEngine::new(client, seed());
             Driver::new(
                 engine,
@@ -80,9 +85,10 @@ impl AdminBuilder {
             )
             .run()
         })?;
-        Ok(Admin {
+        let admin = Admin {
             inputs,
             timeout: ms(config.default_api_timeout_ms),
-        })
+        };
+        Ok((admin, runtime))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kohort_engine::admin::{AdminCommand, AdminReply};
 
-use super::{Admin, AdminError, AlterConfigOp, ConfigEntry, ConfigResource, Results, expect};
+use super::{Admin, AdminError, AlterConfigOp, ConfigEntry, ConfigResource, Results, answered};
 
 /// What to tell of each setting beside its value.
 // Kafka: DescribeConfigsOptions
@@ -60,7 +60,7 @@ impl Admin {
             include_synonyms: options.include_synonyms,
             include_documentation: options.include_documentation,
         };
-        expect!(self.call(command).await?, AdminReply::ConfigsDescribed(results) => results)
+        answered!(self.call(command).await?, AdminReply::ConfigsDescribed(results) => results)
     }
 
     /// Changes some settings and leaves the others as they are (KIP-339). All changes of a resource are done, or none.
@@ -88,6 +88,6 @@ impl Admin {
             changes: changes.into_iter().collect(),
             validate_only: false,
         };
-        expect!(self.call(command).await?, AdminReply::ConfigsAltered(results) => results)
+        answered!(self.call(command).await?, AdminReply::ConfigsAltered(results) => results)
     }
 }

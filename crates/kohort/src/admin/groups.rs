@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kohort_engine::admin::{AdminCommand, AdminReply};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 
-use super::{Admin, AdminError, GroupDescription, GroupListing, Results, expect, names};
+use super::{Admin, AdminError, GroupDescription, GroupListing, Results, answered, names};
 
 /// Which groups to list; without any wish all of them.
 // Kafka: ListGroupsOptions
@@ -71,7 +71,7 @@ impl Admin {
         let command = AdminCommand::DescribeGroups {
             groups: names(groups),
         };
-        expect!(self.call(command).await?, AdminReply::GroupsDescribed(results) => results)
+        answered!(self.call(command).await?, AdminReply::GroupsDescribed(results) => results)
     }
 
     /// Deletes groups that have no members, with their offsets.
@@ -87,7 +87,7 @@ impl Admin {
         let command = AdminCommand::DeleteGroups {
             groups: names(groups),
         };
-        expect!(self.call(command).await?, AdminReply::GroupsDeleted(results) => results)
+        answered!(self.call(command).await?, AdminReply::GroupsDeleted(results) => results)
     }
 
     /// All offsets that a group has committed.
@@ -105,7 +105,7 @@ impl Admin {
             partitions: None,
             require_stable: false,
         };
-        Ok(expect!(self.call(command).await?, AdminReply::GroupOffsets(offsets) => offsets)??)
+        Ok(answered!(self.call(command).await?, AdminReply::GroupOffsets(offsets) => offsets)??)
     }
 
     /// Commits offsets for a group that has no members.
@@ -123,7 +123,7 @@ impl Admin {
             group: group.into(),
             offsets,
         };
-        expect!(self.call(command).await?, AdminReply::GroupOffsetsAltered(results) => results)
+        answered!(self.call(command).await?, AdminReply::GroupOffsetsAltered(results) => results)
     }
 
     /// Forgets offsets that a group has committed. The group may have members, as long as none is subscribed to the topic: a
@@ -142,7 +142,7 @@ impl Admin {
             group: group.into(),
             partitions: partitions.into_iter().collect(),
         };
-        expect!(self.call(command).await?, AdminReply::GroupOffsetsDeleted(results) => results)
+        answered!(self.call(command).await?, AdminReply::GroupOffsetsDeleted(results) => results)
     }
 
     /// Removes static members, by `group.instance.id`, from a group; the others share their partitions (KIP-345). The broker logs
@@ -163,6 +163,6 @@ impl Admin {
             instances: names(instances).into_iter().collect(),
             reason: reason.map(str::to_owned),
         };
-        expect!(self.call(command).await?, AdminReply::MembersRemoved(results) => results)
+        answered!(self.call(command).await?, AdminReply::MembersRemoved(results) => results)
     }
 }

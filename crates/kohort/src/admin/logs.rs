@@ -4,7 +4,7 @@ use kohort_engine::admin::{AdminCommand, AdminReply};
 use kohort_engine::consumer::IsolationLevel;
 use kohort_groups::TopicPartition;
 
-use super::{Admin, AdminError, FoundOffset, OffsetSpec, RecordsToDelete, Results, expect};
+use super::{Admin, AdminError, FoundOffset, OffsetSpec, RecordsToDelete, Results, answered};
 
 impl Admin {
     /// Offsets of partitions by end or by time; `None` where no record is that young.
@@ -21,7 +21,7 @@ impl Admin {
             partitions: partitions.into_iter().collect(),
             isolation: IsolationLevel::ReadUncommitted,
         };
-        expect!(self.call(command).await?, AdminReply::OffsetsFound(results) => results)
+        answered!(self.call(command).await?, AdminReply::OffsetsFound(results) => results)
     }
 
     /// Deletes the records before an offset; the result is the first offset that is still there.
@@ -37,6 +37,6 @@ impl Admin {
         let command = AdminCommand::DeleteRecords {
             partitions: partitions.into_iter().collect(),
         };
-        expect!(self.call(command).await?, AdminReply::RecordsDeleted(results) => results)
+        answered!(self.call(command).await?, AdminReply::RecordsDeleted(results) => results)
     }
 }

@@ -1,22 +1,26 @@
-//! Administration: topics, groups, offsets. The rules live in the engine; this module gives them an asynchronous face.
+//! Administration: topics, groups, offsets, records and settings. The rules live in the engine; this module gives them an asynchronous face.
 
 mod builder;
+mod configs;
+mod groups;
 mod host;
+mod logs;
+mod topics;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use builder::AdminBuilder;
+pub use configs::DescribeConfigsOptions;
+pub use groups::ListGroupsOptions;
 pub use kohort_engine::admin::{
-    AdminError as ItemError, ClusterDescription, CreatedTopic, FoundOffset, GroupDescription, GroupListing,
-    GroupMember, NewPartitions, NewTopic, OffsetSpec, Results, TopicListing,
+    AdminError as ItemError, AlterConfigOp, ClusterDescription, ConfigEntry, ConfigResource, ConfigSource,
+    ConfigSynonym, ConfigType, CreatedTopic, FoundOffset, GroupDescription, GroupListing, GroupMember,
+    NewPartitions, NewTopic, OffsetSpec, RecordsToDelete, Results, TopicListing,
 };
 pub use kohort_engine::client::{Broker, Partition, Topic};
 
 use kohort_engine::admin::{AdminCommand, AdminReply};
-use kohort_engine::consumer::IsolationLevel;
-use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -74,7 +78,7 @@ impl AdminError {
 }
 
 /// The answer of the expected kind; the engine answers each command in kind, so another kind means that it stopped.
-macro_rules! expect {
+macro_rules! answered {
     ($reply:expr, $pattern:pat => $value:expr) => {
         match $reply {
             $pattern => Ok($value),
@@ -82,201 +86,9 @@ macro_rules! expect {
         }
     };
 }
+use answered;
 
 impl Admin {
-    /// Creates topics.
-    ///
-    /// Cancel safety: what was sent is done all the same.
-    ///
-    /// # Errors
-    /// When the network task is gone; otherwise each topic has its own result.
-    pub async fn create_topics(
-        &self,
-        topics: impl IntoIterator<Item = NewTopic>,
-    ) -> Result<Results<Arc<str>, CreatedTopic>, AdminError> {
-        let command = AdminCommand::CreateTopics {
-            topics: topics.into_iter().collect(),
-            validate_only: false,
-        };
-        expect!(self.call(command).await?, AdminReply::TopicsCreated(results) => results)
-    }
-
-    /// Deletes topics.
-    ///
-    /// Cancel safety: what was sent is done all the same.
-    ///
-    /// # Errors
-    /// When the network task is gone; otherwise each topic has its own result.
-    pub async fn delete_topics<T: Into<Arc<str>>>(
-        &self,
-        topics: impl IntoIterator<Item = T>,
-    ) -> Result<Results<Arc<str>, ()>, AdminError> {
-        let command = AdminCommand::DeleteTopics {
-            topics: names(topics),
-        };
-        expect!(self.call(command).await?, AdminReply::Topics(results) => results)
-    }
-
-    /// Adds partitions to topics.
-    ///
-    /// Cancel safety: what was sent is done all the same.
-    ///
-    /// # Errors
-    /// When the network task is gone; otherwise each topic has its own result.
-    pub async fn create_partitions(
-        &self,
-        topics: impl IntoIterator<Item = NewPartitions>,
-    ) -> Result<Results<Arc<str>, ()>, AdminError> {
-        let command = AdminCommand::CreatePartitions {
-            topics: topics.into_iter().collect(),
-            validate_only: false,
-        };
-        expect!(self.call(command).await?, AdminReply::Topics(results) => results)
-    }
-
-    /// All topics; with `include_internal` Kafka's own, too.
-    ///
-    /// Cancel safety: nothing is lost.
-    ///
-    /// # Errors
-    /// When the cluster does not answer in time.
-    pub async fn list_topics(&self, include_internal: bool) -> Result<Vec<TopicListing>, AdminError> {
-        let command = AdminCommand::ListTopics { include_internal };
-        Ok(expect!(self.call(command).await?, AdminReply::TopicsListed(topics) => topics)??)
-    }
-
-    /// Partitions, leaders and replicas of topics.
-    ///
-    /// Cancel safety: nothing is lost.
-    ///
-    /// # Errors
-    /// When the network task is gone; otherwise each topic has its own result.
-    pub async fn describe_topics<T: Into<Arc<str>>>(
-        &self,
-        topics: impl IntoIterator<Item = T>,
-    ) -> Result<Results<Arc<str>, Topic>, AdminError> {
-        let command = AdminCommand::DescribeTopics {
-            topics: names(topics),
-        };
-        expect!(self.call(command).await?, AdminReply::TopicsDescribed(results) => results)
-    }
-
-    /// The cluster's id, brokers and controller.
-    ///
-    /// Cancel safety: nothing is lost.
-    ///
-    /// # Errors
-    /// When the cluster does not answer in time.
-    pub async fn describe_cluster(&self) -> Result<ClusterDescription, AdminError> {
-        let reply = self.call(AdminCommand::DescribeCluster).await?;
-        Ok(expect!(reply, AdminReply::ClusterDescribed(cluster) => cluster)??)
-    }
-
-    /// The groups of all brokers.
-    ///
-    /// Cancel safety: nothing is lost.
-    ///
-    /// # Errors
-    /// When a broker does not answer in time: its groups would be missing.
-    pub async fn list_groups(&self) -> Result<Vec<GroupListing>, AdminError> {
-        let command = AdminCommand::ListGroups {
-            states: Vec::new(),
-            types: Vec::new(),
-        };
-        match self.call(command).await? {
-            AdminReply::GroupsListed { groups, failed } => match failed.into_values().next() {
-                None => Ok(groups),
-                Some(error) => Err(error.into()),
-            },
-            _ => Err(AdminError::TaskGone),
-        }
-    }
-
-    /// State, members and assignments of classic groups.
-    ///
-    /// Cancel safety: nothing is lost.
-    ///
-    /// # Errors
-    /// When the network task is gone; otherwise each group has its own result.
-    pub async fn describe_groups<T: Into<Arc<str>>>(
-        &self,
-        groups: impl IntoIterator<Item = T>,
-    ) -> Result<Results<Arc<str>, GroupDescription>, AdminError> {
-        let command = AdminCommand::DescribeGroups {
-            groups: names(groups),
-        };
-        expect!(self.call(command).await?, AdminReply::GroupsDescribed(results) => results)
-    }
-
-    /// Deletes groups that have no members, with their offsets.
-    ///
-    /// Cancel safety: what was sent is done all the same.
-    ///
-    /// # Errors
-    /// When the network task is gone; otherwise each group has its own result.
-    pub async fn delete_groups<T: Into<Arc<str>>>(
-        &self,
-        groups: impl IntoIterator<Item = T>,
-    ) -> Result<Results<Arc<str>, ()>, AdminError> {
-        let command = AdminCommand::DeleteGroups {
-            groups: names(groups),
-        };
-        expect!(self.call(command).await?, AdminReply::GroupsDeleted(results) => results)
-    }
-
-    /// Offsets of partitions by end or by time; `None` where no record is that young.
-    ///
-    /// Cancel safety: nothing is lost.
-    ///
-    /// # Errors
-    /// When the network task is gone; otherwise each partition has its own result.
-    pub async fn list_offsets(
-        &self,
-        partitions: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
-    ) -> Result<Results<TopicPartition, Option<FoundOffset>>, AdminError> {
-        let command = AdminCommand::ListOffsets {
-            partitions: partitions.into_iter().collect(),
-            isolation: IsolationLevel::ReadUncommitted,
-        };
-        expect!(self.call(command).await?, AdminReply::OffsetsFound(results) => results)
-    }
-
-    /// All offsets that a group has committed.
-    ///
-    /// Cancel safety: nothing is lost.
-    ///
-    /// # Errors
-    /// When the group's coordinator does not answer in time.
-    pub async fn list_group_offsets(
-        &self,
-        group: impl Into<Arc<str>>,
-    ) -> Result<Results<TopicPartition, Option<OffsetAndMetadata>>, AdminError> {
-        let command = AdminCommand::ListGroupOffsets {
-            group: group.into(),
-            partitions: None,
-            require_stable: false,
-        };
-        Ok(expect!(self.call(command).await?, AdminReply::GroupOffsets(offsets) => offsets)??)
-    }
-
-    /// Commits offsets for a group that has no members.
-    ///
-    /// Cancel safety: what was sent is done all the same.
-    ///
-    /// # Errors
-    /// When the network task is gone; otherwise each partition has its own result.
-    pub async fn alter_group_offsets(
-        &self,
-        group: impl Into<Arc<str>>,
-        offsets: BTreeMap<TopicPartition, OffsetAndMetadata>,
-    ) -> Result<Results<TopicPartition, ()>, AdminError> {
-        let command = AdminCommand::AlterGroupOffsets {
-            group: group.into(),
-            offsets,
-        };
-        expect!(self.call(command).await?, AdminReply::GroupOffsetsAltered(results) => results)
-    }
-
     async fn call(&self, command: AdminCommand) -> Result<AdminReply, AdminError> {
         let (reply, answer) = oneshot::channel();
         let input = Input {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kohort_engine::admin::{AdminCommand, AdminReply};
 
 use super::{
-    Admin, AdminError, ClusterDescription, CreatedTopic, NewPartitions, NewTopic, Results, Topic, TopicListing,
-    expect, names,
+    Admin, AdminError, ClusterDescription, CreatedTopic, NewPartitions, NewTopic, Results, Topic,
+    TopicListing, answered, names,
 };
 
 impl Admin {
@@ -24,7 +24,7 @@ impl Admin {
             topics: topics.into_iter().collect(),
             validate_only: false,
         };
-        expect!(self.call(command).await?, AdminReply::TopicsCreated(results) => results)
+        answered!(self.call(command).await?, AdminReply::TopicsCreated(results) => results)
     }
 
     /// Deletes topics.
@@ -40,7 +40,7 @@ impl Admin {
         let command = AdminCommand::DeleteTopics {
             topics: names(topics),
         };
-        expect!(self.call(command).await?, AdminReply::Topics(results) => results)
+        answered!(self.call(command).await?, AdminReply::Topics(results) => results)
     }
 
     /// Adds partitions to topics.
@@ -57,7 +57,7 @@ impl Admin {
             topics: topics.into_iter().collect(),
             validate_only: false,
         };
-        expect!(self.call(command).await?, AdminReply::Topics(results) => results)
+        answered!(self.call(command).await?, AdminReply::Topics(results) => results)
     }
 
     /// All topics; with `include_internal` Kafka's own, too.
@@ -68,7 +68,7 @@ impl Admin {
     /// When the cluster does not answer in time.
     pub async fn list_topics(&self, include_internal: bool) -> Result<Vec<TopicListing>, AdminError> {
         let command = AdminCommand::ListTopics { include_internal };
-        Ok(expect!(self.call(command).await?, AdminReply::TopicsListed(topics) => topics)??)
+        Ok(answered!(self.call(command).await?, AdminReply::TopicsListed(topics) => topics)??)
     }
 
     /// Partitions, leaders and replicas of topics.
@@ -84,7 +84,7 @@ impl Admin {
         let command = AdminCommand::DescribeTopics {
             topics: names(topics),
         };
-        expect!(self.call(command).await?, AdminReply::TopicsDescribed(results) => results)
+        answered!(self.call(command).await?, AdminReply::TopicsDescribed(results) => results)
     }
 
     /// The cluster's id, brokers and controller.
@@ -95,6 +95,6 @@ impl Admin {
     /// When the cluster does not answer in time.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription, AdminError> {
         let reply = self.call(AdminCommand::DescribeCluster).await?;
-        Ok(expect!(reply, AdminReply::ClusterDescribed(cluster) => cluster)??)
+        Ok(answered!(reply, AdminReply::ClusterDescribed(cluster) => cluster)??)
     }
 }

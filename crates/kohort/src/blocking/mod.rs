@@ -5,9 +5,11 @@
 //! ([`BuildError::BlockingInsideAsync`](crate::consumer::BuildError)), because waiting would hold up that runtime. That
 //! includes `spawn_blocking`, which cannot be told from a runtime's own threads: use [`std::thread`] there, or the asynchronous client.
 
+mod admin;
 mod consumer;
 mod producer;
 
+pub use admin::Admin;
 pub use consumer::Consumer;
 pub use producer::Producer;
 

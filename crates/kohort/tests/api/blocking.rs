@@ -4,7 +4,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use kohort::blocking::{Consumer, Producer};
+use kohort::admin::{AlterConfigOp, ConfigResource, NewTopic};
+use kohort::blocking::{Admin, Consumer, Producer};
 use kohort::consumer::{BuildError, PollError};
 use kohort::{ProducerRecord, TopicPartition};
 use kohort_broker::Broker;
@@ -84,4 +85,27 @@ async fn inside_of_a_runtime_building_is_a_typed_error() {
         builder.build_blocking(),
         Err(BuildError::BlockingInsideAsync)
     ));
+}
+
+#[test]
+fn topics_are_created_and_configured_without_a_runtime() {
+    let (servers, _stop) = broker();
+    let admin = Admin::builder()
+        .bootstrap_servers(&servers)
+        .build_blocking()
+        .expect("valid settings");
+    let created = admin.create_topics([NewTopic::new("new")]).expect("an answer");
+    assert!(created["new"].is_ok(), "{created:?}");
+    let topic = ConfigResource::topic("new");
+    let change = vec![AlterConfigOp::set("retention.ms", "1000")];
+    let changed = admin
+        .incremental_alter_configs([(topic.clone(), change)])
+        .expect("an answer");
+    assert_eq!(changed[&topic], Ok(()));
+    let described = admin.describe_configs([topic.clone()]).expect("an answer");
+    let settings = described[&topic].as_ref().expect("it is there");
+    assert_eq!(settings["retention.ms"].value.as_deref(), Some("1000"));
+    admin.delete_topics(["new"]).expect("an answer")["new"]
+        .as_ref()
+        .expect("it goes");
 }
