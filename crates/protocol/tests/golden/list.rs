@@ -17,7 +17,10 @@ macro_rules! all_messages {
             DeleteGroupsResponse IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse OffsetDeleteRequest
             OffsetDeleteResponse DescribeClusterRequest DescribeClusterResponse ConsumerGroupHeartbeatRequest
             ConsumerGroupHeartbeatResponse ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse
-            DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse RequestHeader ResponseHeader;
+            DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse AlterConfigsRequest AlterConfigsResponse
+            DescribeLogDirsRequest DescribeLogDirsResponse ListPartitionReassignmentsRequest
+            ListPartitionReassignmentsResponse DescribeProducersRequest DescribeProducersResponse RequestHeader
+            ResponseHeader;
         consumer_protocol: ConsumerProtocolAssignment ConsumerProtocolSubscription;
         group_records:
             LegacyOffsetCommitKey LegacyOffsetCommitValue OffsetCommitKey OffsetCommitValue GroupMetadataKey
