@@ -11,6 +11,7 @@ use kohort_protocol::{ApiKey, ErrorCode, ResponseBody};
 use crate::cluster::{BrokerId, Cluster};
 use crate::config::{Config, TopicConfig};
 use crate::faults::Faults;
+use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::interface::{Action, CloseReason, ConnId, Level, LogLine};
 use crate::log::StorageError;
@@ -33,6 +34,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) topics: &'a mut Topics,
     pub(crate) purgatory: &'a mut Purgatory,
+    pub(crate) fetch_sessions: &'a mut FetchSessions,
     pub(crate) producer_ids: &'a mut ProducerIds,
     pub(crate) groups: &'a mut Groups,
     pub(crate) faults: &'a mut Faults,

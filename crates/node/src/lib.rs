@@ -39,6 +39,7 @@ pub mod config;
 mod context;
 mod control;
 mod faults;
+mod fetch_sessions;
 mod groups;
 mod handlers;
 mod interface;

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::context::{Call, Cx, Outcome, Wake};
 use crate::control::{self, Control};
 use crate::faults::{Fault, Faults};
+use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::handlers;
 use crate::interface::{Action, CloseReason, ConnId, Event, Level, LogLine};
@@ -48,6 +49,7 @@ pub struct Node {
     topics: Topics,
     connections: BTreeMap<ConnId, Connection>,
     purgatory: Purgatory,
+    fetch_sessions: FetchSessions,
     producer_ids: ProducerIds,
     groups: Groups,
     faults: Faults,
@@ -71,6 +73,7 @@ impl Node {
             topics: Topics::new(storage),
             connections: BTreeMap::new(),
             purgatory: Purgatory::default(),
+            fetch_sessions: FetchSessions::default(),
             producer_ids: ProducerIds::default(),
             faults: Faults::default(),
             delayed: BTreeMap::new(),
@@ -120,6 +123,7 @@ impl Node {
             cluster: &self.cluster,
             topics: &mut self.topics,
             purgatory: &mut self.purgatory,
+            fetch_sessions: &mut self.fetch_sessions,
             producer_ids: &mut self.producer_ids,
             groups: &mut self.groups,
             faults: &mut self.faults,
@@ -274,7 +278,7 @@ impl Node {
 
     fn answer_fetch(&mut self, now: Instant, conn: ConnId) {
         if let Some(parked) = self.purgatory.unpark(conn) {
-            let body = handlers::answer_fetch(&mut self.cx(now), &parked.call, &parked.request);
+            let body = handlers::answer_fetch(&mut self.cx(now), &parked);
             self.finish(&parked.call, &body);
         }
     }

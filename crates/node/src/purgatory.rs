@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use kohort_protocol::messages::FetchRequest;
 
 use crate::context::{Call, Wake};
+use crate::fetch_sessions::Asked;
 use crate::interface::ConnId;
 
 /// How many partitions all waiting fetches together may watch; a fetch beyond it is answered at once, with what there is.
@@ -21,6 +22,7 @@ type Watched = ([u8; 16], i32);
 pub(crate) struct ParkedFetch {
     pub(crate) call: Call,
     pub(crate) request: Box<FetchRequest>,
+    pub(crate) session: Asked,
     /// Bytes that it still needs before it is answered.
     pub(crate) missing: u64,
     pub(crate) watched: Vec<Watched>,

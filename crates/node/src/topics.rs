@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -115,6 +116,25 @@ impl Topics {
         Self::grow(self.storage.as_mut(), &mut topic, partitions, cluster)?;
         self.names.insert(topic.id.0, name.clone());
         Ok(self.by_name.entry(name).or_insert(topic))
+    }
+
+    /// Puts other settings of a topic in force.
+    pub(crate) fn configure(
+        &mut self,
+        name: &str,
+        config: TopicConfig,
+        broker_config: &Config,
+    ) -> Result<(), StorageError> {
+        if let Some(topic) = self.by_name.get_mut(name) {
+            topic.log_config = config.log_config(broker_config);
+            topic.config = config;
+        }
+        Ok(())
+    }
+
+    /// Where the logs are; see [`Storage::location`].
+    pub(crate) fn location(&self) -> String {
+        self.storage.location()
     }
 
     /// Adds partitions up to `partitions`.

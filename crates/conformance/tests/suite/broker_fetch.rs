@@ -224,6 +224,23 @@ async fn a_fetch_with_an_error_does_not_wait() {
 
 // Kafka: KafkaApis.handleFetchRequest
 #[tokio::test]
+async fn what_does_not_exist_keeps_no_other_partition_from_waiting_and_is_told_last() {
+    let mut wire = wire().await;
+    let topic = topic(&mut wire, 1).await;
+    let mut request = fetch_request(&topic, &[(9, 0), (0, 0)]);
+    (request.min_bytes, request.max_wait_ms) = (1, 500);
+    let began = Instant::now();
+    let response = wire.call(12, request).await;
+    assert!(began.elapsed() >= Duration::from_millis(500));
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    let told: Vec<(i32, i16)> = partitions
+        .map(|data| (data.partition_index, data.error_code))
+        .collect();
+    assert_eq!(told, [(0, 0), (9, code(ErrorCode::UnknownTopicOrPartition))]);
+}
+
+// Kafka: KafkaApis.handleFetchRequest
+#[tokio::test]
 async fn a_partition_or_topic_that_is_not_there_is_unknown() {
     let mut wire = wire().await;
     let topic = topic(&mut wire, 1).await;

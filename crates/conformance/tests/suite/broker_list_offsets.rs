@@ -14,6 +14,11 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 
+/// The offset that partition 0 gives to its next record.
+pub(crate) async fn latest(wire: &mut Wire, topic: &str) -> i64 {
+    list(wire, topic, 0, -1).await.offset
+}
+
 async fn list(wire: &mut Wire, topic: &str, partition: i32, timestamp: i64) -> ListOffsetsPartitionResponse {
     let partition = ListOffsetsPartition {
         partition_index: partition,

@@ -13,7 +13,8 @@ use kohort_protocol::messages::{
 
 use crate::setup::{Member, code, coordinator_ready, pair, topic, wire};
 
-fn commit_request(group: &str, topic: &str, offset: i64) -> OffsetCommitRequest {
+/// A commit of one offset of partition 0, with a note.
+pub(crate) fn commit_request(group: &str, topic: &str, offset: i64) -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition {
         partition_index: 0,
         committed_offset: offset,
@@ -39,7 +40,8 @@ fn of_member(mut request: OffsetCommitRequest, member: &Member, generation: i32)
     request
 }
 
-async fn commit(wire: &mut Wire, version: i16, request: OffsetCommitRequest) -> i16 {
+/// Commits; the error of the partition.
+pub(crate) async fn commit(wire: &mut Wire, version: i16, request: OffsetCommitRequest) -> i16 {
     wire.call(version, request).await.topics[0].partitions[0].error_code
 }
 
@@ -63,7 +65,8 @@ async fn committed(wire: &mut Wire, group: &str, topic: &str) -> OffsetFetchResp
     group.topics.remove(0).partitions.remove(0)
 }
 
-async fn ready(group: &str) -> (Wire, String) {
+/// A connection and a topic, for a group whose coordinator answers.
+pub(crate) async fn ready(group: &str) -> (Wire, String) {
     let mut wire = wire().await;
     let topic = topic(&mut wire, 1).await;
     coordinator_ready(&mut wire, group).await;

@@ -1,8 +1,13 @@
 //! The suite of behaviours. One binary, one module a subject; each test runs on the embedded broker, or on the cluster that
 //! `KOHORT_BOOTSTRAP` names.
 
+mod broker_admin;
+mod broker_configs;
 mod broker_fetch;
+mod broker_fetch_sessions;
 mod broker_groups;
+mod broker_idempotence;
+mod broker_leader_epochs;
 mod broker_list_offsets;
 mod broker_offsets;
 mod broker_produce;

@@ -85,6 +85,18 @@ pub const BROKER_KEYS: &[Definition] = &[
         Accepts::Range(1_048_576, MAX),
     ),
     key("max.connections", Kind::Int, "2147483647", Accepts::Range(0, MAX)),
+    key(
+        "max.incremental.fetch.session.cache.slots",
+        Kind::Int,
+        "1000",
+        Accepts::Range(0, MAX),
+    ),
+    key(
+        "max.request.partition.size.limit",
+        Kind::Int,
+        "2000",
+        Accepts::Range(1, MAX),
+    ),
     key("message.max.bytes", Kind::Int, "1048588", Accepts::Range(0, MAX)),
     key("min.insync.replicas", Kind::Int, "1", Accepts::Range(1, MAX)),
     key("num.partitions", Kind::Int, "1", Accepts::Range(1, MAX)),

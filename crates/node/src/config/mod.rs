@@ -3,6 +3,7 @@
 
 mod broker;
 mod definition;
+mod documentation;
 mod topic;
 
 use alloc::collections::BTreeMap;
@@ -10,6 +11,7 @@ use alloc::string::String;
 
 pub use broker::BROKER_KEYS;
 pub use definition::{Accepts, Definition, Kind, Source};
+pub use documentation::documentation;
 pub use topic::{LogConfig, TOPIC_KEYS, TimestampType, TopicConfig};
 
 /// Why a setting was refused.

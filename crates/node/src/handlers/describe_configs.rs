@@ -1,4 +1,5 @@
-//! DescribeConfigs, of topics and of this broker.
+//! DescribeConfigs, of topics and of this broker. A broker's settings are fixed once it runs, so all are read-only; none is
+//! sensitive.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -10,7 +11,8 @@ use kohort_protocol::messages::describe_configs::{
 };
 use kohort_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
-use crate::config::{BROKER_KEYS, Config, Definition, Source, TOPIC_KEYS, TopicConfig};
+use super::once::once;
+use crate::config::{BROKER_KEYS, Config, Definition, Source, TOPIC_KEYS, TopicConfig, documentation};
 use crate::context::{Call, Cx, Outcome};
 use crate::topics::is_valid_name;
 
@@ -19,14 +21,27 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 // Kafka: ConfigHelper.describeConfigs
-pub(super) fn handle(cx: &Cx<'_>, call: &Call, request: DescribeConfigsRequest) -> Outcome {
+pub(super) fn handle(cx: &Cx<'_>, call: &Call, mut request: DescribeConfigsRequest) -> Outcome {
+    once(&mut request.resources, |resource| {
+        (resource.resource_type, resource.resource_name.clone())
+    });
     let results = request.resources.iter().map(|resource| {
-        describe(cx, call, resource, request.include_synonyms)
-            .map(|configs| DescribeConfigsResult {
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name.clone(),
-                configs,
-                ..Default::default()
+        describe(cx, call, resource)
+            .map(|mut configs| {
+                for config in &mut configs {
+                    if !request.include_synonyms {
+                        config.synonyms.clear();
+                    }
+                    if request.include_documentation {
+                        config.documentation = documentation(&config.name).map(Into::into);
+                    }
+                }
+                DescribeConfigsResult {
+                    resource_type: resource.resource_type,
+                    resource_name: resource.resource_name.clone(),
+                    configs,
+                    ..Default::default()
+                }
             })
             .unwrap_or_else(|(code, message)| failed(resource, code, message))
     });
@@ -64,7 +79,6 @@ fn describe(
     cx: &Cx<'_>,
     call: &Call,
     resource: &DescribeConfigsResource,
-    with_synonyms: bool,
 ) -> Result<Entries, (ErrorCode, String)> {
     let is_wanted = |definition: &&Definition| {
         let keys = resource.configuration_keys.as_deref().unwrap_or_default();
@@ -76,7 +90,7 @@ fn describe(
             Some(topic) => Ok(TOPIC_KEYS
                 .iter()
                 .filter(is_wanted)
-                .map(|definition| topic_entry(definition, &topic.config, cx.config, with_synonyms))
+                .map(|definition| topic_entry(definition, &topic.config, cx.config))
                 .collect()),
             None if is_valid_name(name) => Err((
                 ErrorCode::UnknownTopicOrPartition,
@@ -89,7 +103,7 @@ fn describe(
         BROKER if name.parse() == Ok(call.broker) => Ok(BROKER_KEYS
             .iter()
             .filter(is_wanted)
-            .map(|definition| broker_entry(definition, cx.config, with_synonyms))
+            .map(|definition| broker_entry(definition, cx.config))
             .collect()),
         BROKER => Err((
             ErrorCode::InvalidRequest,
@@ -104,7 +118,6 @@ fn topic_entry(
     definition: &Definition,
     topic: &TopicConfig,
     broker: &Config,
-    with_synonyms: bool,
 ) -> DescribeConfigsResourceResult {
     let mut synonyms = Vec::new();
     synonyms.extend(
@@ -126,11 +139,10 @@ fn topic_entry(
         topic.source(definition, broker),
         false,
         synonyms,
-        with_synonyms,
     )
 }
 
-fn broker_entry(definition: &Definition, config: &Config, with_synonyms: bool) -> DescribeConfigsResourceResult {
+fn broker_entry(definition: &Definition, config: &Config) -> DescribeConfigsResourceResult {
     let name = definition.name;
     let overridden = config.overridden(name);
     let mut synonyms = Vec::new();
@@ -140,7 +152,7 @@ fn broker_entry(definition: &Definition, config: &Config, with_synonyms: bool) -
         Some(_) => Source::StaticBroker,
         None => Source::Default,
     };
-    entry(definition, config.text(name), source, true, synonyms, with_synonyms)
+    entry(definition, config.text(name), source, true, synonyms)
 }
 
 fn synonym(name: &str, value: &str, source: Source) -> DescribeConfigsSynonym {
@@ -157,16 +169,14 @@ fn entry(
     source: Source,
     read_only: bool,
     synonyms: Vec<DescribeConfigsSynonym>,
-    with_synonyms: bool,
 ) -> DescribeConfigsResourceResult {
     DescribeConfigsResourceResult {
         name: definition.name.into(),
         value: Some(value.into()),
         read_only,
         config_source: source as i8,
-        synonyms: if with_synonyms { synonyms } else { Vec::new() },
+        synonyms,
         config_type: definition.kind as i8,
-        documentation: None,
         ..Default::default()
     }
 }

@@ -1,14 +1,18 @@
 //! DescribeGroups: state and members of classic groups.
 
+use alloc::string::String;
+
 use kohort_protocol::ErrorCode;
 use kohort_protocol::messages::describe_groups::DescribedGroup;
 use kohort_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
+use super::once::once;
 use crate::context::{Call, Cx, Outcome};
 use crate::groups::Rest;
 
 // Kafka: KafkaApis.handleDescribeGroupsRequest
-pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: DescribeGroupsRequest) -> Outcome {
+pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: DescribeGroupsRequest) -> Outcome {
+    once(&mut request.groups, String::clone);
     let rest = match request.include_authorized_operations {
         true => Rest::Operations,
         false => Rest::Nothing,

@@ -14,10 +14,6 @@ use super::metadata::TOPIC_OPERATIONS;
 use crate::context::{Call, Cx, Outcome};
 use crate::topics::{Topic, is_internal, is_valid_name};
 
-/// How many partitions one answer holds at most.
-// Kafka: max.request.partition.size.limit
-const LARGEST_PAGE: usize = 2000;
-
 // Kafka: DescribeTopicPartitionsRequestHandler, KRaftMetadataCache.describeTopicResponse
 pub(super) fn handle(cx: &Cx<'_>, _call: &Call, request: DescribeTopicPartitionsRequest) -> Outcome {
     let describes_all = request.topics.is_empty();
@@ -36,7 +32,9 @@ pub(super) fn handle(cx: &Cx<'_>, _call: &Call, request: DescribeTopicPartitions
         None => ("", 0),
     };
     let limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
-    let mut left = limit.clamp(1, LARGEST_PAGE);
+    // The broker's limit bounds the client's.
+    let largest = cx.config.size("max.request.partition.size.limit").max(1);
+    let mut left = limit.clamp(1, largest);
     let mut response = DescribeTopicPartitionsResponse::default();
     for name in names.range(String::from(first_name)..) {
         if left == 0 {

@@ -1,4 +1,5 @@
-//! Fetch: reads batches, or waits for them. Where a fetch waits is [`crate::purgatory`].
+//! Fetch: reads batches, or waits for them. Where a fetch waits is [`crate::purgatory`]; sessions are in
+//! [`crate::fetch_sessions`].
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -7,6 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
+use kohort_machine::Instant;
 use kohort_protocol::messages::fetch::{
     EpochEndOffset, FetchPartition, FetchTopic, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
     PartitionData,
@@ -15,34 +17,27 @@ use kohort_protocol::messages::{FetchRequest, FetchResponse};
 use kohort_protocol::{ErrorCode, ResponseBody};
 
 use crate::context::{Call, Cx, Outcome};
+use crate::fetch_sessions::{Asked, Asker};
 use crate::node::Timer;
 use crate::purgatory::ParkedFetch;
 
-/// `session_epoch` of a request without, or at the end of, a session.
-// Kafka: FetchMetadata.FINAL_EPOCH
-const FINAL_EPOCH: i32 = -1;
-/// `session_epoch` of a request that wants a session.
-// Kafka: FetchMetadata.INITIAL_EPOCH
-const INITIAL_EPOCH: i32 = 0;
 /// `isolation_level` of a consumer that reads committed records only.
 const READ_COMMITTED: i8 = 1;
 
 // Kafka: KafkaApis.handleFetchRequest, ReplicaManager.fetchMessages
-pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: FetchRequest) -> Outcome {
-    // Kafka: FetchManager.newContext. Requests for a session get none, as from a broker whose session cache is full.
-    if !matches!(request.session_epoch, INITIAL_EPOCH | FINAL_EPOCH) {
-        return refuse(&request, ErrorCode::FetchSessionIdNotFound).into();
-    }
+pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: FetchRequest) -> Outcome {
+    let session = match cx.fetch_sessions.begin(asker(cx.now, call), &mut request) {
+        Ok(session) => session,
+        Err(code) => return refuse(&request, code).into(),
+    };
     let reading = read_all(cx, call, &request);
     let min_bytes = min_bytes(cx, &request);
-    let partitions: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
     if request.max_wait_ms <= 0
-        || partitions == 0
         || reading.available >= min_bytes
         || reading.must_answer
-        || !cx.purgatory.has_room(partitions)
+        || !cx.purgatory.has_room(reading.watched.len())
     {
-        return reading.response.into();
+        return finish(cx, call, session, &request, reading.response).into();
     }
     let wait = Duration::from_millis(u64::from(request.max_wait_ms.unsigned_abs()));
     cx.timers.set(Timer::Fetch(call.conn), cx.now + wait);
@@ -51,20 +46,46 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: FetchRequest) -> Out
         missing: min_bytes.saturating_sub(reading.available),
         watched: reading.watched,
         request: Box::new(request),
+        session,
     });
     Outcome::Later
 }
 
 /// The answer to a fetch that has waited.
-pub(crate) fn answer(cx: &mut Cx<'_>, call: &Call, request: &FetchRequest) -> ResponseBody {
-    read_all(cx, call, request).response.into()
+pub(crate) fn answer(cx: &mut Cx<'_>, parked: &ParkedFetch) -> ResponseBody {
+    let reading = read_all(cx, &parked.call, &parked.request);
+    finish(cx, &parked.call, parked.session, &parked.request, reading.response).into()
+}
+
+fn finish(
+    cx: &mut Cx<'_>,
+    call: &Call,
+    session: Asked,
+    request: &FetchRequest,
+    mut response: FetchResponse,
+) -> FetchResponse {
+    let slots = cx.config.size("max.incremental.fetch.session.cache.slots");
+    let asker = asker(cx.now, call);
+    cx.fetch_sessions
+        .finish(asker, slots, session, request, &mut response, cx.prng);
+    response
+}
+
+fn asker(now: Instant, call: &Call) -> Asker {
+    Asker {
+        now,
+        broker: call.broker,
+        version: call.version,
+    }
 }
 
 // Kafka: FetchRequest.getErrorResponse
 pub(super) fn refuse(request: &FetchRequest, code: ErrorCode) -> FetchResponse {
     let is_session_error = matches!(
         code,
-        ErrorCode::FetchSessionIdNotFound | ErrorCode::InvalidFetchSessionEpoch
+        ErrorCode::FetchSessionIdNotFound
+            | ErrorCode::InvalidFetchSessionEpoch
+            | ErrorCode::FetchSessionTopicIdError
     );
     let topics = request.topics.iter().filter(|_| !is_session_error);
     let responses = topics.map(|topic| FetchableTopicResponse {
@@ -113,20 +134,30 @@ fn read_all(cx: &mut Cx<'_>, call: &Call, request: &FetchRequest) -> Reading {
         watched: Vec::new(),
     };
     let mut moved = BTreeSet::new();
+    // What does not exist is told behind all others, and does not keep a fetch of others from waiting.
+    let mut unknown = Vec::new();
+    let mut has_known = false;
     for topic in &request.topics {
         let name = name_of(cx, call, topic);
-        let id = name
-            .as_ref()
-            .and_then(|name| cx.topics.get(name))
-            .map_or(topic.topic_id, |found| found.id);
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        let found = name.as_ref().and_then(|name| cx.topics.get(name));
+        let id = found.map_or(topic.topic_id, |found| found.id);
+        let count = found.map_or(0, |found| found.partitions.len());
         for wanted in &topic.partitions {
             reading.watched.push((id.0, wanted.partition));
-            let result = match &name {
-                Some(name) => read(cx, call, name, wanted, &mut budget),
-                None => Err(ErrorCode::UnknownTopicId),
+            let is_there = usize::try_from(wanted.partition).is_ok_and(|number| number < count);
+            let name = match &name {
+                Some(name) if is_there => name,
+                Some(_) => {
+                    unknown.push((topic, failed(wanted.partition, ErrorCode::UnknownTopicOrPartition)));
+                    continue;
+                }
+                None => {
+                    unknown.push((topic, failed(wanted.partition, ErrorCode::UnknownTopicId)));
+                    continue;
+                }
             };
-            let data = match result {
+            has_known = true;
+            let data = match read(cx, call, name, wanted, &mut budget) {
                 Ok(part) => {
                     reading.available = reading.available.saturating_add(part.available);
                     reading.must_answer |= part.data.diverging_epoch != EpochEndOffset::default();
@@ -136,22 +167,37 @@ fn read_all(cx: &mut Cx<'_>, call: &Call, request: &FetchRequest) -> Reading {
                     reading.must_answer = true;
                     let mut data = failed(wanted.partition, code);
                     if call.version >= 16 {
-                        data.current_leader = leader(cx, name.as_deref(), wanted.partition, code);
+                        data.current_leader = leader(cx, name, wanted.partition, code);
                         moved.insert(data.current_leader.leader_id);
                     }
                     data
                 }
             };
-            partitions.push(isolated(data, request.isolation_level));
+            let data = isolated(data, request.isolation_level);
+            push(&mut reading.response.responses, topic, data);
         }
-        reading.response.responses.push(FetchableTopicResponse {
-            topic: topic.topic.clone(),
-            topic_id: topic.topic_id,
-            partitions,
-        });
     }
+    for (topic, data) in unknown {
+        let data = isolated(data, request.isolation_level);
+        push(&mut reading.response.responses, topic, data);
+    }
+    reading.must_answer |= !has_known;
     reading.response.node_endpoints = endpoints(cx, &moved);
     reading
+}
+
+// Kafka: FetchResponse.toMessage: a topic's partitions are together where they follow each other
+fn push(responses: &mut Vec<FetchableTopicResponse>, topic: &FetchTopic, data: PartitionData) {
+    let is_same =
+        |last: &&mut FetchableTopicResponse| last.topic == topic.topic && last.topic_id == topic.topic_id;
+    match responses.last_mut().filter(is_same) {
+        Some(last) => last.partitions.push(data),
+        None => responses.push(FetchableTopicResponse {
+            topic: topic.topic.clone(),
+            topic_id: topic.topic_id,
+            partitions: Vec::from([data]),
+        }),
+    }
 }
 
 fn name_of(cx: &Cx<'_>, call: &Call, topic: &FetchTopic) -> Option<Arc<str>> {
@@ -246,10 +292,9 @@ fn failed(partition: i32, code: ErrorCode) -> PartitionData {
 }
 
 // KIP-951
-fn leader(cx: &Cx<'_>, topic: Option<&str>, partition: i32, code: ErrorCode) -> LeaderIdAndEpoch {
-    let partition = topic
-        .and_then(|topic| cx.topics.get(topic))
-        .and_then(|topic| topic.partition(partition));
+fn leader(cx: &Cx<'_>, topic: &str, partition: i32, code: ErrorCode) -> LeaderIdAndEpoch {
+    let topic = cx.topics.get(topic);
+    let partition = topic.and_then(|topic| topic.partition(partition));
     match (code, partition) {
         (ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch, Some(partition)) => LeaderIdAndEpoch {
             leader_id: partition.leader,

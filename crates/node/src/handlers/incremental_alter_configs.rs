@@ -1,6 +1,6 @@
-//! IncrementalAlterConfigs, of topics. The broker's own settings are fixed once it runs.
+//! IncrementalAlterConfigs, of topics, and what AlterConfigs has in common with it. The broker's own settings are fixed once it runs.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use kohort_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlter
 
 use crate::config::{Config, Kind, TOPIC_KEYS, TopicConfig};
 use crate::context::{Call, Cx, Outcome};
-use crate::topics::is_valid_name;
+use crate::topics::{Topic, is_valid_name};
 
 // Kafka: ConfigResource.Type
 const TOPIC: i8 = 2;
@@ -25,23 +25,16 @@ const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
-type Refusal = (ErrorCode, String);
+pub(super) type Refusal = (ErrorCode, String);
 
 // Kafka: ConfigAdminManager.preprocess, ConfigurationControlManager.incrementalAlterConfigs
 pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: IncrementalAlterConfigsRequest) -> Outcome {
-    let mut count: BTreeMap<(i8, &str), usize> = BTreeMap::new();
-    for resource in &request.resources {
-        *count
-            .entry((resource.resource_type, resource.resource_name.as_str()))
-            .or_default() += 1;
-    }
+    let name = |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
+    let names = Names::of(request.resources.iter().map(name));
     let mut responses = Vec::new();
     for resource in &request.resources {
-        let name = resource.resource_name.as_str();
-        let result = match count.get(&(resource.resource_type, name)) {
-            Some(1) => alter(cx, resource, request.validate_only),
-            _ => Err((ErrorCode::InvalidRequest, "Each resource must appear at most once.".into())),
-        };
+        let once = names.check(&name(resource));
+        let result = once.and_then(|()| alter(cx, resource, request.validate_only));
         let (code, message) = match result {
             Ok(()) => (ErrorCode::None, None),
             Err((code, message)) => (code, Some(message)),
@@ -79,56 +72,101 @@ fn answer(resource: &AlterConfigsResource, code: ErrorCode, message: Option<Stri
 }
 
 fn alter(cx: &mut Cx<'_>, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+    let is_null = |config: &AlterableConfig| config.value.is_none() && config.config_operation != DELETE;
+    let keys = resource.configs.iter().map(|config| (config.name.as_str(), is_null(config)));
+    check(resource.resource_type, keys)?;
     let name = resource.resource_name.as_str();
-    match resource.resource_type {
-        TOPIC => {}
-        BROKER => {
-            let message = "The settings of this broker are fixed once it runs.";
-            return Err((ErrorCode::InvalidRequest, message.into()));
-        }
-        other => return Err((ErrorCode::InvalidRequest, format!("Unknown resource type {other}"))),
-    }
-    let mut keys: Vec<&str> = resource.configs.iter().map(|config| config.name.as_str()).collect();
-    keys.sort_unstable();
-    if keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
-        let message = "Error due to duplicate config keys.";
-        return Err((ErrorCode::InvalidRequest, message.into()));
-    }
-    let is_null = |config: &&AlterableConfig| config.value.is_none() && config.config_operation != DELETE;
-    if let Some(config) = resource.configs.iter().find(is_null) {
-        let message = format!("Null value not supported for: {}", config.name);
-        return Err((ErrorCode::InvalidRequest, message));
-    }
-    let Some(topic) = cx.topics.get_mut(name) else {
-        return Err(match is_valid_name(name) {
-            true => (ErrorCode::UnknownTopicOrPartition, format!("Topic '{name}' does not exist.")),
-            false => (ErrorCode::InvalidTopicException, format!("Topic name is invalid: '{name}'")),
-        });
-    };
-    let mut altered = topic.config.clone();
+    let mut altered = topic(cx, name)?.config.clone();
     for config in &resource.configs {
         alter_key(&mut altered, config, cx.config)?;
     }
-    if !validate_only {
-        topic.log_config = altered.log_config(cx.config);
-        topic.config = altered;
+    match validate_only {
+        true => Ok(()),
+        false => set(cx, name, altered),
     }
-    Ok(())
+}
+
+/// Checks the kind of resource and the keys, each with whether it lacks a value that it needs.
+// Kafka: ConfigAdminManager.preprocess
+pub(super) fn check<'a>(
+    resource_type: i8,
+    keys: impl Iterator<Item = (&'a str, bool)>,
+) -> Result<(), Refusal> {
+    let mut seen = BTreeSet::new();
+    let mut nulls = Vec::new();
+    for (key, is_null) in keys {
+        if !seen.insert(key) {
+            return Err((ErrorCode::InvalidRequest, "Error due to duplicate config keys".into()));
+        }
+        nulls.extend(is_null.then_some(key));
+    }
+    if !nulls.is_empty() {
+        let message = format!("Null value not supported for : {}", nulls.join(", "));
+        return Err((ErrorCode::InvalidRequest, message));
+    }
+    match resource_type {
+        TOPIC => Ok(()),
+        BROKER => {
+            let message = "The settings of this broker are fixed once it runs.";
+            Err((ErrorCode::InvalidRequest, message.into()))
+        }
+        other => Err((ErrorCode::InvalidRequest, format!("Unknown resource type {other}"))),
+    }
+}
+
+/// The topic whose settings are to be altered.
+pub(super) fn topic<'a>(cx: &'a Cx<'_>, name: &str) -> Result<&'a Topic, Refusal> {
+    cx.topics.get(name).ok_or_else(|| match is_valid_name(name) {
+        true => (ErrorCode::UnknownTopicOrPartition, format!("The topic '{name}' does not exist.")),
+        false => (ErrorCode::InvalidTopicException, format!("Topic name is invalid: '{name}'")),
+    })
+}
+
+/// Puts a topic's new settings in force.
+pub(super) fn set(cx: &mut Cx<'_>, name: &str, config: TopicConfig) -> Result<(), Refusal> {
+    match cx.topics.configure(name, config, cx.config) {
+        Ok(()) => Ok(()),
+        Err(error) => Err((cx.storage_failed(name, &error), error.to_string())),
+    }
+}
+
+/// Which resources a request names once; what it names twice is refused.
+// Kafka: ConfigAdminManager.preprocess
+pub(super) struct Names {
+    count: BTreeMap<(i8, String), usize>,
+}
+
+impl Names {
+    pub(super) fn of(resources: impl Iterator<Item = (i8, String)>) -> Self {
+        let mut count: BTreeMap<(i8, String), usize> = BTreeMap::new();
+        for resource in resources {
+            let seen = count.entry(resource).or_default();
+            *seen = seen.saturating_add(1);
+        }
+        Self { count }
+    }
+
+    pub(super) fn check(&self, resource: &(i8, String)) -> Result<(), Refusal> {
+        match self.count.get(resource) {
+            Some(1) => Ok(()),
+            _ => Err((ErrorCode::InvalidRequest, "Each resource must appear at most once.".into())),
+        }
+    }
 }
 
 // Kafka: ConfigurationControlManager.incrementalAlterConfigResource
 fn alter_key(topic: &mut TopicConfig, config: &AlterableConfig, broker: &Config) -> Result<(), Refusal> {
     let key = config.name.as_str();
+    if config.config_operation == DELETE {
+        topic.unset(key);
+        return Ok(());
+    }
     let Some(definition) = TOPIC_KEYS.iter().find(|definition| definition.name == key) else {
         return Err((ErrorCode::InvalidConfig, format!("Unknown topic config name: {key}")));
     };
     let given = config.value.as_deref().unwrap_or_default();
     let value = match config.config_operation {
         SET => given.to_string(),
-        DELETE => {
-            topic.unset(key);
-            return Ok(());
-        }
         APPEND | SUBTRACT if definition.kind != Kind::List => {
             let message = format!("Can't append to or subtract from key {key} because its type is not LIST.");
             return Err((ErrorCode::InvalidConfig, message));

@@ -8,6 +8,8 @@ use kohort_protocol::{ApiKey, ErrorCode, RequestBody, VersionRange};
 use crate::context::{Call, Cx, Outcome};
 use crate::interface::CloseReason;
 
+mod once;
+
 macro_rules! apis {
     ($($api:ident => $module:ident,)*) => {
         $(mod $module;)*
@@ -54,11 +56,15 @@ apis! {
     InitProducerId => init_producer_id,
     OffsetForLeaderEpoch => offset_for_leader_epoch,
     DescribeConfigs => describe_configs,
+    AlterConfigs => alter_configs,
+    DescribeLogDirs => describe_log_dirs,
     CreatePartitions => create_partitions,
     DeleteGroups => delete_groups,
-    OffsetDelete => offset_delete,
     IncrementalAlterConfigs => incremental_alter_configs,
+    ListPartitionReassignments => list_partition_reassignments,
+    OffsetDelete => offset_delete,
     DescribeCluster => describe_cluster,
+    DescribeProducers => describe_producers,
     DescribeTopicPartitions => describe_topic_partitions,
 }
 

@@ -10,6 +10,7 @@ use kohort_protocol::messages::offset_fetch::{
 };
 use kohort_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
+use super::once::once;
 use crate::context::{Call, Cx, Outcome};
 use crate::groups::Rest;
 use crate::topics::Topics;
@@ -24,6 +25,7 @@ const NO_OFFSET: i64 = -1;
 
 // Kafka: KafkaApis.handleOffsetFetchRequest
 pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: OffsetFetchRequest) -> Outcome {
+    ask_once(&mut request);
     let rest = match call.version {
         TOPIC_IDS.. => {
             let groups = request.groups.iter_mut();
@@ -32,6 +34,20 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: OffsetFetchReque
         _ => Rest::Nothing,
     };
     cx.ask_coordinator(call, request.into(), rest)
+}
+
+/// A note of a commit may be long, so what is asked twice is told once: an answer is then bounded by what is stored.
+fn ask_once(request: &mut OffsetFetchRequest) {
+    once(&mut request.groups, |group| group.group_id.clone());
+    for topics in request.groups.iter_mut().filter_map(|group| group.topics.as_mut()) {
+        once(topics, |topic| (topic.name.clone(), topic.topic_id.0));
+        topics.iter_mut().for_each(|topic| once(&mut topic.partition_indexes, |index| *index));
+    }
+    // Up to version 7 there is one group, whose topics are the request's.
+    for topics in request.topics.iter_mut() {
+        once(topics, |topic| topic.name.clone());
+        topics.iter_mut().for_each(|topic| once(&mut topic.partition_indexes, |index| *index));
+    }
 }
 
 /// Fills in the names of a group's topics; those without one are taken out and refused.

@@ -191,6 +191,11 @@ impl PartitionLog {
         self.stored.bytes_between(from, self.end_offset)
     }
 
+    /// How many bytes it has.
+    pub(crate) fn size(&self) -> u64 {
+        self.bytes_from(self.start_offset)
+    }
+
     /// Finds an offset; `None` when no record is as wanted.
     // Kafka: UnifiedLog.fetchOffsetByTimestamp
     pub(crate) fn find(&mut self, wanted: Wanted) -> Result<Option<Found>, StorageError> {

@@ -51,16 +51,26 @@ struct Remembered {
 /// What is known of one producer.
 // Kafka: ProducerStateEntry
 #[derive(Debug, Clone)]
-struct ProducerState {
+pub(crate) struct ProducerState {
     epoch: i16,
     batches: VecDeque<Remembered>,
     last_timestamp: i64,
 }
 
 impl ProducerState {
+    /// Its newest epoch.
+    pub(crate) fn epoch(&self) -> i16 {
+        self.epoch
+    }
+
     /// The sequence number of its last record; -1 for none.
-    fn last_sequence(&self) -> i32 {
+    pub(crate) fn last_sequence(&self) -> i32 {
         self.batches.back().map_or(-1, |batch| batch.last)
+    }
+
+    /// The greatest timestamp of its last batch, in milliseconds.
+    pub(crate) fn last_timestamp(&self) -> i64 {
+        self.last_timestamp
     }
 }
 
@@ -148,6 +158,11 @@ impl ProducerStates {
     pub(crate) fn expire(&mut self, wall_ms: i64, expiration_ms: i64) {
         self.by_id
             .retain(|_, producer| wall_ms.saturating_sub(producer.last_timestamp) < expiration_ms);
+    }
+
+    /// The producers by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &ProducerState)> {
+        self.by_id.iter().map(|(id, producer)| (*id, producer))
     }
 
     /// The largest id known, if any.
@@ -250,9 +265,9 @@ mod tests {
     fn a_producer_expires_when_its_last_batch_is_old_enough() {
         let mut states = after(&[batch(EPOCH, 0, 0)]);
         states.expire(1499, 500);
-        assert_eq!(states.largest_id(), Some(7));
+        assert_eq!(states.iter().count(), 1);
         states.expire(1500, 500);
-        assert_eq!(states.largest_id(), None);
+        assert_eq!(states.iter().count(), 0);
     }
 
     #[test]

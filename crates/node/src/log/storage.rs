@@ -65,6 +65,11 @@ pub trait Storage: Send {
     ///
     /// When the medium fails.
     fn remove(&mut self, name: &LogName) -> Result<(), StorageError>;
+
+    /// Where the logs are, as DescribeLogDirs names it: the path of a directory, or `memory`.
+    fn location(&self) -> String {
+        "memory".into()
+    }
 }
 
 /// The batches of one partition.

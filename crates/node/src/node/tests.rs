@@ -2,9 +2,11 @@
 
 mod faults;
 mod fetch;
+mod fetch_sessions;
 mod groups;
 mod hostile;
 mod produce;
+mod protocol_support;
 mod requests;
 mod topics;
 

@@ -210,11 +210,24 @@ fn an_offset_outside_of_the_log_is_out_of_range() {
 
 #[test]
 fn an_error_is_told_at_once_beside_partitions_without_data() {
-    let codes: Vec<i16> = parts(&Bench::new().ask(VERSION, fetch("u", &[(0, 0), (9, 0)])))
+    let codes: Vec<i16> = parts(&Bench::new().ask(VERSION, fetch("u", &[(0, 0), (1, 9)])))
         .iter()
         .map(|part| part.error_code)
         .collect();
-    assert_eq!(codes, [0, ErrorCode::UnknownTopicOrPartition.code()]);
+    assert_eq!(codes, [0, ErrorCode::OffsetOutOfRange.code()]);
+}
+
+#[test]
+fn what_does_not_exist_keeps_no_other_partition_from_waiting_and_is_told_last() {
+    let mut bench = Bench::new();
+    let conn = bench.connect();
+    assert_eq!(bench.send(conn, VERSION, fetch("u", &[(9, 0), (0, 0)])), []);
+    let response = answer(&bench.advance(500), conn).expect("it waited long enough");
+    let told: Vec<(i32, i16)> = parts(&response)
+        .iter()
+        .map(|part| (part.partition_index, part.error_code))
+        .collect();
+    assert_eq!(told, [(0, 0), (9, ErrorCode::UnknownTopicOrPartition.code())]);
 }
 
 #[test]
@@ -229,25 +242,6 @@ fn topics_are_named_by_id_from_version_13() {
     assert_eq!(response.responses[0].topic_id, id);
     request.topics[0].topic_id = Uuid([9; 16]);
     assert_eq!(error(&bench.ask(17, request)), ErrorCode::UnknownTopicId);
-}
-
-#[test]
-fn a_session_is_never_given() {
-    let mut bench = Bench::new();
-    bench.produce("t", &["a"]);
-    let mut request = fetch("t", &[(0, 0)]);
-    request.session_epoch = 0;
-    let response = bench.ask(VERSION, request.clone());
-    assert_eq!((response.error_code, response.session_id), (0, 0));
-    assert_eq!(parts(&response).len(), 1);
-    request.session_id = 5;
-    request.session_epoch = 1;
-    let response = bench.ask(VERSION, request);
-    assert_eq!(
-        ErrorCode::from_code(response.error_code),
-        ErrorCode::FetchSessionIdNotFound
-    );
-    assert!(response.responses.is_empty());
 }
 
 #[test]

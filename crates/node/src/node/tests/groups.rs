@@ -569,3 +569,25 @@ fn a_member_whose_connection_is_gone_stays_until_its_session_ends() {
     bench.advance(10_000);
     assert_eq!(state(&mut bench), "Empty");
 }
+
+#[test]
+fn what_a_request_asks_for_twice_is_answered_once() {
+    let mut bench = prompt();
+    let topic = OffsetFetchRequestTopics {
+        name: "t".into(),
+        partition_indexes: vec![0, 0, 1, 0],
+        ..Default::default()
+    };
+    let mut request = fetch_request(Some(vec![topic.clone(), topic]));
+    request.groups.push(request.groups[0].clone());
+    let response = bench.ask(OFFSET_FETCH, request);
+    assert_eq!((response.groups.len(), response.groups[0].topics.len()), (1, 1));
+    let partitions = response.groups[0].topics[0].partitions.iter();
+    let indexes: Vec<i32> = partitions.map(|partition| partition.partition_index).collect();
+    assert_eq!(indexes, [0, 1]);
+    let request = DescribeGroupsRequest {
+        groups: vec![GROUP.into(), GROUP.into()],
+        ..Default::default()
+    };
+    assert_eq!(bench.ask(5, request).groups.len(), 1);
+}

@@ -278,3 +278,23 @@ fn the_newest_record_needs_version_7_of_list_offsets() {
         ErrorCode::UnsupportedVersion
     );
 }
+
+#[test]
+fn a_producer_that_was_silent_for_a_day_is_forgotten() {
+    let mut bench = Bench::new();
+    let numbered = |sequence| {
+        let mut builder = BatchBuilder::new(Compression::None, None).expect("no level");
+        builder.set_producer(3, 0, sequence);
+        builder.append(WALL_MS, None, Some(b"a"), &[]).expect("room");
+        builder.build(0).expect("built")
+    };
+    bench.produce_batch("t", 0, numbered(0));
+    bench.advance(86_400_000 - 1);
+    assert_eq!(
+        code(&mut bench, "t", numbered(7)),
+        ErrorCode::OutOfOrderSequenceNumber
+    );
+    // It is looked for every ten minutes.
+    bench.advance(600_000);
+    assert_eq!(code(&mut bench, "t", numbered(7)), ErrorCode::None);
+}
