@@ -23,8 +23,8 @@ const TOPIC_IDS: i16 = 13;
 // Kafka: KafkaBroker.MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS
 const EVICTION: Duration = Duration::from_secs(120);
 
-/// How many partitions all sessions together may have; beyond it clients read without a session.
-const LARGEST: usize = 1 << 20;
+/// How many bytes all sessions together may take; beyond it clients read without a session.
+const LARGEST: usize = 128 << 20;
 
 /// What a request asks of the sessions.
 // Kafka: FetchContext
@@ -57,8 +57,8 @@ pub(crate) struct Asker {
 #[derive(Debug, Default)]
 pub(crate) struct FetchSessions {
     by_id: BTreeMap<i32, Session>,
-    /// How many partitions all have together.
-    partitions: usize,
+    /// How many bytes all take together.
+    weight: usize,
 }
 
 impl FetchSessions {
@@ -95,17 +95,15 @@ impl FetchSessions {
         if session.uses_topic_ids != (version >= TOPIC_IDS) {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
+        self.weight = self.weight.saturating_sub(session.weight);
         session.update(request);
-        self.partitions = self
-            .partitions
-            .saturating_sub(session.size)
-            .saturating_add(session.len());
+        self.weight = self.weight.saturating_add(session.weight);
         session.size = session.len();
         if session.size == 0 {
             self.remove(id);
             return Ok(Asked::Without);
         }
-        if self.partitions > LARGEST {
+        if self.weight > LARGEST {
             self.remove(id);
             return Err(ErrorCode::FetchSessionIdNotFound);
         }
@@ -135,9 +133,9 @@ impl FetchSessions {
             Asked::Without => {}
             Asked::New => {
                 let session = Session::new(now, broker, version >= TOPIC_IDS, request, &response.responses);
-                if self.has_room(now, broker, slots, session.size) {
+                if self.has_room(asker, slots, &session) {
                     let id = self.new_id(prng);
-                    self.partitions = self.partitions.saturating_add(session.size);
+                    self.weight = self.weight.saturating_add(session.weight);
                     self.by_id.insert(id, session);
                     response.session_id = id;
                 }
@@ -160,14 +158,15 @@ impl FetchSessions {
 
     fn remove(&mut self, id: i32) {
         if let Some(session) = self.by_id.remove(&id) {
-            self.partitions = self.partitions.saturating_sub(session.size);
+            self.weight = self.weight.saturating_sub(session.weight);
         }
     }
 
-    /// Whether a session of so many partitions may be added; another one gives way where it must.
+    /// Whether a new session may be added; another one gives way where it must.
     // Kafka: FetchSessionCacheShard.maybeCreateSession, tryEvict
-    fn has_room(&mut self, now: Instant, broker: BrokerId, slots: usize, size: usize) -> bool {
-        if self.partitions.saturating_add(size) > LARGEST {
+    fn has_room(&mut self, asker: Asker, slots: usize, new: &Session) -> bool {
+        let Asker { now, broker, .. } = asker;
+        if self.weight.saturating_add(new.weight) > LARGEST {
             return false;
         }
         let of_broker = || {
@@ -185,7 +184,7 @@ impl FetchSessions {
         let smallest = || {
             let old = of_broker().filter(|(_, session)| is_old(session));
             let smallest = old.min_by_key(|(id, session)| (session.size, **id));
-            smallest.filter(|(_, session)| session.size < size)
+            smallest.filter(|(_, session)| session.size < new.size)
         };
         let evicted = stalest.or_else(smallest).map(|(id, _)| *id);
         match evicted {

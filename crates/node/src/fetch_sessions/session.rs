@@ -13,6 +13,9 @@ use kohort_protocol::messages::fetch::{
 
 use crate::cluster::BrokerId;
 
+/// About how many bytes a partition takes beside its name.
+const PARTITION_WEIGHT: usize = 320;
+
 /// A partition as the requests of one session name it: by the topic's name, or, from version 13 on, by its id.
 // Kafka: FetchSession.CachedPartition.equals
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +32,11 @@ impl Key {
             topic_id: topic_id.0,
             partition,
         }
+    }
+
+    /// About how many bytes a partition of this name takes: its name is kept twice.
+    fn weight(&self) -> usize {
+        PARTITION_WEIGHT.saturating_add(self.topic.len().saturating_mul(2))
     }
 }
 
@@ -82,6 +90,8 @@ pub(super) struct Session {
     pub(super) last_used: Instant,
     /// How many partitions it had when it was used last.
     pub(super) size: usize,
+    /// About how many bytes it takes.
+    pub(super) weight: usize,
     /// The partitions by their turn.
     turns: BTreeMap<u64, Cached>,
     places: BTreeMap<Key, u64>,
@@ -112,6 +122,7 @@ impl Session {
             created: now,
             last_used: now,
             size: 0,
+            weight: 0,
             turns: BTreeMap::new(),
             places: BTreeMap::new(),
             next_turn: 0,
@@ -138,6 +149,7 @@ impl Session {
     }
 
     fn add(&mut self, cached: Cached) {
+        self.weight = self.weight.saturating_add(cached.key.weight());
         self.places.insert(cached.key.clone(), self.next_turn);
         self.turns.insert(self.next_turn, cached);
         self.next_turn = self.next_turn.saturating_add(1);
@@ -161,6 +173,7 @@ impl Session {
                 let key = Key::new(&topic.topic, topic.topic_id, *partition);
                 if let Some(turn) = self.places.remove(&key) {
                     self.turns.remove(&turn);
+                    self.weight = self.weight.saturating_sub(key.weight());
                 }
             }
         }
@@ -203,6 +216,7 @@ impl Session {
                 if has_records(data)
                     && let Some(cached) = self.turns.remove(&turn)
                 {
+                    self.weight = self.weight.saturating_sub(key.weight());
                     self.add(cached);
                 }
                 is_news
