@@ -1,6 +1,6 @@
 //! What can be typed after `kohort topics`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::{ClusterArgs, parse_property};
 
@@ -51,6 +51,10 @@ Examples:
         /// Topics; left out, all
         names: Vec<String>,
     },
+    /// Print the settings of topics
+    Configs(TopicConfigsArgs),
+    /// Change settings of a topic, or add partitions to it
+    Alter(AlterTopicArgs),
     /// Delete topics with all their records
     #[command(
         after_help = "There is no way back. What groups have committed for the topics goes, too.
@@ -65,4 +69,54 @@ Example: kohort topics delete orders-test refunds-test"
         #[arg(required = true)]
         names: Vec<String>,
     },
+}
+
+/// `kohort topics configs`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kohort topics configs orders                         # what somebody has set
+  kohort topics configs orders --all                   # and all defaults")]
+pub(crate) struct TopicConfigsArgs {
+    /// Where the cluster is
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// Topics
+    #[arg(required = true)]
+    pub(crate) names: Vec<String>,
+    /// Print defaults, too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `kohort topics alter`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Partitions can be added and never be taken away. Keys go to other partitions afterwards, so that the order of records of a key
+holds from then on only.
+
+Examples:
+  kohort topics alter orders --config retention.ms=86400000
+  kohort topics alter orders --delete-config retention.ms
+  kohort topics alter orders --partitions 12"
+)]
+pub(crate) struct AlterTopicArgs {
+    /// Where the cluster is
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// The topic
+    pub(crate) name: String,
+    /// A setting under Kafka's own name; may be repeated
+    #[arg(
+        long = "config",
+        value_name = "KEY=VALUE",
+        value_parser = parse_property,
+        required_unless_present_any = ["delete_configs", "partitions"]
+    )]
+    pub(crate) configs: Vec<(String, String)>,
+    /// A setting that gets its default again; may be repeated
+    #[arg(long = "delete-config", value_name = "KEY")]
+    pub(crate) delete_configs: Vec<String>,
+    /// How many partitions the topic is to have in all
+    #[arg(long, value_name = "N")]
+    pub(crate) partitions: Option<i32>,
 }

@@ -57,8 +57,12 @@ async fn connect(bootstrap: &str, properties: &[(String, String)]) -> Result<Adm
     }
 }
 
+/// Signals that come together are one: `timeout` sends one to the process and one to its group.
+const TOGETHER: Duration = Duration::from_millis(100);
+
 /// After the process was told to stop: says so when that takes long, and ends it at once when it is told again.
 async fn insist() {
+    tokio::time::sleep(TOGETHER).await;
     tokio::select! {
         () = told_to_stop() => {}
         () = tokio::time::sleep(PATIENCE) => {

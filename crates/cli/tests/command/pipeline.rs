@@ -140,3 +140,56 @@ fn the_views_show_topics_and_what_a_group_committed() {
     stdout_of(&["topics", "delete", "-b", b, "orders"]);
     assert_eq!(stdout_of(&["topics", "list", "-b", b]), "");
 }
+
+#[test]
+fn settings_and_partitions_of_a_topic_are_shown_and_changed() {
+    let serve = Serve::start(&[]);
+    let topics = |args: &[&str]| run(&[&["topics"], args, &["-b", &serve.bootstrap]].concat());
+    let row = || {
+        let shown = topics(&["configs", "prices"]).stdout;
+        let shown = String::from_utf8(shown).expect("text");
+        let row = shown.lines().nth(1).unwrap_or_default();
+        row.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let create = [
+        "create",
+        "prices",
+        "--partitions",
+        "1",
+        "--config",
+        "cleanup.policy=compact",
+    ];
+    assert!(topics(&create).status.success());
+    assert_eq!(row(), ["prices", "cleanup.policy", "compact", "topic"]);
+
+    let alter = [
+        "alter",
+        "prices",
+        "--delete-config",
+        "cleanup.policy",
+        "--config",
+        "retention.ms=1000",
+    ];
+    assert!(topics(&alter).status.success());
+    assert_eq!(row(), ["prices", "retention.ms", "1000", "topic"]);
+    assert!(topics(&["alter", "prices", "--partitions", "3"]).status.success());
+    let described = topics(&["describe", "prices"]).stdout;
+    assert_eq!(String::from_utf8_lossy(&described).lines().count(), 1 + 3);
+
+    assert_eq!(topics(&["alter", "prices"]).status.code(), Some(2));
+    for (args, why) in [
+        (
+            &["alter", "prices", "--partitions", "1"][..],
+            "INVALID_PARTITIONS",
+        ),
+        (&["alter", "prices", "--config", "no.such=1"], "INVALID_CONFIG"),
+        (&["configs", "nowhere"], "UNKNOWN_TOPIC_OR_PARTITION"),
+    ] {
+        let output = topics(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.code() == Some(1) && stderr.contains(why),
+            "{args:?}: {stderr}"
+        );
+    }
+}

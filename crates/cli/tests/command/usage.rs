@@ -125,6 +125,37 @@ fn ctrl_c_ends_a_producer_that_waits_for_lines() {
 }
 
 #[test]
+fn two_signals_at_once_are_one_and_a_member_leaves_its_group() {
+    let serve = Serve::start(&["--topic", "t:1", "-X", "group.initial.rebalance.delay.ms=0"]);
+    serve.produce(&["-t", "t"], "one\n");
+    let args = [
+        "consume",
+        "-b",
+        &serve.bootstrap,
+        "-t",
+        "t",
+        "-G",
+        "g",
+        "-o",
+        "beginning",
+    ];
+    let mut member = kohort(&args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("kohort starts");
+    let mut first = String::new();
+    BufReader::new(member.stdout.as_mut().expect("a pipe"))
+        .read_line(&mut first)
+        .expect("a line");
+    signal(&member, "INT");
+    signal(&member, "INT");
+    assert_eq!(member.wait().expect("it ends").code(), Some(130));
+    let described = serve.groups(&["describe", "g"]);
+    let shown = String::from_utf8_lossy(&described.stdout);
+    assert!(shown.starts_with("group g: Empty, 0 members, lag 0"), "{shown}");
+}
+
+#[test]
 fn a_second_ctrl_c_ends_a_producer_whose_broker_is_gone() {
     let mut serve = Serve::start(&["--topic", "t:1"]);
     let mut producer = kohort(&["produce", "-b", &serve.bootstrap, "-t", "t"])

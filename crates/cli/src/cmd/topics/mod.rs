@@ -1,4 +1,6 @@
-//! `kohort topics`: create, list, describe and delete.
+//! `kohort topics`: create, list, describe, alter and delete.
+
+mod settings;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub(crate) async fn run(command: TopicsCommand) -> Result<(), Failure> {
         }
         TopicsCommand::List { cluster } => list(&cluster).await,
         TopicsCommand::Describe { cluster, names } => describe(&cluster, names).await,
+        TopicsCommand::Configs(args) => settings::show(args).await,
+        TopicsCommand::Alter(args) => settings::alter(args).await,
         TopicsCommand::Delete { cluster, names } => delete(&cluster, names).await,
     }
 }
