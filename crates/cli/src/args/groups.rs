@@ -18,6 +18,10 @@ pub(crate) enum GroupsCommand {
     Reset(ResetGroupArgs),
     /// Delete groups that have no members, with their offsets
     Delete(DeleteGroupsArgs),
+    /// Delete what a group has committed for topics
+    DeleteOffsets(DeleteOffsetsArgs),
+    /// Remove static members that do not come back, so that the others take over at once
+    RemoveMembers(RemoveMembersArgs),
 }
 
 /// `kohort groups list`.
@@ -45,12 +49,13 @@ pub(crate) struct ListGroupsArgs {
     group = ArgGroup::new("which").required(true).args(["groups", "all"]),
     after_help = "First the group as a whole; then each partition that is owned or committed; then each member with what it owns.
 A member without partitions is idle: there are more members than partitions. `-` in `committed`: the group would begin there
-by its auto.offset.reset. `-` in `member`: nobody reads this partition now.
+by its auto.offset.reset, and its lag is unknown. `-` in `member`: nobody reads this partition now.
 
 Examples:
   kohort groups describe billing
   kohort groups describe --all | grep '^group'         # the state and lag of every group
   kohort groups describe billing --watch 2             # is it catching up?
+  kohort groups describe --all -J | jq 'select(.lag > 1000) | .group'
 
 Next: `kohort groups reset GROUP` moves a group that is stuck or too far behind."
 )]
@@ -67,6 +72,9 @@ pub(crate) struct DescribeGroupsArgs {
     /// Show it again every so many seconds, until ctrl-c
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) watch: Option<u64>,
+    /// Print each group as a line of JSON, with null where the tables have `-`
+    #[arg(short = 'J', long)]
+    pub(crate) json: bool,
 }
 
 /// `kohort groups reset`.
@@ -138,6 +146,46 @@ pub(crate) struct DeleteGroupsArgs {
     /// The groups
     #[arg(required = true, value_name = "GROUP")]
     pub(crate) groups: Vec<String>,
+}
+
+/// `kohort groups delete-offsets`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The group reads these partitions by its auto.offset.reset afterwards. Members may be there, as long as none of them is
+subscribed to the topic.
+
+Example: kohort groups delete-offsets billing --topic orders:0,2 --topic refunds"
+)]
+pub(crate) struct DeleteOffsetsArgs {
+    /// Where the cluster is
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// The group
+    pub(crate) group: String,
+    /// A topic, or some of its partitions as TOPIC:0,2; may be repeated
+    #[arg(long = "topic", value_name = "TOPIC[:P,…]", required = true)]
+    pub(crate) topics: Vec<TopicScope>,
+}
+
+/// `kohort groups remove-members`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A static member (group.instance.id) keeps its partitions while it is away, until session.timeout.ms is over. Removed, the
+others share them at once. One that is alive joins again.
+
+Example: kohort groups remove-members billing --instance-id till-1
+
+See `kohort groups describe` for the instance ids of a group."
+)]
+pub(crate) struct RemoveMembersArgs {
+    /// Where the cluster is
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// The group
+    pub(crate) group: String,
+    /// The `group.instance.id` of a member; may be repeated
+    #[arg(long = "instance-id", value_name = "ID", required = true)]
+    pub(crate) instances: Vec<String>,
 }
 
 #[cfg(test)]

@@ -13,11 +13,12 @@ use clap_complete::Shell;
 
 pub(crate) use consume::ConsumeArgs;
 pub(crate) use groups::{
-    DeleteGroupsArgs, DescribeGroupsArgs, GroupsCommand, ListGroupsArgs, ResetGroupArgs,
+    DeleteGroupsArgs, DeleteOffsetsArgs, DescribeGroupsArgs, GroupsCommand, ListGroupsArgs,
+    RemoveMembersArgs, ResetGroupArgs,
 };
 pub(crate) use produce::ProduceArgs;
 pub(crate) use serve::ServeArgs;
-pub(crate) use topics::TopicsCommand;
+pub(crate) use topics::{AlterTopicArgs, TopicConfigsArgs, TopicsCommand};
 
 /// The `kohort` command line.
 #[derive(Debug, Parser)]
@@ -61,7 +62,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Show a consumer group at work: real data, four consumers, two rebalances, in seconds and without any set-up
     Demo,
-    /// Create, list, describe and delete topics
+    /// Create, list, describe, alter and delete topics
     #[command(subcommand)]
     Topics(TopicsCommand),
     /// Write lines of a file or of stdin as records

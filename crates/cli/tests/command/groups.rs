@@ -113,6 +113,28 @@ fn a_member_without_partitions_is_shown_idle() {
 }
 
 #[test]
+fn a_description_in_json_has_null_where_nothing_is_known() {
+    let serve = read_to_the_end();
+    assert_eq!(
+        good(&serve.groups(&["describe", "billing", "-J"])),
+        concat!(
+            r#"{"group":"billing","state":"Empty","assignor":null,"coordinator":0,"lag":0,"#,
+            r#""partitions":[{"topic":"orders","partition":0,"committed":5,"end":5,"lag":0,"member":null}],"members":[]}"#,
+            "\n"
+        )
+    );
+    let _member = Member::join(&serve, &["-X", "client.id=reader"]);
+    settled(&serve, "1 member");
+    let shown = good(&serve.groups(&["describe", "billing", "-J"]));
+    assert!(
+        shown.ends_with(
+            "\"instance_id\":null,\"client_id\":\"reader\",\"host\":\"127.0.0.1\",\"lag\":0,\"partitions\":[[\"orders\",0]]}]}\n"
+        ),
+        "{shown}"
+    );
+}
+
+#[test]
 fn several_groups_or_all_are_described() {
     let serve = read_to_the_end();
     serve.consume(&["-t", "orders", "-G", "audit", "-o", "beginning"]);
@@ -326,4 +348,47 @@ fn a_watched_group_shows_how_fast_it_is_read() {
     assert!(header().contains("committed/s  written/s"));
     crate::process::signal(&watch, "INT");
     assert_eq!(watch.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn offsets_are_deleted_alone() {
+    let serve = read_to_the_end();
+    let nothing = serve.groups(&["delete-offsets", "billing", "--topic", "orders:7"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    let deleted = serve.groups(&["delete-offsets", "billing", "--topic", "orders"]);
+    assert!(deleted.status.success());
+    assert_eq!(
+        text(&deleted.stderr),
+        "kohort: deleted the offset 5 of orders-0\n"
+    );
+    assert_eq!(replayed(&serve), 5);
+}
+
+#[test]
+fn offsets_of_a_topic_that_members_read_are_kept() {
+    let serve = read_to_the_end();
+    let _member = Member::join(&serve, &[]);
+    settled(&serve, "1 member");
+    let refused = serve.groups(&["delete-offsets", "billing", "--topic", "orders"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused.stderr).contains("GROUP_SUBSCRIBED_TO_TOPIC"),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
+#[test]
+fn a_static_member_that_is_gone_is_removed() {
+    let serve = read_to_the_end();
+    let mut gone = Member::join(&serve, &["-X", "group.instance.id=till-1"]);
+    settled(&serve, "1 member");
+    gone.0.kill().expect("it runs");
+    gone.0.wait().expect("it ends");
+    let removed = serve.groups(&["remove-members", "billing", "--instance-id", "till-1"]);
+    assert!(removed.status.success(), "{}", text(&removed.stderr));
+    let shown = good(&serve.groups(&["describe", "billing"]));
+    assert!(shown.starts_with("group billing: Empty, 0 members"), "{shown}");
+    let unknown = serve.groups(&["remove-members", "billing", "--instance-id", "till-2"]);
+    assert_eq!(unknown.status.code(), Some(1));
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kohort::Admin;
 use tokio::time::Instant;
 
+use super::json::Line;
 use super::view::{self, Before, Group, Share};
 use crate::args::DescribeGroupsArgs;
 use crate::cmd::{admin, told_to_stop};
@@ -18,32 +19,43 @@ type Seen = (Group, Vec<Share>);
 /// Shows the groups, and with `--watch` shows them again until told to stop.
 pub(super) async fn run(args: DescribeGroupsArgs) -> Result<(), Failure> {
     let admin = admin(&args.cluster).await?;
+    let asked = Instant::now();
     let seen = ask(&admin, &args).await?;
-    show(&admin, &seen, None, args.watch.is_some()).await?;
-    match args.watch {
-        None => Ok(()),
-        Some(seconds) => watch(&admin, &args, seen, Duration::from_secs(seconds)).await,
+    show(&admin, &args, &seen, None).await?;
+    let Some(seconds) = args.watch else {
+        return Ok(());
+    };
+    tokio::select! {
+        () = told_to_stop() => Err(Failure::Interrupted),
+        ended = watch(&admin, &args, (asked, seen), Duration::from_secs(seconds)) => ended,
     }
 }
 
+/// Shows the groups again and again; ends only with an error that is not the cluster's.
 async fn watch(
     admin: &Admin,
     args: &DescribeGroupsArgs,
-    mut before: Vec<Seen>,
+    mut last: (Instant, Vec<Seen>),
     every: Duration,
 ) -> Result<(), Failure> {
-    let stopped = told_to_stop();
-    tokio::pin!(stopped);
-    let mut asked = Instant::now();
     loop {
-        tokio::select! {
-            () = &mut stopped => return Err(Failure::Interrupted),
-            () = tokio::time::sleep_until(asked + every) => {}
+        tokio::time::sleep(every).await;
+        let now = Instant::now();
+        let shown = match ask(admin, args).await {
+            Ok(seen) => {
+                let (asked, before) = &last;
+                let before = Some((before.as_slice(), now.duration_since(*asked)));
+                let shown = show(admin, args, &seen, before).await;
+                last = (now, seen);
+                shown
+            }
+            Err(failure) => Err(failure),
+        };
+        match shown {
+            // Who watches wants to see the end of it.
+            Err(Failure::Failed(why)) => anstream::eprintln!("kohort: {why}"),
+            other => other?,
         }
-        let (elapsed, now) = (asked.elapsed(), Instant::now());
-        let seen = ask(admin, args).await?;
-        show(admin, &seen, Some((&before, elapsed)), true).await?;
-        (before, asked) = (seen, now);
     }
 }
 
@@ -73,10 +85,18 @@ async fn ask(admin: &Admin, args: &DescribeGroupsArgs) -> Result<Vec<Seen>, Fail
 
 async fn show(
     admin: &Admin,
+    args: &DescribeGroupsArgs,
     seen: &[Seen],
     before: Option<(&[Seen], Duration)>,
-    again: bool,
 ) -> Result<(), Failure> {
+    if args.json {
+        return Output::stdout().write(|out| {
+            seen.iter().try_for_each(|(group, shares)| {
+                serde_json::to_writer(&mut *out, &Line::of(group, shares))?;
+                writeln!(out)
+            })
+        });
+    }
     let cluster = admin
         .describe_cluster()
         .await
@@ -90,7 +110,7 @@ async fn show(
     };
     let is_terminal = io::stdout().is_terminal();
     Output::stdout().write(|out| {
-        if again && is_terminal {
+        if args.watch.is_some() && is_terminal {
             // Home, and clear to the end.
             out.write_all(b"\x1b[H\x1b[J")?;
         }
@@ -122,11 +142,11 @@ fn write(
     };
     writeln!(
         out,
-        "group {}: {}, {}, lag {}, assignor {assignor}, coordinator {}",
+        "group {}: {}, {}, {}, assignor {assignor}, coordinator {}",
         group.id,
         group.state,
         group.member_count(),
-        view::total_lag(shares),
+        view::total_lag_text(shares),
         coordinator.unwrap_or("?"),
     )?;
     if !shares.is_empty() {

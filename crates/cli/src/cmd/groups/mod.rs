@@ -1,6 +1,7 @@
 //! `kohort groups`: which groups there are, who owns what and how far behind, moving and deleting offsets.
 
 mod describe;
+mod json;
 mod plan;
 mod reset;
 pub(crate) mod target;
@@ -8,7 +9,7 @@ mod view;
 
 use self::view::Group;
 use super::{admin, each};
-use crate::args::{DeleteGroupsArgs, GroupsCommand, ListGroupsArgs};
+use crate::args::{DeleteGroupsArgs, DeleteOffsetsArgs, GroupsCommand, ListGroupsArgs, RemoveMembersArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::Table;
@@ -20,6 +21,8 @@ pub(crate) async fn run(command: GroupsCommand) -> Result<(), Failure> {
         GroupsCommand::Describe(args) => describe::run(args).await,
         GroupsCommand::Reset(args) => reset::run(args).await,
         GroupsCommand::Delete(args) => delete(args).await,
+        GroupsCommand::DeleteOffsets(args) => delete_offsets(args).await,
+        GroupsCommand::RemoveMembers(args) => remove_members(args).await,
     }
 }
 
@@ -73,5 +76,42 @@ async fn delete(args: DeleteGroupsArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::because("deleting", &error))?;
     each("cannot delete", deleted, |id, ()| {
         anstream::eprintln!("kohort: deleted {id}");
+    })
+}
+
+async fn delete_offsets(args: DeleteOffsetsArgs) -> Result<(), Failure> {
+    let admin = admin(&args.cluster).await?;
+    // What is committed decides, so that offsets of a topic that is gone can be deleted, too.
+    let mut committed = view::committed(&admin, &args.group).await?;
+    committed.retain(|partition, _| args.topics.iter().any(|scope| scope.contains(partition)));
+    if committed.is_empty() {
+        return Err(Failure::Failed(format!(
+            "group {} has committed nothing for these topics",
+            args.group
+        )));
+    }
+    let deleted = admin
+        .delete_group_offsets(args.group, committed.keys().cloned())
+        .await
+        .map_err(|error| Failure::because("deleting offsets", &error))?;
+    each("cannot delete the offset of", deleted, |partition, ()| {
+        if let Some(offset) = committed.get(&partition) {
+            anstream::eprintln!("kohort: deleted the offset {offset} of {partition}");
+        }
+    })
+}
+
+async fn remove_members(args: RemoveMembersArgs) -> Result<(), Failure> {
+    let admin = admin(&args.cluster).await?;
+    let removed = admin
+        .remove_members_from_group(
+            args.group,
+            args.instances,
+            Some("removed with kohort groups remove-members"),
+        )
+        .await
+        .map_err(|error| Failure::because("removing members", &error))?;
+    each("cannot remove", removed, |instance, ()| {
+        anstream::eprintln!("kohort: removed {instance}");
     })
 }

@@ -61,6 +61,14 @@ pub(crate) struct TopicScope {
     pub(crate) partitions: Vec<i32>,
 }
 
+impl TopicScope {
+    /// Whether the partition is one of these.
+    pub(crate) fn contains(&self, partition: &TopicPartition) -> bool {
+        *partition.topic == *self.topic
+            && (self.partitions.is_empty() || self.partitions.contains(&partition.partition))
+    }
+}
+
 impl FromStr for TopicScope {
     type Err = String;
 

@@ -91,6 +91,11 @@ impl Group {
         self.members.is_empty() && matches!(self.state.as_str(), "Empty" | "Dead")
     }
 
+    /// Whether all its members are shown.
+    pub(super) fn has_known_members(&self) -> bool {
+        self.undescribed.is_none()
+    }
+
     /// `2 members`.
     pub(super) fn member_count(&self) -> String {
         match (&self.undescribed, self.members.len()) {
@@ -178,7 +183,23 @@ pub(super) async fn offsets(
 
 /// The sum of what is known of the lags.
 pub(super) fn total_lag(shares: &[Share]) -> i64 {
-    shares.iter().filter_map(Share::lag).fold(0, i64::saturating_add)
+    let lags = shares.iter().filter_map(Share::lag);
+    lags.fold(0, i64::saturating_add)
+}
+
+/// The sum in words, with how many partitions are not in it.
+pub(super) fn total_lag_text(shares: &[Share]) -> String {
+    let total = total_lag(shares);
+    match shares.iter().filter(|share| share.lag().is_none()).count() {
+        0 => format!("lag {total}"),
+        unknown => format!("lag {total} without {unknown} unknown"),
+    }
+}
+
+/// What is known of the lag of the member at `index`.
+pub(super) fn lag_of_member(shares: &[Share], index: usize) -> Option<i64> {
+    let owned = shares.iter().filter(|share| share.owner == Some(index));
+    owned.filter_map(Share::lag).reduce(i64::saturating_add)
 }
 
 /// The shares of a group as they were some time ago.
@@ -224,7 +245,11 @@ pub(super) fn partitions_table(group: &Group, shares: &[Share], before: Option<B
         row.extend([share.committed, share.end, share.lag()].map(number));
         row.extend(before.iter().flat_map(|before| before.rates(share)));
         row.extend(match share.owner.and_then(|owner| group.members.get(owner)) {
-            Some(owner) => [owner.id.to_string(), owner.client_id.clone(), host(owner)],
+            Some(owner) => [
+                owner.id.to_string(),
+                owner.client_id.clone(),
+                host(owner).to_owned(),
+            ],
             None => [NONE; 3].map(str::to_owned),
         });
         table.row(row);
@@ -236,16 +261,12 @@ pub(super) fn partitions_table(group: &Group, shares: &[Share], before: Option<B
 pub(super) fn members_table(group: &Group, shares: &[Share]) -> Table {
     let mut table = Table::new(&["member", "instance id", "client id", "host", "lag", "partitions"]);
     for (index, member) in group.members.iter().enumerate() {
-        let lags = shares
-            .iter()
-            .filter(|share| share.owner == Some(index))
-            .filter_map(Share::lag);
         table.row(vec![
             member.id.to_string(),
             member.group_instance_id.as_deref().unwrap_or(NONE).to_owned(),
             member.client_id.clone(),
-            host(member),
-            number(lags.reduce(i64::saturating_add)),
+            host(member).to_owned(),
+            number(lag_of_member(shares, index)),
             owned(&member.assigned),
         ]);
     }
@@ -272,9 +293,10 @@ fn number(number: Option<i64>) -> String {
     number.map_or_else(|| NONE.to_owned(), |number| number.to_string())
 }
 
-fn host(member: &GroupMember) -> String {
+/// From where a member is connected.
+pub(super) fn host(member: &GroupMember) -> &str {
     // Kafka writes hosts as Java does: a slash before the address.
-    member.host.trim_start_matches('/').to_owned()
+    member.host.trim_start_matches('/')
 }
 
 #[cfg(test)]
@@ -324,6 +346,9 @@ mod tests {
         assert_eq!(share(Some(11), Some(10)).lag(), Some(0));
         assert_eq!(share(None, Some(10)).lag(), None);
         assert_eq!(share(Some(3), None).lag(), None);
-        assert_eq!(total_lag(&[share(Some(3), Some(10)), share(None, Some(10))]), 7);
+        let known = [share(Some(3), Some(10)), share(Some(9), Some(10))];
+        assert_eq!(total_lag_text(&known), "lag 8");
+        let unknown = [share(Some(3), Some(10)), share(None, Some(10))];
+        assert_eq!(total_lag_text(&unknown), "lag 7 without 1 unknown");
     }
 }
