@@ -20,7 +20,7 @@ public final class Client {
     static final BufferedReader IN = new BufferedReader(new InputStreamReader(System.in));
 
     public static void main(String[] args) throws Exception {
-        if (args[1].equals("member")) member(args[0], args[2], args[3], args[4], Integer.parseInt(args[5]));
+        if (args[1].equals("member")) member(args[0], args[2], args[3], args[4], Integer.parseInt(args[5]), args[6], args[7]);
         else admin(args[0]);
     }
 
@@ -30,7 +30,8 @@ public final class Client {
 
     // ---- a member of a group, until stdin ends
 
-    static void member(String bootstrap, String topic, String group, String assignor, int pause) throws Exception {
+    static void member(String bootstrap, String topic, String group, String assignor, int pause, String session, String instance)
+        throws Exception {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
         p.put("group.id", group);
@@ -39,6 +40,8 @@ public final class Client {
         p.put("enable.auto.commit", "false");
         p.put("max.poll.records", "50");
         p.put("heartbeat.interval.ms", "300");
+        p.put("session.timeout.ms", session);
+        if (!instance.equals("-")) p.put("group.instance.id", instance);
         p.put("partition.assignment.strategy", switch (assignor) {
             case "range" -> RangeAssignor.class.getName();
             case "roundrobin" -> RoundRobinAssignor.class.getName();

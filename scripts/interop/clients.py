@@ -43,8 +43,9 @@ class Client:
     def session(self, bootstrap):
         return Session([*self.program, bootstrap, "admin"])
 
-    def member(self, bootstrap, topic, group, assignor="range", pause=0):
-        return Member(self.name, [*self.program, bootstrap, "member", topic, group, assignor, str(pause)])
+    def member(self, bootstrap, topic, group, assignor="range", pause=0, session=30000, instance="-"):
+        arguments = [topic, group, assignor, str(pause), str(session), instance]
+        return Member(self.name, [*self.program, bootstrap, "member", *arguments])
 
 
 class Java(Client):

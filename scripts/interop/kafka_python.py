@@ -34,7 +34,7 @@ class Owned(ConsumerRebalanceListener):
         say("owns", ",".join(map(str, sorted(self.partitions))))
 
 
-def member(bootstrap, topic, group, assignor, pause):
+def member(bootstrap, topic, group, assignor, pause, session, instance):
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=group,
@@ -43,7 +43,8 @@ def member(bootstrap, topic, group, assignor, pause):
         enable_auto_commit=False,
         max_poll_records=50,
         heartbeat_interval_ms=300,
-        session_timeout_ms=10000,
+        session_timeout_ms=int(session),
+        group_instance_id=None if instance == "-" else instance,
         partition_assignment_strategy=[ASSIGNORS[assignor]],
     )
     stop = threading.Event()
@@ -58,7 +59,7 @@ def member(bootstrap, topic, group, assignor, pause):
                 say("record", r.partition, r.offset, key, r.value.decode(), codec)
         if polled:
             consumer.commit()
-            time.sleep(pause / 1000)
+            time.sleep(int(pause) / 1000)
     consumer.commit()
     consumer.close()
     say("closed")
@@ -172,6 +173,6 @@ def admin(bootstrap):
 
 if __name__ == "__main__":
     if sys.argv[2] == "member":
-        member(sys.argv[1], *sys.argv[3:6], int(sys.argv[6]))
+        member(sys.argv[1], *sys.argv[3:])
     else:
         admin(sys.argv[1])

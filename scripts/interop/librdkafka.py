@@ -4,34 +4,29 @@ import sys
 import threading
 import time
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewTopic,
-    OffsetSpec,
-    ResourceType,
-)
-from confluent_kafka import TopicCollection
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer
+from confluent_kafka import TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 
 def say(*fields):
     print(*fields, sep="\t", flush=True)
 
 
-def member(bootstrap, topic, group, assignor, pause):
-    consumer = Consumer({
+def member(bootstrap, topic, group, assignor, pause, session, instance):
+    settings = {
         "bootstrap.servers": bootstrap,
         "group.id": group,
         "client.id": "librdkafka",
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
         "heartbeat.interval.ms": 300,
-        "session.timeout.ms": 10000,
+        "session.timeout.ms": int(session),
         "partition.assignment.strategy": assignor,
-    })
+    }
+    if instance != "-":
+        settings["group.instance.id"] = instance
+    consumer = Consumer(settings)
     owned = set()
 
     def assigned(_, partitions):
@@ -70,7 +65,7 @@ def member(bootstrap, topic, group, assignor, pause):
             read[r.partition()] = r.offset() + 1
         if records:
             commit()
-            time.sleep(pause / 1000)
+            time.sleep(int(pause) / 1000)
     commit()
     while read:
         time.sleep(0.1)
@@ -193,6 +188,6 @@ def admin(bootstrap):
 
 if __name__ == "__main__":
     if sys.argv[2] == "member":
-        member(sys.argv[1], *sys.argv[3:6], int(sys.argv[6]))
+        member(sys.argv[1], *sys.argv[3:])
     else:
         admin(sys.argv[1])

@@ -4,8 +4,10 @@ Every client has one program (`Client.java`, `franz/`, `librdkafka.py`, `kafka_p
 
     PROGRAM HOST:PORT admin                                  commands on stdin, one a line, fields separated by tabs;
                                                              each is answered by lines of fields and then `ok` or `failed WHY`
-    PROGRAM HOST:PORT member TOPIC GROUP ASSIGNOR PAUSE_MS   a member of a group, until stdin ends; it commits what it has read
-                                                             after each poll and before it gives a partition up, and says
+    PROGRAM HOST:PORT member TOPIC GROUP ASSIGNOR PAUSE_MS SESSION_MS INSTANCE
+                                                             a member of a group (`-`: no static one), until stdin ends; it
+                                                             commits what it has read after each poll and before it gives a
+                                                             partition up, pauses after each poll that had records, and says
                                                              `owns P,P`, `record P OFFSET KEY VALUE CODEC`, `closed`
 """
 
@@ -117,6 +119,7 @@ class Member:
     argv: list
     owned: set | None = None  # None until it was told, or where it does not tell
     given_up: set = field(default_factory=set)
+    changes: int = 0
     records: list = field(default_factory=list)
     stop_signal: int | None = None  # None: its stdin is closed
     accept: tuple = (0,)
@@ -152,6 +155,7 @@ class Member:
     def own(self, owned):
         self.given_up |= (self.owned or set()) - owned
         self.owned = owned
+        self.changes += 1
 
     def until(self, holds, what):
         """Waits until this holds; the member must live."""

@@ -7,7 +7,7 @@ from topics import CODECS, Topic
 PAUSE = 20  # ms after each poll of at most 50 records, so that a rebalance comes while there is something to read
 
 
-def walk(table, client, bootstrap, inspector, run_id, count):
+def walk(table, client, bootstrap, inspector, run_id, count, quick):
     """`inspector` is a session that can tell the codec of stored records, or None."""
 
     def step(column):
@@ -17,8 +17,8 @@ def walk(table, client, bootstrap, inspector, run_id, count):
     topic = Topic(f"{run_id}-{client.name}")
     group, cooperative = f"{topic.name}-group", f"{topic.name}-cooperative"
 
-    def member(name, assignor="range", pause=PAUSE):
-        return client.member(bootstrap, topic.name, name, assignor, pause)
+    def member(name, assignor="range", pause=PAUSE, **more):
+        return client.member(bootstrap, topic.name, name, assignor, pause, **more)
 
     def committed_is_end(name):
         ends = {p: end for p, (_, end) in session.numbers("ends", topic.name).items()}
@@ -79,6 +79,36 @@ def walk(table, client, bootstrap, inspector, run_id, count):
         second.stop()
         topic.check(two.reads())
         committed_is_end(cooperative)
+    with step("static"), group_of(topic) as two:
+        name = f"{topic.name}-static"
+        first = two.join(member(name, instance="one"))
+        two.until_owned(first)
+        second = two.join(member(name, instance="two"))
+        two.until_owned(first, second)
+        changes = second.changes
+        first.stop()
+        again = two.join(member(name, instance="one"))
+        two.until_owned(again, second)
+        topic.produce(session, "none", count)
+        two.until_read(len(topic), again)
+        expect(second.changes, changes, "changes of what the other owns while a static member restarts")
+        again.stop()
+        second.stop()
+        topic.check(two.reads())
+    if not quick:
+        with step("killed"), group_of(topic) as two:
+            name = f"{topic.name}-killed"
+            first = two.join(member(name, session=6000))
+            two.until_owned(first)
+            second = two.join(member(name, session=6000))
+            two.until_owned(first, second)
+            second.until(lambda: second.records, lambda: "a record")
+            second.kill()
+            two.until_owned(first)
+            topic.produce(session, "none", count)
+            first.until(lambda: len({(r.partition, r.offset) for r in two.reads()}) == len(topic), lambda: "all records")
+            first.stop()
+            topic.check(two.reads(), repeats=True)
     with step("list"):
         names = session("groups")
         expect([(name,) in names for name in (group, cooperative)], [True, True], "groups are listed")

@@ -37,10 +37,14 @@ func number(text string) int {
 	return n
 }
 
+func milliseconds(text string) time.Duration {
+	return time.Duration(number(text)) * time.Millisecond
+}
+
 func main() {
 	var err error
 	if os.Args[2] == "member" {
-		err = member(os.Args[1], os.Args[3], os.Args[4], os.Args[5], number(os.Args[6]))
+		err = member(os.Args[1], os.Args[3], os.Args[4], os.Args[5], milliseconds(os.Args[6]), milliseconds(os.Args[7]), os.Args[8])
 	} else {
 		err = admin(os.Args[1])
 	}
@@ -61,7 +65,7 @@ func join(numbers []int32) string {
 }
 
 // member is a member of a group until stdin ends.
-func member(bootstrap, topic, group, assignor string, pause int) error {
+func member(bootstrap, topic, group, assignor string, pause, session time.Duration, instance string) error {
 	balancers := map[string]kgo.GroupBalancer{
 		"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(), "cooperative-sticky": kgo.CooperativeStickyBalancer(),
 	}
@@ -71,17 +75,21 @@ func member(bootstrap, topic, group, assignor string, pause int) error {
 		say("owns", join(owned))
 		out.Flush()
 	}
-	client, err := kgo.NewClient(
+	options := []kgo.Opt{
 		kgo.SeedBrokers(bootstrap), kgo.ClientID("franz-go"), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
 		kgo.Balancers(balancers[assignor]), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-		kgo.HeartbeatInterval(300*time.Millisecond), kgo.FetchMaxWait(200*time.Millisecond),
+		kgo.HeartbeatInterval(300 * time.Millisecond), kgo.SessionTimeout(session), kgo.FetchMaxWait(200 * time.Millisecond),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, c *kgo.Client, added map[string][]int32) {
 			changed(ctx, c, added[topic], nil)
 		}),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, c *kgo.Client, revoked map[string][]int32) {
 			changed(ctx, c, nil, revoked[topic])
 		}),
-	)
+	}
+	if instance != "-" {
+		options = append(options, kgo.InstanceID(instance))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return err
 	}
@@ -111,7 +119,7 @@ func member(bootstrap, topic, group, assignor string, pause int) error {
 		}
 		client.AllowRebalance()
 		if !fetches.Empty() {
-			time.Sleep(time.Duration(pause) * time.Millisecond)
+			time.Sleep(pause)
 		}
 	}
 	client.CloseAllowingRebalance()
