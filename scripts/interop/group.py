@@ -20,7 +20,11 @@ class Group:
 
     def until_read(self, count, member):
         """Waits until all members together have read this many records; `member` is one that lives."""
-        member.until(lambda: len(self.reads()) >= count, lambda: f"{count} records, read {len(self.reads())}")
+
+        def read():
+            return sum(len(m.records) for m in self.members)
+
+        member.until(lambda: read() >= count, lambda: f"{count} records, read {read()}")
 
     def until_owned(self, *members):
         """Waits until these members say that they own all partitions, evenly."""

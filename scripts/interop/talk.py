@@ -166,7 +166,7 @@ class Member:
                     raise Failed(f"{self.name} ended while waiting for {what()}: {tail(self.stderr)}")
                 if time.monotonic() > end:
                     raise Failed(f"{self.name}: waited {PATIENCE} s for {what()}: {tail(self.stderr)}")
-                self.changed.wait(0.2)
+                self.changed.wait(0.1)
 
     def stop(self):
         """Has it leave in order and waits for its end."""

@@ -109,6 +109,15 @@ def walk(table, client, bootstrap, inspector, run_id, count, quick):
             first.until(lambda: len({(r.partition, r.offset) for r in two.reads()}) == len(topic), lambda: "all records")
             first.stop()
             topic.check(two.reads(), repeats=True)
+        with step("volume"), group_of(topic) as two:
+            topic.produce(session, "snappy", 30 * count)
+            name = f"{topic.name}-volume"
+            first, second = two.join(member(name, pause=0)), two.join(member(name, pause=0))
+            two.until_read(len(topic), first)
+            first.stop()
+            second.stop()
+            topic.check(two.reads())
+            committed_is_end(name)
     with step("list"):
         names = session("groups")
         expect([(name,) in names for name in (group, cooperative)], [True, True], "groups are listed")
