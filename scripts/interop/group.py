@@ -3,7 +3,7 @@
 import time
 from contextlib import contextmanager
 
-from talk import PATIENCE, Failed, brief
+from talk import PATIENCE, Failed, brief, tail
 
 
 class Group:
@@ -28,11 +28,11 @@ class Group:
 
     def until_owned(self, *members):
         """Waits until these members say that they own all partitions, evenly."""
-        share = self.topic.PARTITIONS // len(members)
+        share = self.topic.partitions // len(members)
 
         def even():
             owned = [m.owned or set() for m in members]
-            return all(len(o) == share for o in owned) and len(set().union(*owned)) == self.topic.PARTITIONS
+            return all(len(o) == share for o in owned) and len(set().union(*owned)) == self.topic.partitions
 
         members[0].until(even, lambda: f"{share} partitions each, owned {[m.owned for m in members]}")
 
@@ -43,6 +43,9 @@ def group_of(topic):
     group = Group(topic)
     try:
         yield group
+    except Failed as failure:
+        ended = [f"{m.name} ended with {m.process.returncode}: {tail(m.stderr)}" for m in group.members if m.process.poll()]
+        raise Failed("; ".join([str(failure), *ended])) from None
     finally:
         for member in group.members:
             member.kill()

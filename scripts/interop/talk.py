@@ -119,7 +119,7 @@ class Member:
     argv: list
     owned: set | None = None  # None until it was told, or where it does not tell
     given_up: set = field(default_factory=set)
-    changes: int = 0
+    history: list = field(default_factory=list)  # when it came to own what
     records: list = field(default_factory=list)
     stop_signal: int | None = None  # None: its stdin is closed
     accept: tuple = (0,)
@@ -155,7 +155,7 @@ class Member:
     def own(self, owned):
         self.given_up |= (self.owned or set()) - owned
         self.owned = owned
-        self.changes += 1
+        self.history.append(f"{time.monotonic() % 1000:.1f} s {sorted(owned)}")
 
     def until(self, holds, what):
         """Waits until this holds; the member must live."""

@@ -86,13 +86,13 @@ def console(table, java, bootstrap, inspector, run_id, count):
 
     def shares(members):
         seen = table_of(tool(GROUPS, "--describe", "--group", group, "--members"))
-        return len(seen) == members and all(row["#PARTITIONS"] == str(topic.PARTITIONS // members) for row in seen)
+        return len(seen) == members and all(row["#PARTITIONS"] == str(topic.partitions // members) for row in seen)
 
     with step("create"):
-        tool(TOPICS, "--create", "--topic", topic.name, "--partitions", topic.PARTITIONS)
+        tool(TOPICS, "--create", "--topic", topic.name, "--partitions", topic.partitions)
         expect(topic.name in tool(TOPICS, "--list").split(), True, "the topic is listed")
         text = tool(TOPICS, "--describe", "--topic", topic.name)
-        expect(len(re.findall(r"\bLeader: \d", text)), topic.PARTITIONS, "partitions with a leader")
+        expect(len(re.findall(r"\bLeader: \d", text)), topic.partitions, "partitions with a leader")
     for codec in CODECS:
         with step(codec):
             produce(codec)
@@ -149,7 +149,7 @@ def console(table, java, bootstrap, inspector, run_id, count):
         expect("retention.ms=86400001" in text, True, f"retention.ms in {text.strip()}")
     with step("reset"), group_of(topic) as one:
         planned = table_of(tool(GROUPS, *reset, "--shift-by", -1, "--dry-run"))
-        expect(sum(int(row["NEW-OFFSET"]) for row in planned), len(topic) - topic.PARTITIONS, "planned offsets")
+        expect(sum(int(row["NEW-OFFSET"]) for row in planned), len(topic) - topic.partitions, "planned offsets")
         expect(sum(int(row["LAG"]) for row in described()), 0, "lag after a plan")
         tool(GROUPS, *to_earliest, "--execute")
         expect(sum(int(row["LAG"]) for row in described()), len(topic), "lag after the reset")
@@ -158,8 +158,8 @@ def console(table, java, bootstrap, inspector, run_id, count):
         again.stop()
         topic.check(one.reads())
     with step("grow"):
-        tool(TOPICS, "--alter", "--topic", topic.name, "--partitions", topic.PARTITIONS + 2)
-        settled(lambda: len(offsets("latest")), topic.PARTITIONS + 2, "partitions")
+        tool(TOPICS, "--alter", "--topic", topic.name, "--partitions", topic.partitions + 2)
+        settled(lambda: len(offsets("latest")), topic.partitions + 2, "partitions")
     with step("trim"):
         end = offsets("latest")[0]
         plan = {"partitions": [{"topic": topic.name, "partition": 0, "offset": end - 3}], "version": 1}
@@ -205,7 +205,7 @@ def verifiable(table, java, bootstrap, run_id, count):
         expect({(r.partition, r.offset): r.value for r in reads} == wanted, True, "what was read is what was acknowledged")
 
     with step("create"):
-        create = ("--create", "--topic", topic.name, "--partitions", topic.PARTITIONS)
+        create = ("--create", "--topic", topic.name, "--partitions", topic.partitions)
         run(java.tool(TOPICS, *create, "--bootstrap-server", bootstrap))
     for number, codec in enumerate(CODECS):
         with step(codec):

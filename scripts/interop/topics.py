@@ -18,12 +18,11 @@ def value_of(number):
 
 
 class Topic:
-    """A topic of four partitions, to which records with rising numbers are written."""
+    """A topic to which records with rising numbers are written."""
 
-    PARTITIONS = 4
-
-    def __init__(self, name):
+    def __init__(self, name, partitions=4):
         self.name = name
+        self.partitions = partitions
         self.codecs = []  # of record 0, 1, 2, …: the codec it was produced with
 
     def __len__(self):
