@@ -19,6 +19,9 @@ pub(crate) const MAGIC: usize = 16;
 pub(crate) const CRC: usize = 17;
 pub(crate) const ATTRIBUTES: usize = 21;
 pub(crate) const MAX_TIMESTAMP: usize = 35;
+pub(crate) const PRODUCER_ID: usize = 43;
+pub(crate) const PRODUCER_EPOCH: usize = 51;
+pub(crate) const BASE_SEQUENCE: usize = 53;
 
 pub(crate) const CODEC_MASK: i16 = 0x07;
 pub(crate) const LOG_APPEND_TIME: i16 = 0x08;

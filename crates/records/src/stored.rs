@@ -1,10 +1,11 @@
-//! What a log changes in a batch that it stores: base offset, leader epoch, and timestamps where the topic says so.
-//! The batch is not decompressed for it, and its records stay as the producer sent them.
+//! What is changed in a batch that is built already: by a log that stores it, base offset, leader epoch, and timestamps where
+//! the topic says so; by a producer that sends it, the sequence. The batch is not decompressed for it, and its records stay.
 
 use crate::builder::write_crc;
 use crate::error::BatchError;
 use crate::header::{
-    ATTRIBUTES, BASE_OFFSET, Header, LENGTH, LOG_APPEND_TIME, MAX_TIMESTAMP, PARTITION_LEADER_EPOCH,
+    ATTRIBUTES, BASE_OFFSET, BASE_SEQUENCE, Header, LENGTH, LOG_APPEND_TIME, MAX_TIMESTAMP,
+    PARTITION_LEADER_EPOCH, PRODUCER_EPOCH, PRODUCER_ID,
 };
 
 /// Sets the base offset of the batch that begins with the first byte. The checksum does not cover it.
@@ -78,6 +79,26 @@ pub fn set_create_time(batch: &mut [u8], max_timestamp: i64) -> Result<(), Batch
     Ok(())
 }
 
+/// Says who produced the batch and which sequence its first record has, and computes the checksum again (KIP-98).
+///
+/// # Errors
+///
+/// [`BatchError`] if the bytes are no whole batch.
+// Kafka: DefaultRecordBatch.writeHeader
+pub fn set_producer(
+    batch: &mut [u8],
+    producer_id: i64,
+    producer_epoch: i16,
+    base_sequence: i32,
+) -> Result<(), BatchError> {
+    let (_, size) = whole(batch)?;
+    write(batch, PRODUCER_ID, producer_id.to_be_bytes());
+    write(batch, PRODUCER_EPOCH, producer_epoch.to_be_bytes());
+    write(batch, BASE_SEQUENCE, base_sequence.to_be_bytes());
+    write_crc(batch.get_mut(..size).unwrap_or_default());
+    Ok(())
+}
+
 fn whole(batch: &[u8]) -> Result<(Header, usize), BatchError> {
     let cut = || {
         let length = batch
@@ -112,6 +133,24 @@ mod tests {
 
     fn read(bytes: BytesMut) -> Batch {
         Batch::decode(bytes.freeze(), 0).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_producer_changes_with_the_checksum() {
+        let mut bytes = stored();
+        set_producer(&mut bytes, 77, 3, 1_000).unwrap();
+        let batch = read(bytes);
+        batch.verify_crc().unwrap();
+        assert_eq!(
+            (
+                batch.producer_id(),
+                batch.producer_epoch(),
+                batch.base_sequence(),
+                batch.last_sequence()
+            ),
+            (77, 3, 1_000, 1_001)
+        );
+        assert_eq!(batch.open(1 << 20).unwrap().len(), 2);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod broker_rejoin;
 mod broker_requests;
 mod broker_topics;
 mod client_admin;
+mod client_idempotence;
 mod consumer_assignors;
 mod consumer_autocommit;
 mod consumer_blocking;

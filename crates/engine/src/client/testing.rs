@@ -1,8 +1,8 @@
 //! The other side of a machine's network, for tests: a scripted cluster that accepts connections, shakes hands, and hands every
 //! request to the test; and a driver that runs a machine against it on a driven clock.
 //!
-//! What a test does not want to spell out the cluster answers itself: ApiVersions always, Metadata and FindCoordinator when
-//! [`Network::metadata`] and [`Network::coordinator`] are set.
+//! What a test does not want to spell out the cluster answers itself: ApiVersions always, Metadata, FindCoordinator and InitProducerId when
+//! [`Network::metadata`], [`Network::coordinator`] and [`Network::producer_id`] are set.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
@@ -16,7 +16,9 @@ use kohort_protocol::messages::find_coordinator::Coordinator;
 use kohort_protocol::messages::metadata::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use kohort_protocol::messages::{ApiVersionsResponse, FindCoordinatorResponse, MetadataResponse};
+use kohort_protocol::messages::{
+    ApiVersionsResponse, FindCoordinatorResponse, InitProducerIdResponse, MetadataResponse,
+};
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody, ResponseBody, Uuid, VersionRange, frame};
 
 use super::{LinkId, NetAction, NetEvent, NetMachine};
@@ -51,6 +53,8 @@ pub struct Network {
     pub metadata: Option<MetadataResponse>,
     /// Node id of the coordinator of all groups; none: FindCoordinator is handed to the test.
     pub coordinator: Option<i32>,
+    /// The producer id that is given out; none: InitProducerId is handed to the test.
+    pub producer_id: Option<i64>,
     links: BTreeMap<LinkId, u16>,
     /// Cut from this side: what a machine sends before it learns of it is lost.
     cut: BTreeSet<LinkId>,
@@ -90,6 +94,7 @@ impl Network {
         Self {
             metadata: Some(metadata),
             coordinator: Some(1),
+            producer_id: Some(4_000),
             ..Self::default()
         }
     }
@@ -180,6 +185,13 @@ impl Network {
                 let coordinators = request.coordinator_keys.iter().map(coordinator).collect();
                 FindCoordinatorResponse {
                     coordinators,
+                    ..Default::default()
+                }
+                .into()
+            }),
+            RequestBody::InitProducerId(_) => self.producer_id.map(|producer_id| {
+                InitProducerIdResponse {
+                    producer_id,
                     ..Default::default()
                 }
                 .into()

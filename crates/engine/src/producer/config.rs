@@ -64,8 +64,11 @@ pub struct ProducerConfig {
     pub delivery_timeout: Duration,
     /// `retries` (no bound): how often a batch is sent again after a retriable error.
     pub retries: u32,
-    /// `max.in.flight.requests.per.connection` (5). At most one batch per partition is in flight, whatever this says.
+    /// `max.in.flight.requests.per.connection` (5; idempotence takes at most 5). Without idempotence at most one batch per
+    /// partition is in flight, whatever this says, because it keeps their order.
     pub max_in_flight: usize,
+    /// `enable.idempotence` (true): a batch that is sent again is in the log once, and in order (KIP-98). Needs `acks` of all.
+    pub enable_idempotence: bool,
 }
 
 impl ProducerConfig {
@@ -85,6 +88,21 @@ impl ProducerConfig {
             delivery_timeout: Duration::from_secs(120),
             retries: i32::MAX as u32,
             max_in_flight: 5,
+            enable_idempotence: true,
+        }
+    }
+
+    /// Whether batches carry sequences. Only a broker that all replicas answer for can judge them.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.enable_idempotence && self.acks == Acks::All
+    }
+
+    /// How many requests of a connection may be in flight.
+    // Kafka: ProducerConfig.MAX_IN_FLIGHT_REQUESTS_PER_CONNECTION_FOR_IDEMPOTENCE
+    pub(super) fn in_flight_limit(&self) -> usize {
+        match self.is_idempotent() {
+            true => self.max_in_flight.min(5),
+            false => self.max_in_flight,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The producer's machine: what it holds, and how records, network and time reach it. How a record gets into a batch lives in
-//! `intake`, how batches are sent and answered in `sender`.
+//! `intake`, how batches are sent and answered in `sender`, where the producer id comes from in `identity`.
 
+mod identity;
 mod intake;
 mod sender;
 
@@ -13,6 +14,7 @@ use core::time::Duration;
 use kohort_machine::{Backoff, Deadline, Instant, Machine, Outbox, Prng, Timers, Token};
 use kohort_protocol::Uuid;
 
+use self::identity::ProducerIds;
 use super::accumulator::{Accumulator, Entry};
 use super::config::ProducerConfig;
 use super::error::SendError;
@@ -36,6 +38,8 @@ enum Timer {
     Metadata(Arc<str>),
     /// When the oldest record that waits for room is given up.
     Room,
+    /// When a producer id may be asked for again.
+    Identity,
     /// When a close does not wait any longer.
     Close,
 }
@@ -108,6 +112,7 @@ pub struct ProducerEngine {
     flushes: VecDeque<(u64, Token)>,
     closes: Vec<Token>,
     is_closed: bool,
+    ids: ProducerIds,
     /// The metadata that was found to lack a leader, so that newer is asked for once.
     leaderless_in: Option<u64>,
 }
@@ -118,6 +123,7 @@ impl ProducerEngine {
         let mut prng = Prng::from_seed(seed);
         Self {
             client: Client::new(config.client.clone(), prng.next_u64()),
+            ids: ProducerIds::new(config.is_idempotent()),
             backoff: Backoff::new(config.client.retry_backoff, config.client.retry_backoff_max),
             config,
             prng,
@@ -151,14 +157,14 @@ impl ProducerEngine {
 
     /// Arms the timers of a partition whose waiting records changed, and looks whether there is something to send.
     fn watch(&mut self, now: Instant, slot: Slot) {
-        let is_hurried = self.is_hurried();
+        let (is_hurried, idempotence) = (self.is_hurried(), self.ids.idempotence());
         let Some(accumulator) = self.accumulators.get(slot.0) else {
             return;
         };
         if let Some(at) = accumulator.expires_at(&self.config) {
             self.timers.set_no_later(Timer::Expire(slot), at);
         }
-        if accumulator.is_sendable(now, is_hurried, &self.config) {
+        if accumulator.is_sendable(now, is_hurried, idempotence, &self.config) {
             self.ready.insert(slot);
         } else if let Some(at) = accumulator.lingers_until(&self.config).filter(|at| *at > now) {
             self.timers.set_no_later(Timer::Linger(slot), at);
@@ -246,6 +252,11 @@ impl ProducerEngine {
     }
 
     fn expire_close(&mut self) {
+        self.fail_all(&SendError::Closed);
+    }
+
+    /// Gives up every record.
+    fn fail_all(&mut self, error: &SendError) {
         let mut held: Vec<Entry> = Vec::new();
         for accumulator in &mut self.accumulators {
             held.append(&mut accumulator.take_all());
@@ -254,12 +265,13 @@ impl ProducerEngine {
             held.extend(topic.waiting.drain(..).map(|waiting| waiting.entry));
         }
         for entry in held {
-            self.release(entry, Err(SendError::Closed));
+            self.release(entry, Err(error.clone()));
         }
         while let Some(waiting) = self.blocked.pop_front() {
-            self.answer(waiting.entry, Err(SendError::Closed));
+            self.answer(waiting.entry, Err(error.clone()));
         }
         self.sent.clear();
+        self.in_flight.clear();
     }
 
     fn run(&mut self, now: Instant) {
@@ -274,6 +286,8 @@ impl ProducerEngine {
                 self.on_cluster_change(now);
             }
             self.settle(now);
+            self.ask_for_id(now);
+            self.mend_sequences(now);
             if !self.send_ready(now) && !has_news {
                 break;
             }
@@ -306,6 +320,8 @@ impl Machine for ProducerEngine {
                 Timer::Expire(slot) => self.expire_batches(now, slot),
                 Timer::Metadata(topic) => self.expire_metadata(now, &topic),
                 Timer::Room => self.expire_room(now),
+                // It is asked for below.
+                Timer::Identity => {}
                 Timer::Close => self.expire_close(),
             }
         }
@@ -323,6 +339,7 @@ impl Machine for ProducerEngine {
             Timer::Expire(_) => "give up a batch",
             Timer::Metadata(_) => "give up waiting for a topic's metadata",
             Timer::Room => "give up waiting for room",
+            Timer::Identity => "ask for a producer id again",
             Timer::Close => "close with records unanswered",
         });
         Deadline::earliest(own, self.client.next_deadline())

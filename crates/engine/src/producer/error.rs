@@ -111,9 +111,28 @@ pub enum SendError {
         /// Why.
         failure: RequestFailure,
     },
+    /// No producer id is given, which `enable.idempotence` needs. The next record asks for one again; for brokers that have none
+    /// set `enable.idempotence=false`.
+    #[error("no producer id, which enable.idempotence needs: {reason}")]
+    NoProducerId {
+        /// Why.
+        reason: NoProducerId,
+    },
     /// The producer was closed before the record was acknowledged. It may be in the log all the same if it was sent.
     #[error("the producer was closed")]
     Closed,
+}
+
+/// Why no producer id is given.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NoProducerId {
+    /// The broker refuses it: CLUSTER_AUTHORIZATION_FAILED, ….
+    #[error("{0}")]
+    Refused(ErrorCode),
+    /// It cannot be asked for.
+    #[error(transparent)]
+    Failed(RequestFailure),
 }
 
 impl SendError {
@@ -123,6 +142,7 @@ impl SendError {
             Self::TooLarge { .. } | Self::Unwritable { .. } | Self::Closed => false,
             Self::Topic { error, .. } | Self::Refused { error, .. } => error.is_retriable(),
             Self::Failed { failure, .. } => failure.is_retriable(),
+            Self::NoProducerId { .. } => false,
             Self::UnknownTopic { .. }
             | Self::UnknownPartition { .. }
             | Self::BufferFull { .. }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod closing;
+mod idempotence;
 mod limits;
 mod metadata;
 mod retries;

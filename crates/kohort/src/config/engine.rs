@@ -104,6 +104,15 @@ impl ProducerConfig {
             CompressionType::Lz4 => Compression::Lz4,
             CompressionType::Zstd => Compression::Zstd,
         };
+        // The other codecs have no levels.
+        config.compression_level = match self.compression_type {
+            CompressionType::Gzip => Some(self.compression_gzip_level),
+            CompressionType::Lz4 => Some(self.compression_lz4_level),
+            CompressionType::Zstd => Some(self.compression_zstd_level),
+            CompressionType::None | CompressionType::Snappy => None,
+        };
+        config.enable_idempotence = self.enable_idempotence;
+        config.max_in_flight = size(self.max_in_flight_requests_per_connection.into());
         config.max_request_size = size(self.max_request_size.into());
         config.buffer_memory = size(self.buffer_memory);
         config.max_block = ms(self.max_block_ms);

@@ -1,15 +1,15 @@
 //! The settings of a producer.
 
+use kohort_records::Compression;
+
 use super::ConfigError;
 use super::choices::{Acks, CompressionType, RecoveryStrategy, RuntimePlace};
 use super::refused::{COMMON, PRODUCER, SECURITY};
 use super::settings::{Explicit, settings};
-use super::value::{List, addresses, any, at_least};
+use super::value::{List, addresses, any, at_least, level};
 
 settings! {
     /// The settings of a [`crate::Producer`] under Kafka's keys, with Kafka's defaults.
-    ///
-    /// One default differs: Java's producer is idempotent, this one is not yet, so `enable.idempotence=true` is refused.
     ///
     /// ```
     /// use kohort::config::{Acks, ProducerConfig};
@@ -33,12 +33,24 @@ settings! {
     "linger.ms" => linger_ms(i64): i64 = 5, at_least(0);
     /// how batches are compressed.
     "compression.type" => compression_type(CompressionType): CompressionType = CompressionType::None, any;
+    /// level of gzip, 1 to 9; -1: gzip's default.
+    "compression.gzip.level" => compression_gzip_level(i32): i32 = -1, level(Compression::Gzip);
+    /// level of LZ4, 1 to 17; there is one algorithm for all of them.
+    "compression.lz4.level" => compression_lz4_level(i32): i32 = 9, level(Compression::Lz4);
+    /// level of zstd, -131072 to 22; levels beyond -7 and 4 count as these.
+    "compression.zstd.level" => compression_zstd_level(i32): i32 = 3, level(Compression::Zstd);
     /// bytes of one request at most.
     "max.request.size" => max_request_size(i32): i32 = 1_048_576, at_least(0);
     /// bytes of records that wait to be sent at most; `send` waits when they are reached.
     "buffer.memory" => buffer_memory(i64): i64 = 33_554_432, at_least(0);
     /// ms that `send` may wait for room and for metadata.
     "max.block.ms" => max_block_ms(i64): i64 = 60_000, at_least(0);
+    /// whether a batch that is sent again is in the log once, and in order. Off without being told to when `acks` is not `all` or
+    /// `retries` is 0.
+    "enable.idempotence" => enable_idempotence(bool): bool = true, any;
+    /// requests of a connection that wait for their answer at most; up to 5 with idempotence. Without idempotence one batch of a
+    /// partition is in flight at a time all the same, which keeps their order.
+    "max.in.flight.requests.per.connection" => max_in_flight_requests_per_connection(i32): i32 = 5, at_least(1);
     /// times that a batch is sent again; bounded by `delivery.timeout.ms` all the same.
     "retries" => retries(i32): i32 = i32::MAX, at_least(0);
     /// ms from `send` until a record is written or has failed.
@@ -74,6 +86,7 @@ settings! {
 }
 
 fn together(config: &mut ProducerConfig, explicit: &Explicit) -> Result<(), ConfigError> {
+    check_idempotence(config, explicit)?;
     // Kafka: KafkaProducer.configureDeliveryTimeout
     let least = config
         .linger_ms
@@ -87,6 +100,37 @@ fn together(config: &mut ProducerConfig, explicit: &Explicit) -> Result<(), Conf
             });
         }
         config.delivery_timeout_ms = i32::try_from(least).unwrap_or(i32::MAX);
+    }
+    Ok(())
+}
+
+// Kafka: ProducerConfig.postProcessAndValidateIdempotenceConfigs
+fn check_idempotence(config: &mut ProducerConfig, explicit: &Explicit) -> Result<(), ConfigError> {
+    const KEY: &str = "enable.idempotence";
+    if !config.enable_idempotence {
+        return Ok(());
+    }
+    let is_wished = explicit.has(KEY);
+    let conflict = |key, reason: &str| ConfigError::Conflict {
+        key,
+        other: KEY,
+        reason: reason.to_owned(),
+    };
+    if config.retries == 0 {
+        if is_wished {
+            return Err(conflict("retries", "idempotence needs at least 1"));
+        }
+        config.enable_idempotence = false;
+    }
+    if config.acks != Acks::All {
+        if is_wished {
+            return Err(conflict("acks", "idempotence needs all"));
+        }
+        config.enable_idempotence = false;
+    }
+    if config.max_in_flight_requests_per_connection > 5 {
+        let key = "max.in.flight.requests.per.connection";
+        return Err(conflict(key, "idempotence takes at most 5"));
     }
     Ok(())
 }

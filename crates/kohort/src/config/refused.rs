@@ -165,8 +165,6 @@ pub(crate) const CONSUMER: &[Refused] = &[
 pub(crate) const PRODUCER: &[Refused] = &[
     only("key.serializer", &[]),
     only("value.serializer", &[]),
-    // Batches of a partition are sent one at a time, so they keep their order; a retry after a lost reply may repeat one.
-    only("enable.idempotence", &["false"]),
     only("interceptor.classes", &[""]),
     only("partitioner.class", &[""]),
     only("partitioner.ignore.keys", &["false"]),
@@ -176,14 +174,6 @@ pub(crate) const PRODUCER: &[Refused] = &[
     only("transactional.id", &[""]),
     only("transaction.timeout.ms", &["60000"]),
     only("metadata.max.idle.ms", &["300000"]),
-    // One batch per partition is in flight, which is within each of these.
-    only(
-        "max.in.flight.requests.per.connection",
-        &["5", "1", "2", "3", "4"],
-    ),
-    only("compression.gzip.level", &["-1"]),
-    only("compression.lz4.level", &["9"]),
-    only("compression.zstd.level", &["3"]),
 ];
 
 /// Of an admin client.

@@ -2,6 +2,8 @@
 
 use core::fmt::Display;
 
+use kohort_records::{BuildError, Compression};
+
 use super::ConfigError;
 use super::choices::{Acks, AutoOffsetReset, CompressionType, RecoveryStrategy, RuntimePlace};
 
@@ -152,6 +154,15 @@ pub(crate) fn at_least<T: PartialOrd + Display + Copy>(
     move |key, value| match *value >= min {
         true => Ok(()),
         false => Err(invalid(key, value, format!("at least {min}"))),
+    }
+}
+
+/// A level of this codec.
+pub(crate) fn level(codec: Compression) -> impl Fn(&'static str, &i32) -> Result<(), ConfigError> {
+    move |key, value| match codec.check_level(Some(*value)) {
+        Ok(()) => Ok(()),
+        Err(BuildError::InvalidLevel { hint, .. }) => Err(invalid(key, value, hint)),
+        Err(other) => Err(invalid(key, value, other.to_string())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-pub use kohort_engine::producer::SendError;
+pub use kohort_engine::producer::{NoProducerId, SendError};
 use thiserror::Error;
 
 use crate::deserialize::{BoxError, Origin};

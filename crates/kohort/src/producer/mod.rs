@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 pub use builder::ProducerBuilder;
-pub use error::{ProduceError, SendError};
+pub use error::{NoProducerId, ProduceError, SendError};
 pub use record::{ProducerRecord, RecordMetadata};
 pub use sending::Sending;
 
@@ -25,8 +25,8 @@ use crate::task::{Wall, timer_of};
 
 /// Writes records. Cloning shares the connections and the batches; every method takes `&self`.
 ///
-/// Records of one partition keep the order in which they were given. The producer is not idempotent yet: a batch whose
-/// acknowledgement is lost is sent again and may then be there twice.
+/// Records of one partition keep the order in which they were given. A batch whose acknowledgement is lost is sent
+/// again, and is in the log once (KIP-98), unless `enable.idempotence` is off.
 ///
 /// When the last clone is dropped, what waits is still sent in the background; [`close`](Self::close) waits for it.
 ///

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kohort::ProducerRecord;
 use kohort::config::{Acks, CompressionType};
 use kohort::producer::{ProduceError, SendError};
+use kohort_broker::{ApiKey, Fault, FaultRule};
 
 use crate::support::{SOON, broker, next_values, producer, reader};
 
@@ -142,4 +143,33 @@ async fn what_waits_is_sent_when_the_producer_is_dropped() {
     let sending = producer.send_soon(record("x")).await.expect("there is room");
     drop(producer);
     assert_eq!(sending.await.expect("it is written").offset, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_whose_acknowledgement_is_lost_is_written_once() {
+    let broker = broker("t", 1).await;
+    let producer = producer(&broker).build().expect("valid settings");
+    for cut in [0, 10] {
+        let lost = Fault::Cut { after: cut };
+        broker
+            .inject(FaultRule::next(ApiKey::Produce, lost))
+            .await
+            .expect("it runs");
+        let mut sending = Vec::new();
+        for number in 0..3 {
+            let record = record(&format!("{cut}-{number}"));
+            sending.push(producer.send_soon(record).await.expect("there is room"));
+        }
+        for each in sending {
+            each.await.expect("it is written");
+        }
+    }
+    let after = producer.send(record("end")).await.expect("it is written");
+    assert_eq!(after.offset, Some(6));
+    let mut reader = reader(&broker);
+    let mut values = Vec::new();
+    while values.len() < 7 {
+        values.extend(next_values(&mut reader).await);
+    }
+    assert_eq!(values, ["0-0", "0-1", "0-2", "10-0", "10-1", "10-2", "end"]);
 }

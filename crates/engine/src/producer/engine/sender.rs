@@ -23,7 +23,7 @@ impl ProducerEngine {
     /// Sends what can be sent; whether a request was made.
     // Kafka: Sender.sendProducerData
     pub(super) fn send_ready(&mut self, now: Instant) -> bool {
-        let is_hurried = self.is_hurried();
+        let (is_hurried, idempotence) = (self.is_hurried(), self.ids.idempotence());
         let mut by_node: BTreeMap<i32, Vec<Slot>> = BTreeMap::new();
         let mut is_leaderless = false;
         let (accumulators, config, cluster) = (&self.accumulators, &self.config, self.client.cluster());
@@ -31,7 +31,7 @@ impl ProducerEngine {
             let Some(accumulator) = accumulators.get(slot.0) else {
                 return false;
             };
-            if !accumulator.is_sendable(now, is_hurried, config) {
+            if !accumulator.is_sendable(now, is_hurried, idempotence, config) {
                 return false;
             }
             match cluster.leader(&accumulator.topic, accumulator.partition) {
@@ -48,7 +48,7 @@ impl ProducerEngine {
         for (node, slots) in by_node {
             let mut slots = slots.into_iter().peekable();
             while slots.peek().is_some()
-                && self.in_flight.get(&node).copied().unwrap_or_default() < self.config.max_in_flight
+                && self.in_flight.get(&node).copied().unwrap_or_default() < self.config.in_flight_limit()
             {
                 has_sent |= self.send_to(now, node, &mut slots);
             }
@@ -65,6 +65,7 @@ impl ProducerEngine {
         slots: &mut core::iter::Peekable<impl Iterator<Item = Slot>>,
     ) -> bool {
         let (mut parts, mut taken, mut bytes) = (Vec::new(), Vec::new(), 0usize);
+        let idempotence = self.ids.idempotence();
         while let Some(slot) = slots.peek().copied() {
             let Some(accumulator) = self.accumulators.get_mut(slot.0) else {
                 slots.next();
@@ -82,9 +83,8 @@ impl ProducerEngine {
             slots.next();
             self.ready.remove(&slot);
             let (topic, partition) = (accumulator.topic.clone(), accumulator.partition);
-            if let Some(mut batch) = accumulator.take_next() {
+            if let Some(batch) = accumulator.take_next(idempotence) {
                 bytes += size;
-                batch.attempts = batch.attempts.saturating_add(1);
                 let topic_id = self
                     .client
                     .cluster()
@@ -97,8 +97,7 @@ impl ProducerEngine {
                     partition,
                     bytes: batch.bytes.clone(),
                 });
-                taken.push((slot, topic_id));
-                accumulator.in_flight = Some(batch);
+                taken.push((slot, topic_id, batch));
             }
             if let Err((entries, error)) = unwritten {
                 let topic = &topic;
@@ -133,14 +132,23 @@ impl ProducerEngine {
             }
         };
         *self.in_flight.entry(node).or_default() += 1;
-        self.sent.insert(id, Sent { node, slots: taken });
+        let mut slots = Vec::with_capacity(taken.len());
+        for (slot, topic_id, batch) in taken {
+            slots.push((slot, topic_id));
+            if let Some(accumulator) = self.accumulators.get_mut(slot.0) {
+                accumulator.fly(id, batch);
+            }
+            // More of the partition may be in flight beside it.
+            self.watch(now, slot);
+        }
+        self.sent.insert(id, Sent { node, slots });
         true
     }
 
     // Kafka: Sender.handleProduceResponse
     pub(super) fn on_reply(&mut self, now: Instant, reply: Reply) {
         let Some(Sent { node, slots }) = self.sent.remove(&reply.id) else {
-            return;
+            return self.on_id(now, reply);
         };
         if let Some(count) = self.in_flight.get_mut(&node) {
             *count = count.saturating_sub(1);
@@ -159,11 +167,11 @@ impl ProducerEngine {
                 continue;
             };
             let (topic, partition) = (accumulator.topic.clone(), accumulator.partition);
-            let Some(batch) = accumulator.in_flight.take() else {
+            let Some(batch) = accumulator.land(reply.id) else {
                 continue;
             };
             match &mut outcomes {
-                Ok(_) if self.config.acks == Acks::None => self.acknowledge(batch, partition, None),
+                Ok(_) if self.config.acks == Acks::None => self.acknowledge(slot, batch, partition, None),
                 Ok(outcomes) => match outcomes.take(&topic, topic_id, partition) {
                     Some(outcome) => {
                         let leader = &outcome.current_leader;
@@ -195,6 +203,7 @@ impl ProducerEngine {
                         partition,
                         failure: failure.clone(),
                     };
+                    self.break_sequences(slot, &batch);
                     self.fail_batch(batch, &error);
                 }
             }
@@ -222,8 +231,9 @@ impl ProducerEngine {
         node: i32,
     ) {
         let error = ErrorCode::from_code(outcome.error_code);
-        if !error.is_error() {
-            return self.acknowledge(batch, outcome.index, Some(outcome));
+        // A batch that the log has had for so long that the broker does not know its offset any more.
+        if !error.is_error() || error == ErrorCode::DuplicateSequenceNumber {
+            return self.acknowledge(slot, batch, outcome.index, Some(outcome));
         }
         if error.refreshes_metadata() {
             self.client.refresh_metadata(now);
@@ -234,7 +244,7 @@ impl ProducerEngine {
             error,
             message,
         };
-        if error.is_retriable() {
+        if self.can_retry(slot, &batch, error, outcome.log_start_offset) {
             let message = outcome.error_message.clone();
             return self.retry(now, slot, batch, node, |topic, partition| {
                 refused(topic, partition, message)
@@ -243,13 +253,23 @@ impl ProducerEngine {
         let Some(topic) = self.accumulators.get(slot.0).map(|it| it.topic.clone()) else {
             return;
         };
+        self.break_sequences(slot, &batch);
         for (index, entry) in batch.entries.into_iter().enumerate() {
             let message = produce::message_for(outcome, index);
             self.release(entry, Err(refused(topic.clone(), outcome.index, message)));
         }
     }
 
-    fn acknowledge(&mut self, batch: Batch, partition: i32, outcome: Option<&PartitionProduceResponse>) {
+    fn acknowledge(
+        &mut self,
+        slot: Slot,
+        batch: Batch,
+        partition: i32,
+        outcome: Option<&PartitionProduceResponse>,
+    ) {
+        if let (Some(stamp), Some(accumulator)) = (batch.stamp, self.accumulators.get_mut(slot.0)) {
+            accumulator.sequences.on_acked(stamp);
+        }
         let base = outcome.map(|it| it.base_offset).filter(|offset| *offset >= 0);
         let append_time = outcome.map(|it| it.log_append_time_ms).filter(|time| *time >= 0);
         for (index, entry) in batch.entries.into_iter().enumerate() {
@@ -283,10 +303,10 @@ impl ProducerEngine {
                 timeout: self.config.delivery_timeout,
                 last: Some(error.to_string()),
             };
-            return self.fail_batch(batch, &error);
+            return self.give_up(slot, batch, &error);
         }
         if batch.attempts > self.config.retries {
-            return self.fail_batch(batch, &error);
+            return self.give_up(slot, batch, &error);
         }
         // KIP-951: a leader that is new since the attempt is asked at once.
         let leader = self.client.cluster().leader(&topic, partition);
@@ -298,7 +318,7 @@ impl ProducerEngine {
         accumulator.put_back(batch);
     }
 
-    fn fail_batch(&mut self, batch: Batch, error: &SendError) {
+    pub(super) fn fail_batch(&mut self, batch: Batch, error: &SendError) {
         for entry in batch.entries {
             self.release(entry, Err(error.clone()));
         }
@@ -313,6 +333,9 @@ impl ProducerEngine {
         while let Some(taken) = accumulator.take_expired(now, &self.config) {
             expired.push(taken);
         }
+        if accumulator.sequences.is_unresolved() {
+            self.ids.note_unresolved(slot);
+        }
         if let Some(at) = accumulator.expires_at(&self.config) {
             self.timers.set(Timer::Expire(slot), at);
         }
@@ -321,7 +344,7 @@ impl ProducerEngine {
                 topic: topic.clone(),
                 partition,
                 timeout: self.config.delivery_timeout,
-                last,
+                last: last.or_else(|| self.ids.last_failure()),
             };
             for entry in entries {
                 self.release(entry, Err(error.clone()));

@@ -83,9 +83,10 @@ fn a_full_batch_does_not_linger() {
 }
 
 #[test]
-fn a_partition_has_one_batch_in_flight() {
+fn without_idempotence_a_partition_has_one_batch_in_flight() {
     let mut producer = producer_with(Network::with_cluster(1, &[("t", 1)]), |config| {
         config.linger = Duration::ZERO;
+        config.enable_idempotence = false;
     });
     producer.step(send(0, "t", Some(0), b"a"));
     producer.step(send(1, "t", Some(0), b"b"));

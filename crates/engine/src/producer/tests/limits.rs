@@ -2,7 +2,7 @@
 
 use kohort_protocol::ApiKey;
 
-use super::{MILLI, SECOND, acked, acknowledge, errors, producer, producer_with, request, send};
+use super::{MILLI, SECOND, acked, acknowledge, errors, producer, producer_with, send};
 use crate::client::testing::Network;
 use crate::producer::{ProducerEvent, SendError};
 

@@ -18,6 +18,7 @@ use crate::producer::{ProducerAction, SendError};
 fn a_retriable_error_is_retried_before_what_came_later() {
     let mut producer = producer_with(Network::with_cluster(1, &[("t", 1)]), |config| {
         config.linger = Duration::ZERO;
+        config.enable_idempotence = false;
     });
     producer.step(send(0, "t", Some(0), b"a"));
     producer.step(send(1, "t", Some(0), b"b"));
@@ -192,6 +193,7 @@ fn every_record_is_answered_once_and_kept_in_order_whatever_the_network_does() {
         let mut producer = producer_with(Network::with_cluster(3, &[("t", 6)]), |config| {
             config.client.request_timeout = 2 * SECOND;
             config.batch_size = 120;
+            config.enable_idempotence = false;
         });
         let (mut sent, mut answers) = (0u64, Vec::new());
         // What the cluster took in, by partition, as often as it took it.
