@@ -203,7 +203,7 @@ impl Channel {
     }
 }
 
-/// Ends a waiting `poll` from anywhere: another task, another thread, a signal handler's task. Cloning shares it.
+/// Ends a waiting `poll`, `commit_sync`, `position`, `committed` or other call that asks the cluster from anywhere: another task, another thread, a signal handler's task. Cloning shares it.
 ///
 /// ```no_run
 /// use kohort::consumer::PollError;
@@ -234,10 +234,13 @@ pub struct WakeupHandle {
 }
 
 impl WakeupHandle {
-    /// Makes the waiting `poll`, or else the next one, return [`PollError::Wakeup`](super::PollError::Wakeup), once.
+    /// Makes the waiting call, or else the next one, return its `Wakeup` error, once: `poll`
+    /// [`PollError::Wakeup`](super::PollError::Wakeup), a synchronous commit
+    /// [`CommitError::Wakeup`](super::CommitError::Wakeup), a question for offsets, positions or topics
+    /// [`OffsetError::Wakeup`](super::OffsetError::Wakeup). Closing is not ended by it.
     // Kafka: KafkaConsumer.wakeup
     pub fn wakeup(&self) {
-        // Once is enough until a poll has taken the flag, however often this is called.
+        // Once is enough until a call has taken the flag, however often this is called.
         if !self.shared.wakeup.swap(true, Ordering::AcqRel)
             && let Some(sender) = self.waker.upgrade()
             && sender.send(Told::Wakeup).is_ok()

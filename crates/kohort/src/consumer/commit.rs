@@ -15,7 +15,7 @@ impl<K, V> Consumer<K, V> {
     /// # Errors
     /// * [`CommitError::CommitFailed`]: the group went on without this member; poll to join again.
     /// * [`CommitError::RebalanceInProgress`]: poll, then commit again.
-    /// * [`CommitError::TimedOut`], [`CommitError::Refused`], [`CommitError::FencedInstanceId`], [`CommitError::NoGroup`].
+    /// * [`CommitError::Wakeup`], [`CommitError::TimedOut`], [`CommitError::Refused`], [`CommitError::FencedInstanceId`], [`CommitError::NoGroup`].
     // Kafka: KafkaConsumer.commitSync
     pub async fn commit_sync(&mut self) -> Result<(), CommitError> {
         let offsets = self.core.consumed();

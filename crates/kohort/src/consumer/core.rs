@@ -37,6 +37,9 @@ pub(super) struct Core {
     /// Commits that were answered and whose callback has not run.
     committed: VecDeque<(PendingCommit, Result<(), CommitError>)>,
     pub(super) api_timeout: Duration,
+    /// Wakeups are of no use any more.
+    // Kafka: KafkaConsumer.close disables them
+    pub(super) is_closing: bool,
     /// The network task's runtime, for timers where the caller has none.
     runtime: Handle,
 }
@@ -75,6 +78,20 @@ pub(super) struct Question {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gone;
 
+/// No answer is waited for any longer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unanswered {
+    Gone,
+    /// The wakeup flag was set, and is taken.
+    Woken,
+}
+
+impl From<Gone> for Unanswered {
+    fn from(Gone: Gone) -> Self {
+        Self::Gone
+    }
+}
+
 impl Core {
     pub(super) fn new(channel: Channel, delivery: Delivery, api_timeout: Duration, runtime: Handle) -> Self {
         Self {
@@ -85,6 +102,7 @@ impl Core {
             commits: BTreeMap::new(),
             committed: VecDeque::new(),
             api_timeout,
+            is_closing: false,
             runtime,
         }
     }
@@ -166,8 +184,23 @@ impl Core {
         }
     }
 
-    /// Asks and waits. Dropping the future abandons the question; what it set in motion is not undone.
-    pub(super) async fn call(&mut self, command: Command) -> Result<Answer, Gone> {
+    /// Asks and waits, until a wakeup at the longest. Dropping the future abandons the question; what it set in motion is not
+    /// undone.
+    // Kafka: ConsumerNetworkClient.poll, maybeTriggerWakeup
+    pub(super) async fn call(&mut self, command: Command) -> Result<Answer, Unanswered> {
+        let mut question = self.ask(command);
+        loop {
+            if !self.is_closing && self.channel.shared.take_wakeup() {
+                return Err(Unanswered::Woken);
+            }
+            if let Some(answer) = self.hear(&mut question).await? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// As [`call`](Self::call), for what the task answers by itself: there is nothing to be woken from.
+    pub(super) async fn call_task(&mut self, command: Command) -> Result<Answer, Gone> {
         let mut question = self.ask(command);
         loop {
             if let Some(answer) = self.hear(&mut question).await? {
@@ -177,7 +210,7 @@ impl Core {
     }
 
     pub(super) async fn lookup(&mut self, command: Command) -> Result<CommandReply, OffsetError> {
-        Ok(self.call(command).await.map_err(|Gone| OffsetError::TaskGone)??)
+        Ok(self.call(command).await??)
     }
 
     pub(super) fn consumed(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
@@ -200,10 +233,7 @@ impl Core {
         let mode = CommitMode::Sync { timeout };
         let answer = self.call(Command::Commit { offsets, mode }).await;
         self.run_commit_callbacks();
-        answer
-            .map_err(|Gone| CommitError::TaskGone)?
-            .map(drop)
-            .map_err(CommitError::from)
+        answer?.map(drop).map_err(CommitError::from)
     }
 
     pub(super) fn commit_async(

@@ -9,6 +9,7 @@ use kohort_groups::TopicPartition;
 use kohort_protocol::ErrorCode;
 use thiserror::Error;
 
+use super::core::Unanswered;
 use crate::config::ConfigError;
 use crate::deserialize::{BoxError, RecordDeserializationError};
 pub use crate::task::NoRuntime;
@@ -98,6 +99,9 @@ impl PollError {
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CommitError {
+    /// [`WakeupHandle::wakeup`](super::WakeupHandle::wakeup) was called. Whether the commit is written is not known.
+    #[error("woken up while committing")]
+    Wakeup,
     /// Committing needs a `group.id`.
     #[error("committing needs a group.id")]
     NoGroup,
@@ -146,7 +150,7 @@ impl CommitError {
     /// Whether the same commit may succeed later.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::RebalanceInProgress | Self::TimedOut { .. } => true,
+            Self::Wakeup | Self::RebalanceInProgress | Self::TimedOut { .. } => true,
             Self::Refused { code, .. } => code.is_retriable(),
             Self::Other(error) => error.is_retriable(),
             _ => false,
@@ -181,6 +185,9 @@ impl From<CommandError> for CommitError {
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum OffsetError {
+    /// [`WakeupHandle::wakeup`](super::WakeupHandle::wakeup) was called.
+    #[error("woken up")]
+    Wakeup,
     /// The partition is not assigned to this consumer.
     #[error(transparent)]
     NotAssigned(#[from] NotAssigned),
@@ -205,12 +212,34 @@ pub enum OffsetError {
 impl OffsetError {
     /// Whether the same question may be answered later.
     pub fn is_retriable(&self) -> bool {
-        matches!(self, Self::Command(error) if error.is_retriable())
+        match self {
+            Self::Wakeup => true,
+            Self::Command(error) => error.is_retriable(),
+            _ => false,
+        }
     }
 
     /// Whether this consumer cannot go on at all.
     pub const fn is_fatal(&self) -> bool {
         matches!(self, Self::TaskGone)
+    }
+}
+
+impl From<Unanswered> for CommitError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Gone => Self::TaskGone,
+            Unanswered::Woken => Self::Wakeup,
+        }
+    }
+}
+
+impl From<Unanswered> for OffsetError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Gone => Self::TaskGone,
+            Unanswered::Woken => Self::Wakeup,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kohort_engine::consumer::{Command, CommandError, CommandReply};
 use kohort_groups::{Identity, OffsetAndMetadata, TopicPartition};
 
+use super::core::Unanswered;
 use super::{Consumer, FoundOffset, OffsetError, OffsetSpec, PartitionDescription};
 
 impl<K, V> Consumer<K, V> {
@@ -40,7 +41,8 @@ impl<K, V> Consumer<K, V> {
     /// Without `group.id`.
     // Kafka: KafkaConsumer.groupMetadata
     pub async fn group_metadata(&mut self) -> Result<Option<Identity>, OffsetError> {
-        match self.core.lookup(Command::GroupMetadata).await? {
+        let answer = self.core.call_task(Command::GroupMetadata).await;
+        match answer.map_err(Unanswered::from)?? {
             CommandReply::GroupMetadata(identity) => Ok(identity),
             _ => Err(unexpected()),
         }

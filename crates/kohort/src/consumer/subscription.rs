@@ -123,6 +123,7 @@ impl<K, V> Consumer<K, V> {
     /// As `close`.
     pub async fn close_with(mut self, timeout: Duration, leave: LeaveGroup) -> Result<(), CloseError> {
         self.is_closed = true;
+        self.core.is_closing = true;
         let result = self.leave(Command::Close { timeout, leave }).await;
         self.core.run_commit_callbacks();
         result

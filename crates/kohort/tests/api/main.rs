@@ -12,3 +12,4 @@ mod polling;
 mod producing;
 mod standalone;
 mod support;
+mod waking;
