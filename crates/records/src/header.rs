@@ -65,8 +65,27 @@ pub(crate) struct Header {
 impl Header {
     /// Reads the header at the beginning of `bytes`; gives it with the size of the batch. `None` if there are too
     /// few bytes for the header or for the batch. `position` is for errors.
-    // Kafka: ByteBufferLogInputStream.nextBatchSize
     pub(crate) fn decode(bytes: &[u8], position: usize) -> Result<Option<(Self, usize)>, BatchError> {
+        match Self::size(bytes, position)? {
+            Some(size) if bytes.len() >= size => Self::peek(bytes, position),
+            _ => Ok(None),
+        }
+    }
+
+    /// As [`Header::decode`], but no more than the header has to be there.
+    pub(crate) fn peek(bytes: &[u8], position: usize) -> Result<Option<(Self, usize)>, BatchError> {
+        match (
+            Self::size(bytes, position)?,
+            bytes.first_chunk::<BATCH_OVERHEAD>(),
+        ) {
+            (Some(size), Some(header)) => Ok(Some((Self::read(header, position)?, size))),
+            _ => Ok(None),
+        }
+    }
+
+    /// The size of the batch, from the first fields of its header.
+    // Kafka: ByteBufferLogInputStream.nextBatchSize
+    fn size(bytes: &[u8], position: usize) -> Result<Option<usize>, BatchError> {
         let Some(mut length) = bytes.get(LENGTH..LOG_OVERHEAD) else {
             return Ok(None);
         };
@@ -87,10 +106,7 @@ impl Header {
         if size < BATCH_OVERHEAD {
             return Err(BatchError::InvalidLength { position, length });
         }
-        match bytes.first_chunk::<BATCH_OVERHEAD>() {
-            Some(header) if bytes.len() >= size => Ok(Some((Self::read(header, position)?, size))),
-            _ => Ok(None),
-        }
+        Ok(Some(size))
     }
 
     fn read(bytes: &[u8; BATCH_OVERHEAD], position: usize) -> Result<Self, BatchError> {

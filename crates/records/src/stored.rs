@@ -8,6 +8,36 @@ use crate::header::{
     PARTITION_LEADER_EPOCH, PRODUCER_EPOCH, PRODUCER_ID,
 };
 
+/// What the header of a stored batch says of its place, read without the rest of the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// The offset of its first record.
+    pub base_offset: i64,
+    /// The offset of its last record.
+    pub last_offset: i64,
+    /// The greatest timestamp in it, in milliseconds since the epoch; -1 for none.
+    pub max_timestamp: i64,
+    /// The bytes of the whole batch.
+    pub size: usize,
+}
+
+impl Placed {
+    /// Reads the header that begins with the first byte; `None` if it is cut short.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`] if the bytes are no header of a batch.
+    pub fn read(bytes: &[u8]) -> Result<Option<Self>, BatchError> {
+        let header = Header::peek(bytes, 0)?;
+        Ok(header.map(|(header, size)| Self {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            max_timestamp: header.max_timestamp,
+            size,
+        }))
+    }
+}
+
 /// Sets the base offset of the batch that begins with the first byte. The checksum does not cover it.
 ///
 /// # Errors
