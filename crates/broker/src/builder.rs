@@ -2,22 +2,27 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use kohort_node::config::{Config, ConfigError};
-use kohort_node::log::MemoryStorage;
+use kohort_node::log::SegmentStorage;
 use kohort_node::{Broker as Member, Cluster, Node};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
 
 use crate::broker::{Broker, ControlFailure};
 use crate::clock::Clock;
 use crate::connection::Shared;
+use crate::data_dir::{DataDir, DataDirError};
 use crate::listener::{Admission, accept_all};
 use crate::node_task::NodeTask;
 
 /// How many inputs wait for the node before connections are held back.
 const INPUTS: usize = 1024;
+/// The id of a cluster that was given none.
+const CLUSTER_ID: &str = "kohort-embedded-cluster";
 /// The port that the first broker advertises when it is reached in memory only.
 const MEMORY_PORT: u16 = 9092;
 
@@ -48,7 +53,8 @@ pub struct Builder {
     listen: Option<String>,
     advertise: Option<(String, u16)>,
     insecure_listen: bool,
-    cluster_id: String,
+    cluster_id: Option<String>,
+    data_dir: Option<PathBuf>,
     seed: u64,
 }
 
@@ -73,6 +79,9 @@ pub enum StartError {
     /// A topic could not be created.
     #[error(transparent)]
     Topic(#[from] ControlFailure),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -118,7 +127,8 @@ impl Builder {
             listen: None,
             advertise: None,
             insecure_listen: false,
-            cluster_id: "kohort-embedded-cluster".to_owned(),
+            cluster_id: None,
+            data_dir: None,
             seed: 0,
         }
     }
@@ -179,9 +189,18 @@ impl Builder {
         self
     }
 
-    /// The cluster's id.
+    /// The cluster's id. A data directory keeps the one that it was created with.
     pub fn cluster_id(mut self, id: impl Into<String>) -> Self {
-        self.cluster_id = id.into();
+        self.cluster_id = Some(id.into());
+        self
+    }
+
+    /// Keeps records, topics and groups in a directory, which is created when it is not there. Without it they live in memory.
+    ///
+    /// One broker at a time uses a directory; [`Broker::shutdown`] gives it free. Topics of the builder that are there already are
+    /// left as they are.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
         self
     }
 
@@ -195,7 +214,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When a setting, a topic or the address is refused, or there is no runtime.
+    /// When a setting, a topic, the address or the data directory is refused, or there is no runtime.
     pub async fn start(self) -> Result<Broker, StartError> {
         if Handle::try_current().is_err() {
             return Err(StartError::NoRuntime);
@@ -207,8 +226,13 @@ impl Builder {
         for (key, value) in &self.settings {
             config.set(key, value)?;
         }
+        let data_dir = self.data_dir.as_deref().map(DataDir::take).transpose()?;
+        let cluster_id = match &data_dir {
+            Some(dir) => dir.cluster_id(self.cluster_id.as_deref(), CLUSTER_ID)?,
+            None => self.cluster_id.clone().unwrap_or_else(|| CLUSTER_ID.to_owned()),
+        };
         let listeners = self.bind().await?;
-        let cluster = self.cluster(&listeners)?;
+        let cluster = self.cluster(cluster_id, &listeners)?;
         let (stop, stopped) = watch::channel(false);
         let (alive, tasks) = mpsc::channel(1);
         let (node, inputs) = mpsc::channel(INPUTS);
@@ -219,8 +243,31 @@ impl Builder {
             max_frame: config.size("socket.request.max.bytes"),
         };
         let admission = Admission::new(config.size("max.connections"));
-        let machine = Node::new(config, cluster.clone(), Box::new(MemoryStorage), self.seed);
-        let task = NodeTask::new(machine, Clock::start());
+        let clock = Clock::start();
+        let (machine, files) = match data_dir {
+            None => (Node::new(config, cluster.clone(), self.seed), None),
+            Some(dir) => {
+                let (cluster, seed) = (cluster.clone(), self.seed);
+                let wall_ms = clock.wall_ms(clock.now());
+                // The logs are read through, which may take long.
+                let opened = spawn_blocking(move || {
+                    let node = SegmentStorage::new(Box::new(dir.disk()))
+                        .and_then(|storage| Node::open(config, cluster, Box::new(storage), seed, wall_ms));
+                    match node {
+                        Ok(node) => Ok((node, dir)),
+                        Err(error) => Err(dir.unreadable(&error)),
+                    }
+                });
+                let (node, dir) = opened.await.map_err(|_| StartError::NoRuntime)??;
+                (node, Some(dir))
+            }
+        };
+        let existing: Vec<bool> = self
+            .topics
+            .iter()
+            .map(|topic| machine.topic_id(&topic.name).is_some())
+            .collect();
+        let task = NodeTask::new(machine, clock, files);
         let alive = shared.alive.clone();
         tokio::spawn(async move {
             task.run(inputs, stopped).await;
@@ -233,7 +280,10 @@ impl Builder {
             stop,
             tasks,
         };
-        for topic in self.topics {
+        for (topic, exists) in self.topics.into_iter().zip(existing) {
+            if exists {
+                continue;
+            }
             broker
                 .create_topic_with(topic.name, topic.partitions, topic.settings)
                 .await?;
@@ -273,7 +323,7 @@ impl Builder {
         Ok(listeners)
     }
 
-    fn cluster(&self, listeners: &[TcpListener]) -> Result<Cluster, StartError> {
+    fn cluster(&self, id: String, listeners: &[TcpListener]) -> Result<Cluster, StartError> {
         let mut brokers = Vec::new();
         for index in 0..self.brokers {
             let (host, port) = match (&self.advertise, listeners.get(usize::from(index))) {
@@ -294,10 +344,7 @@ impl Builder {
                 rack: None,
             });
         }
-        Ok(Cluster {
-            id: self.cluster_id.clone(),
-            brokers,
-        })
+        Ok(Cluster { id, brokers })
     }
 
     fn port(&self, first: u16, index: u16) -> Result<u16, StartError> {

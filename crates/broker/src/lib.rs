@@ -4,7 +4,7 @@
 //! over an in-memory [`Connector`], without a port. It reads time through tokio, so that a paused clock drives it: a session
 //! time-out of 45 s is tested in no time.
 //!
-//! What lives here: sockets, tasks, the clock, the start and the end. What does not: any rule of Kafka; those are in
+//! What lives here: sockets, files, tasks, the clock, the start and the end. What does not: any rule of Kafka; those are in
 //! `kohort-node`.
 //!
 //! ```
@@ -19,6 +19,12 @@
 //! # }
 //! ```
 //!
+//! # What outlives the broker
+//!
+//! Records, topics and groups live in memory and are gone with the broker, unless [`Builder::data_dir`] names a directory for
+//! them. There they lie in Kafka's layout, are synced as `log.flush.interval.messages` and `log.flush.interval.ms` say, and
+//! are found again at the next start, also after a crash.
+//!
 //! # Defaults that differ from Kafka's
 //!
 //! [`Broker::builder`] sets `group.initial.rebalance.delay.ms` to 0, so that tests do not wait 3 s for the first member of a
@@ -29,6 +35,8 @@ mod builder;
 mod clock;
 mod connection;
 mod connector;
+mod data_dir;
+mod file_disk;
 mod listener;
 mod node_task;
 mod segments;
@@ -36,6 +44,7 @@ mod segments;
 pub use broker::{Broker, ControlFailure};
 pub use builder::{Builder, StartError};
 pub use connector::Connector;
+pub use data_dir::DataDirError;
 pub use kohort_node::config::ConfigError;
 pub use kohort_node::{ControlError, Fault, FaultRule};
 pub use kohort_protocol::{ApiKey, ErrorCode};

@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kohort_machine::{Machine, Token, TokenSource};
+use kohort_node::log::{DiskTask, StorageError};
 use kohort_node::{Action, ConnId, Control, ControlError, Event, Level, Node};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep_until;
 
 use crate::clock::Clock;
 use crate::connection::Outgoing;
+use crate::data_dir::DataDir;
+use crate::file_disk::FileDisk;
 
 /// What happens to the node.
 #[derive(Debug)]
@@ -41,11 +45,29 @@ pub(crate) struct NodeTask {
     connections: HashMap<ConnId, mpsc::UnboundedSender<Outgoing>>,
     tokens: TokenSource,
     controls: HashMap<Token, oneshot::Sender<Result<(), Box<ControlError>>>>,
+    files: Option<Files>,
+    done: mpsc::UnboundedReceiver<(Token, Result<(), StorageError>)>,
+}
+
+/// What a node with a data directory needs.
+struct Files {
+    /// Held, not read: it is ours as long as the node is.
+    _dir: DataDir,
+    disk: FileDisk,
+    done: mpsc::UnboundedSender<(Token, Result<(), StorageError>)>,
 }
 
 impl NodeTask {
-    pub(crate) fn new(node: Node, clock: Clock) -> Self {
+    pub(crate) fn new(node: Node, clock: Clock, data_dir: Option<DataDir>) -> Self {
+        let (sender, done) = mpsc::unbounded_channel();
+        let files = data_dir.map(|dir| Files {
+            disk: dir.disk(),
+            _dir: dir,
+            done: sender,
+        });
         Self {
+            files,
+            done,
             node,
             clock,
             connections: HashMap::new(),
@@ -54,8 +76,26 @@ impl NodeTask {
         }
     }
 
-    /// Runs until the broker ends.
-    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut stop: watch::Receiver<bool>) {
+    /// Runs until the broker ends, and closes its logs.
+    pub(crate) async fn run(mut self, inputs: mpsc::Receiver<Input>, stop: watch::Receiver<bool>) {
+        self.serve(inputs, stop).await;
+        let Self { mut node, files, .. } = self;
+        let Some(files) = files else { return };
+        let closed = spawn_blocking(move || {
+            let closed = node.close();
+            // The directory is given free when nobody writes to it any more.
+            drop((node, files));
+            closed
+        });
+        match closed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the logs were not closed in order"),
+            // The runtime ends: the next start finds the logs as after a crash.
+            Err(_) => tracing::warn!("the logs were not closed in order: the runtime ended before"),
+        }
+    }
+
+    async fn serve(&mut self, mut inputs: mpsc::Receiver<Input>, mut stop: watch::Receiver<bool>) {
         loop {
             self.perform();
             let deadline = self
@@ -65,6 +105,10 @@ impl NodeTask {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
+                Some((token, result)) = self.done.recv() => {
+                    let event = Event::DiskDone { token, result: result.map_err(Box::new) };
+                    self.node.handle(self.clock.now(), event);
+                }
                 input = inputs.recv() => match input {
                     Some(input) => self.take(input),
                     None => return,
@@ -123,11 +167,24 @@ impl NodeTask {
                         let _ = reply.send(result);
                     }
                 }
+                Action::Disk { token, task } => self.carry_out(token, task),
                 Action::Log(line) => match line.level {
                     Level::Info => tracing::info!("{}", line.message),
                     Level::Warn => tracing::warn!("{}", line.message),
                 },
             }
+        }
+    }
+
+    /// Lets another thread wait for the medium.
+    fn carry_out(&self, token: Token, task: DiskTask) {
+        if let Some(files) = &self.files {
+            let (mut disk, done) = (files.disk.clone(), files.done.clone());
+            spawn_blocking(move || {
+                let result = task.carry_out(&mut disk);
+                // The node may have ended meanwhile.
+                let _ = done.send((token, result));
+            });
         }
     }
 
@@ -151,7 +208,6 @@ mod tests {
     use std::time::Duration;
 
     use kohort_node::config::Config;
-    use kohort_node::log::MemoryStorage;
     use kohort_node::{Broker, Cluster};
     use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
     use kohort_protocol::messages::{ApiVersionsRequest, FetchRequest, RequestHeader};
@@ -170,8 +226,8 @@ mod tests {
             id: "cluster".into(),
             brokers: vec![broker],
         };
-        let node = Node::new(Config::default(), cluster, Box::new(MemoryStorage), 0);
-        NodeTask::new(node, Clock::start())
+        let node = Node::new(Config::default(), cluster, 0);
+        NodeTask::new(node, Clock::start(), None)
     }
 
     fn connect(task: &mut NodeTask, conn: u64) -> mpsc::UnboundedReceiver<Outgoing> {

@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use kohort_machine::{Instant, Outbox, Prng, Timers};
-use kohort_protocol::{ApiKey, ErrorCode, ResponseBody};
+use kohort_protocol::{ApiKey, ErrorCode, ResponseBody, Uuid};
 
 use crate::cluster::{BrokerId, Cluster};
 use crate::config::{Config, TopicConfig};
+use crate::durability::Durability;
 use crate::faults::Faults;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
@@ -35,6 +36,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) topics: &'a mut Topics,
     pub(crate) purgatory: &'a mut Purgatory,
     pub(crate) fetch_sessions: &'a mut FetchSessions,
+    pub(crate) durability: &'a mut Durability,
     pub(crate) producer_ids: &'a mut ProducerIds,
     pub(crate) groups: &'a mut Groups,
     pub(crate) faults: &'a mut Faults,
@@ -65,13 +67,10 @@ impl Cx<'_> {
         partitions: i32,
         config: TopicConfig,
     ) -> Result<(), ErrorCode> {
-        let created = self
-            .topics
-            .create(name, partitions, config, self.config, self.cluster, self.prng);
-        match created.map(|_| ()) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.storage_failed(name, &error)),
-        }
+        let id = Uuid(self.prng.uuid_v4());
+        let surroundings = (self.config, self.cluster, self.wall_ms);
+        let created = self.topics.create(name, partitions, config, id, surroundings);
+        created.map_err(|error| self.storage_failed(name, &error))
     }
 
     /// Creates a topic that nobody described: one that is used before it was created.
@@ -112,17 +111,6 @@ impl Cx<'_> {
         }
         if is_one_left {
             self.watch_producers();
-        }
-    }
-
-    /// Remembers that a partition grew, so that fetches which wait for it are looked at.
-    pub(crate) fn wake_partition(&mut self, topic: &str, partition: i32, bytes: usize) {
-        if let Some(topic) = self.topics.get(topic) {
-            self.wakes.push(Wake::Appended {
-                topic_id: topic.id.0,
-                partition,
-                bytes,
-            });
         }
     }
 }

@@ -134,7 +134,10 @@ fn move_leader(cx: &mut Cx<'_>, topic: String, partition: i32, broker: BrokerId)
         return Err(unknown);
     };
     moved.leader = broker;
-    moved.log.begin_epoch();
+    if let Err(error) = moved.log.begin_epoch() {
+        // The epoch has begun; a later start may not know of it.
+        cx.storage_failed(&topic, &error);
+    }
     cx.wakes.push(Wake::Changed { topic_id: id.0 });
     Ok(())
 }

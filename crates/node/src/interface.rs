@@ -11,6 +11,7 @@ use kohort_protocol::ApiKey;
 
 use crate::cluster::BrokerId;
 use crate::control::{Control, ControlError};
+use crate::log::{DiskTask, StorageError};
 
 /// Names a connection. The driver never uses one twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +42,13 @@ pub enum Event {
     Disconnected {
         /// The connection.
         conn: ConnId,
+    },
+    /// The driver carried out an [`Action::Disk`].
+    DiskDone {
+        /// The question.
+        token: Token,
+        /// How it went.
+        result: Result<(), Box<StorageError>>,
     },
     /// The embedder wants something. Answered by [`Action::Controlled`].
     Control {
@@ -80,12 +88,34 @@ pub enum Action {
         /// How it went.
         result: Result<(), Box<ControlError>>,
     },
+    /// Carry out work on files that may take long, beside the node. Answered by [`Event::DiskDone`].
+    Disk {
+        /// Names the question.
+        token: Token,
+        /// The work.
+        task: DiskTask,
+    },
     /// Something an operator may want to read.
     Log(Box<LogLine>),
 }
 
-impl Correlated for Event {}
-impl Correlated for Action {}
+impl Correlated for Event {
+    fn closes(&self) -> Option<Token> {
+        match self {
+            Self::DiskDone { token, .. } => Some(*token),
+            _ => None,
+        }
+    }
+}
+
+impl Correlated for Action {
+    fn opens(&self) -> Option<Token> {
+        match self {
+            Self::Disk { token, .. } => Some(*token),
+            _ => None,
+        }
+    }
+}
 
 /// Why a node closes a connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,6 +138,9 @@ pub enum CloseReason {
     /// A Produce request without acknowledgements failed; closing is the only answer there is.
     #[error("a Produce request with acks=0 failed: {0}")]
     UnacknowledgedProduce(String),
+    /// What was asked for was done, and may be lost, because the medium failed.
+    #[error("what was done for it may be lost: the medium failed")]
+    Storage,
     /// A fault was injected.
     #[error("injected fault")]
     Fault,

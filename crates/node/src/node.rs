@@ -15,15 +15,16 @@ use crate::cluster::{BrokerId, Cluster};
 use crate::config::Config;
 use crate::context::{Call, Cx, Outcome, Wake};
 use crate::control::{self, Control};
+use crate::durability::{Durability, Settled};
 use crate::faults::{Fault, Faults};
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::handlers;
 use crate::interface::{Action, CloseReason, ConnId, Event, Level, LogLine};
-use crate::log::Storage;
+use crate::log::{MemoryStorage, Storage, StorageError};
 use crate::producer_ids::ProducerIds;
 use crate::purgatory::Purgatory;
-use crate::topics::Topics;
+use crate::topics::{LogKey, Topics};
 
 /// What a node waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,12 @@ pub(crate) enum Timer {
     Delayed(ConnId),
     /// When to look for producers that have been silent for too long.
     Producers,
+    /// When to sync a log.
+    Flush(LogKey),
+    /// When to look for segments that are too old.
+    Retention,
+    /// When to keep how far logs are synced.
+    Checkpoint,
 }
 
 #[derive(Debug)]
@@ -50,6 +57,7 @@ pub struct Node {
     connections: BTreeMap<ConnId, Connection>,
     purgatory: Purgatory,
     fetch_sessions: FetchSessions,
+    durability: Durability,
     producer_ids: ProducerIds,
     groups: Groups,
     faults: Faults,
@@ -63,17 +71,37 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node without topics. `seed` decides the ids that it hands out.
-    pub fn new(config: Config, cluster: Cluster, storage: Box<dyn Storage>, seed: u64) -> Self {
-        let mut prng = Prng::from_seed(seed);
-        Self {
+    /// A node without topics, whose logs live in memory. `seed` decides the ids that it hands out.
+    pub fn new(config: Config, cluster: Cluster, seed: u64) -> Self {
+        let opened = Self::open(config, cluster, Box::new(MemoryStorage), seed, 0);
+        opened.expect("memory does not fail")
+    }
+
+    /// A node with the topics and groups that `storage` holds: none, if it is new. What was torn is put right, and this waits for
+    /// the medium. `wall_ms` is the wall time at the machine's time zero, in milliseconds; `seed` decides the ids that it
+    /// hands out, together with how often the storage was opened.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails, or holds what this node cannot read.
+    pub fn open(
+        config: Config,
+        cluster: Cluster,
+        storage: Box<dyn Storage>,
+        seed: u64,
+        wall_ms: i64,
+    ) -> Result<Self, StorageError> {
+        let (topics, notes) = Topics::open(storage, &config, &cluster, wall_ms)?;
+        let mut prng = Prng::from_seed(seed.wrapping_add(topics.run().cast_unsigned().rotate_left(32)));
+        let mut node = Self {
             groups: Groups::new(&config, &cluster, &mut prng),
             config,
             cluster,
-            topics: Topics::new(storage),
+            topics,
             connections: BTreeMap::new(),
             purgatory: Purgatory::default(),
             fetch_sessions: FetchSessions::default(),
+            durability: Durability::default(),
             producer_ids: ProducerIds::default(),
             faults: Faults::default(),
             delayed: BTreeMap::new(),
@@ -81,8 +109,32 @@ impl Node {
             timers: Timers::new(),
             outbox: Outbox::new(),
             wakes: Vec::new(),
-            wall_base_ms: 0,
+            wall_base_ms: wall_ms,
+        };
+        let mut cx = node.cx(Instant::ZERO);
+        for note in notes {
+            cx.log(Level::Warn, note);
         }
+        cx.host_groups();
+        cx.expire_retention();
+        cx.remove_garbage();
+        node.run_groups(Instant::ZERO);
+        Ok(node)
+    }
+
+    /// Ends in order: everything is synced, and the next start need not look for what is torn. This waits for the medium;
+    /// nothing may be asked of the node afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails; the next start then looks for what is torn.
+    pub fn close(&mut self) -> Result<(), StorageError> {
+        self.topics.close()
+    }
+
+    /// How many replies and group records wait for a sync.
+    pub fn waiting_for_sync(&self) -> usize {
+        self.durability.waiting()
     }
 
     /// The settings.
@@ -124,6 +176,7 @@ impl Node {
             topics: &mut self.topics,
             purgatory: &mut self.purgatory,
             fetch_sessions: &mut self.fetch_sessions,
+            durability: &mut self.durability,
             producer_ids: &mut self.producer_ids,
             groups: &mut self.groups,
             faults: &mut self.faults,
@@ -141,10 +194,10 @@ impl Node {
         };
         let peeked = match frame::peek_request(&bytes) {
             Ok(peeked) => peeked,
-            Err(error) => return self.close(conn, CloseReason::Malformed(error.to_string())),
+            Err(error) => return self.close_connection(conn, CloseReason::Malformed(error.to_string())),
         };
         let Some(api) = ApiKey::from_i16(peeked.key).filter(|api| handlers::versions(*api).is_some()) else {
-            return self.close(conn, CloseReason::UnknownApi(peeked.key));
+            return self.close_connection(conn, CloseReason::UnknownApi(peeked.key));
         };
         let mut call = Call {
             conn,
@@ -166,11 +219,11 @@ impl Node {
                 api,
                 version: peeked.version,
             };
-            return self.close(conn, reason);
+            return self.close_connection(conn, reason);
         }
         let (header, body) = match frame::decode_request(bytes) {
             Ok(decoded) => decoded,
-            Err(error) => return self.close(conn, CloseReason::Malformed(error.to_string())),
+            Err(error) => return self.close_connection(conn, CloseReason::Malformed(error.to_string())),
         };
         call.client_id = header.client_id;
         match self.faults.poll_fault(api) {
@@ -192,7 +245,18 @@ impl Node {
     }
 
     fn carry_out(&mut self, now: Instant, call: Call, body: RequestBody) {
-        let outcome = handlers::dispatch(&mut self.cx(now), &call, body);
+        let mut cx = self.cx(now);
+        let journal_before = cx.topics.journal_end();
+        let outcome = match handlers::dispatch(&mut cx, &call, body) {
+            Outcome::Reply(body) => match cx.park_reply(&call, body, journal_before) {
+                Some(body) => Outcome::Reply(body),
+                None => Outcome::Later,
+            },
+            other => {
+                cx.forget_waits();
+                other
+            }
+        };
         self.conclude(&call, outcome);
     }
 
@@ -200,9 +264,11 @@ impl Node {
         match outcome {
             Outcome::Reply(body) => self.finish(call, &body),
             Outcome::Later => {}
-            Outcome::Nothing if call.cut_after.is_some() => self.close(call.conn, CloseReason::Fault),
+            Outcome::Nothing if call.cut_after.is_some() => {
+                self.close_connection(call.conn, CloseReason::Fault)
+            }
             Outcome::Nothing => self.outbox.push(Action::Ready { conn: call.conn }),
-            Outcome::Close(reason) => self.close(call.conn, reason),
+            Outcome::Close(reason) => self.close_connection(call.conn, reason),
         }
     }
 
@@ -222,7 +288,7 @@ impl Node {
                     version: call.version,
                     error: error.to_string(),
                 };
-                return self.close(call.conn, reason);
+                return self.close_connection(call.conn, reason);
             }
         };
         let conn = call.conn;
@@ -234,12 +300,12 @@ impl Node {
             Some(after) => {
                 let segments = cut(segments.into_iter(), after);
                 self.outbox.push(Action::Write { conn, segments });
-                self.close(conn, CloseReason::Fault);
+                self.close_connection(conn, CloseReason::Fault);
             }
         }
     }
 
-    fn close(&mut self, conn: ConnId, reason: CloseReason) {
+    fn close_connection(&mut self, conn: ConnId, reason: CloseReason) {
         if let Some(connection) = self.forget(conn) {
             self.outbox.push(Action::Log(Box::new(LogLine {
                 level: Level::Info,
@@ -283,6 +349,26 @@ impl Node {
         }
     }
 
+    /// Answers the requests whose records are synced, or lost.
+    fn finish_settled(&mut self, settled: Vec<Settled>) {
+        for settled in settled {
+            match settled {
+                Settled::Reply(call, body) => self.finish(&call, &body),
+                Settled::Failed(call) => self.close_connection(call.conn, CloseReason::Storage),
+            }
+        }
+    }
+
+    /// What follows after each turn.
+    fn settle(&mut self, now: Instant) {
+        self.run_groups(now);
+        self.wake(now);
+        let mut cx = self.cx(now);
+        let settled = cx.begin_syncs();
+        cx.remove_garbage();
+        self.finish_settled(settled);
+    }
+
     fn handle_control(&mut self, now: Instant, token: Token, control: Control) {
         let mut cx = self.cx(now);
         let result = control::apply(&mut cx, control).map_err(Box::new);
@@ -308,10 +394,13 @@ impl Machine for Node {
             Event::Disconnected { conn } => {
                 self.forget(conn);
             }
+            Event::DiskDone { token, result } => {
+                let settled = self.cx(now).disk_done(token, result.map_err(|error| *error));
+                self.finish_settled(settled);
+            }
             Event::Control { token, control } => self.handle_control(now, token, *control),
         }
-        self.run_groups(now);
-        self.wake(now);
+        self.settle(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -324,11 +413,13 @@ impl Machine for Node {
                     }
                 }
                 Timer::Producers => self.cx(now).expire_producers(),
+                Timer::Flush(log) => self.cx(now).expire_flush(log),
+                Timer::Retention => self.cx(now).expire_retention(),
+                Timer::Checkpoint => self.cx(now).keep_points(),
             }
         }
         self.cx(now).expire_groups();
-        self.run_groups(now);
-        self.wake(now);
+        self.settle(now);
     }
 
     fn poll_action(&mut self) -> Option<Action> {
@@ -340,6 +431,9 @@ impl Machine for Node {
             Timer::Fetch(_) => "fetch.max.wait.ms",
             Timer::Delayed(_) => "injected delay",
             Timer::Producers => "producer.id.expiration.check.interval.ms",
+            Timer::Flush(_) => "flush.ms",
+            Timer::Retention => "log.retention.check.interval.ms",
+            Timer::Checkpoint => "log.flush.offset.checkpoint.interval.ms",
         });
         Deadline::earliest(own, self.groups.next_deadline())
     }

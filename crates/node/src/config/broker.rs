@@ -14,7 +14,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, accepts: Acc
     }
 }
 
-/// The broker's keys. Those of the group coordinator are `group.*` and `offsets.*`. Keys of retention, segments and cleaning are
+/// The broker's keys. Those of the group coordinator are `group.*` and `offsets.*`. Keys of indexes and flushing are
 /// accepted, so that settings written for Kafka work, and have no effect on a log in memory.
 // Kafka: ServerConfigs, ServerLogConfigs, SocketServerConfigs, GroupCoordinatorConfig
 pub const BROKER_KEYS: &[Definition] = &[
@@ -54,6 +54,36 @@ pub const BROKER_KEYS: &[Definition] = &[
         Accepts::OneOf(&["compact", "delete"]),
     ),
     key(
+        "log.flush.interval.messages",
+        Kind::Long,
+        "9223372036854775807",
+        Accepts::Range(1, MAX),
+    ),
+    key(
+        "log.flush.interval.ms",
+        Kind::Long,
+        "9223372036854775807",
+        Accepts::Range(0, MAX),
+    ),
+    key(
+        "log.flush.offset.checkpoint.interval.ms",
+        Kind::Int,
+        "60000",
+        Accepts::Range(1, MAX),
+    ),
+    key(
+        "log.index.interval.bytes",
+        Kind::Int,
+        "4096",
+        Accepts::Range(0, MAX),
+    ),
+    key(
+        "log.index.size.max.bytes",
+        Kind::Int,
+        "10485760",
+        Accepts::Range(4, MAX),
+    ),
+    key(
         "log.message.timestamp.after.max.ms",
         Kind::Long,
         "3600000",
@@ -73,11 +103,18 @@ pub const BROKER_KEYS: &[Definition] = &[
     ),
     key("log.retention.bytes", Kind::Long, "-1", Accepts::All),
     key(
+        "log.retention.check.interval.ms",
+        Kind::Long,
+        "300000",
+        Accepts::Range(1, MAX),
+    ),
+    key(
         "log.retention.ms",
         Kind::Long,
         "604800000",
         Accepts::Range(-1, MAX),
     ),
+    key("log.roll.ms", Kind::Long, "604800000", Accepts::Range(1, MAX)),
     key(
         "log.segment.bytes",
         Kind::Int,

@@ -15,15 +15,21 @@ pub fn documentation(key: &str) -> Option<&'static str> {
         "delete.topic.enable" => "Whether topics may be deleted.",
         "fetch.max.bytes" => "The largest answer to one Fetch, in bytes; a first batch may be larger.",
         "file.delete.delay.ms" => "How long a file stays after it was given up, in milliseconds.",
-        "flush.messages" => "After how many records a log is written through to the disk.",
-        "flush.ms" => "After how many milliseconds a log is written through to the disk.",
+        "flush.messages" | "log.flush.interval.messages" => {
+            "After how many records a log is synced to the disk; with 1 a record is acknowledged when it is synced."
+        }
+        "flush.ms" | "log.flush.interval.ms" => {
+            "How long after a record was written its log is synced to the disk, in milliseconds."
+        }
         "group.initial.rebalance.delay.ms" => {
             "How long an empty group waits for more members before it first assigns partitions, in milliseconds."
         }
         "group.max.session.timeout.ms" => "The largest session.timeout.ms that a member may ask for.",
         "group.max.size" => "How many members a group may have.",
         "group.min.session.timeout.ms" => "The smallest session.timeout.ms that a member may ask for.",
-        "index.interval.bytes" => "After how many bytes of records an index gets its next entry.",
+        "index.interval.bytes" | "log.index.interval.bytes" => {
+            "After how many bytes of records an index gets its next entry."
+        }
         "log.segment.bytes" | "segment.bytes" => {
             "The size at which a log goes on in a new segment, in bytes."
         }
@@ -71,9 +77,13 @@ pub fn documentation(key: &str) -> Option<&'static str> {
         "log.retention.ms" | "retention.ms" => {
             "The age at which a segment is deleted, in milliseconds; -1 for no limit."
         }
-        "segment.index.bytes" => "The size of an index file, in bytes.",
+        "log.flush.offset.checkpoint.interval.ms" => {
+            "How often it is written down up to where logs are synced, in milliseconds."
+        }
+        "log.retention.check.interval.ms" => "How often old segments are looked for, in milliseconds.",
+        "log.index.size.max.bytes" | "segment.index.bytes" => "The size of an index file, in bytes.",
         "segment.jitter.ms" => "By how much at most segment.ms is shortened at random, in milliseconds.",
-        "segment.ms" => "The age at which a log goes on in a new segment, in milliseconds.",
+        "log.roll.ms" | "segment.ms" => "The age at which a log goes on in a new segment, in milliseconds.",
         "socket.request.max.bytes" => "The largest request that the broker reads, in bytes.",
         "unclean.leader.election.enable" => {
             "Whether a replica that is not in sync may become leader when no other is left."

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use core::time::Duration;
 
 use super::definition::{Accepts, Definition, Kind, Source};
 use super::{Config, ConfigError};
@@ -30,8 +31,9 @@ const fn key(
 
 /// The keys of a topic.
 ///
-/// Keys that concern files, flushing, cleaning and other replicas are accepted, so that scripts written for Kafka run, and
-/// have no effect on a log in memory. Keys that would change what is stored are refused where this broker cannot obey.
+/// Keys that concern cleaning (compaction), preallocation, jitter and other replicas are accepted, so that scripts written for
+/// Kafka run, and have no effect; those that concern indexes and flushing have none on a log in memory. Keys that would change
+/// what is stored are refused where this broker cannot obey.
 // Kafka: LogConfig
 pub const TOPIC_KEYS: &[Definition] = &[
     key(
@@ -68,21 +70,21 @@ pub const TOPIC_KEYS: &[Definition] = &[
         Kind::Long,
         "9223372036854775807",
         Accepts::Range(1, MAX),
-        "",
+        "log.flush.interval.messages",
     ),
     key(
         "flush.ms",
         Kind::Long,
         "9223372036854775807",
         Accepts::Range(0, MAX),
-        "",
+        "log.flush.interval.ms",
     ),
     key(
         "index.interval.bytes",
         Kind::Int,
         "4096",
         Accepts::Range(0, MAX),
-        "",
+        "log.index.interval.bytes",
     ),
     key(
         "max.compaction.lag.ms",
@@ -161,10 +163,16 @@ pub const TOPIC_KEYS: &[Definition] = &[
         Kind::Int,
         "10485760",
         Accepts::Range(4, MAX),
-        "",
+        "log.index.size.max.bytes",
     ),
     key("segment.jitter.ms", Kind::Long, "0", Accepts::Range(0, MAX), ""),
-    key("segment.ms", Kind::Long, "604800000", Accepts::Range(1, MAX), ""),
+    key(
+        "segment.ms",
+        Kind::Long,
+        "604800000",
+        Accepts::Range(1, MAX),
+        "log.roll.ms",
+    ),
     key(
         "unclean.leader.election.enable",
         Kind::Boolean,
@@ -195,10 +203,38 @@ pub struct LogConfig {
     pub timestamp_before_max_ms: i64,
     /// How much newer than the broker's clock a CreateTime may be, in milliseconds.
     pub timestamp_after_max_ms: i64,
+    /// How large a segment may grow, in bytes.
+    pub segment_bytes: u64,
+    /// How long a segment is appended to, in milliseconds.
+    pub segment_ms: i64,
+    /// How many bytes lie between two entries of an index.
+    pub index_interval_bytes: u64,
+    /// How large an index may grow, in bytes.
+    pub segment_index_bytes: u64,
+    /// How old the newest record of a segment may grow before the segment is removed, in milliseconds; -1 for no limit.
+    pub retention_ms: i64,
+    /// How many bytes of a log are kept at least when segments are removed; -1 for no limit.
+    pub retention_bytes: i64,
+    /// After how many records a sync begins; 1: they are acknowledged when they are synced.
+    pub flush_messages: u64,
+    /// How long after an append a sync begins, in milliseconds.
+    pub flush_ms: u64,
     /// Whether old records are deleted.
     pub is_deleted: bool,
     /// Whether each record needs a key, because the topic is compacted.
     pub is_compacted: bool,
+}
+
+impl LogConfig {
+    /// Whether a record is acknowledged, and shown to readers, only when it is synced: `flush.messages` is 1.
+    pub fn acknowledges_synced(&self) -> bool {
+        self.flush_messages <= 1
+    }
+
+    /// When a sync begins after an append, if ever.
+    pub(crate) fn flush_after(&self) -> Option<Duration> {
+        (self.flush_ms < i64::MAX.unsigned_abs()).then(|| Duration::from_millis(self.flush_ms))
+    }
 }
 
 /// The settings of one topic: what was set for it, over the broker's defaults.
@@ -224,7 +260,12 @@ impl TopicConfig {
         self.overrides.remove(key);
     }
 
-    /// What is set for the topic itself.
+    /// All that is set for the topic itself.
+    pub fn overrides(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.overrides.iter().map(|(key, value)| (*key, value.as_str()))
+    }
+
+    /// What is set for the topic itself, of one key.
     pub fn overridden(&self, key: &str) -> Option<&str> {
         self.overrides.get(key).map(String::as_str)
     }
@@ -255,6 +296,7 @@ impl TopicConfig {
     pub fn log_config(&self, broker: &Config) -> LogConfig {
         let text = |key: &str| find(key).map_or("", |definition| self.effective(definition, broker));
         let number = |key: &str| text(key).parse::<i64>().unwrap_or(0);
+        let count = |key: &str| u64::try_from(number(key)).unwrap_or(0);
         let has_policy = |policy: &str| text("cleanup.policy").split(',').any(|set| set.trim() == policy);
         LogConfig {
             max_message_bytes: usize::try_from(number("max.message.bytes")).unwrap_or(0),
@@ -264,6 +306,14 @@ impl TopicConfig {
             },
             timestamp_before_max_ms: number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
+            segment_bytes: count("segment.bytes"),
+            segment_ms: number("segment.ms"),
+            index_interval_bytes: count("index.interval.bytes"),
+            segment_index_bytes: count("segment.index.bytes"),
+            retention_ms: number("retention.ms"),
+            retention_bytes: number("retention.bytes"),
+            flush_messages: count("flush.messages"),
+            flush_ms: count("flush.ms"),
             is_deleted: has_policy("delete"),
             is_compacted: has_policy("compact"),
         }

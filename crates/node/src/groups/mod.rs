@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kohort_groups::coordinator::{
-    self, Action, Client, Coordinator, CoordinatorConfig, Event, GroupResponse, TopicId,
+    self, Action, AppendFailure, Client, Coordinator, CoordinatorConfig, Event, GroupResponse, TopicId,
 };
 use kohort_groups::wire::coordinator as wire;
 use kohort_machine::{Deadline, Instant, Machine, Prng, Token, TokenSource};
@@ -126,14 +126,25 @@ impl Cx<'_> {
                     token,
                     partition,
                     records,
-                } => {
-                    let result = self.append_group_records(broker, partition, &records);
-                    self.groups
-                        .tell(self.now, broker, Event::Appended { token, result });
-                }
+                } => match self.append_group_records(broker, partition, &records) {
+                    Ok(Some(wait)) => self.append_waits(wait, broker, token),
+                    Ok(None) => self.tell_appended(broker, token, Ok(())),
+                    Err(failure) => self.tell_appended(broker, token, Err(failure)),
+                },
             }
         }
         answers
+    }
+
+    /// Tells a coordinator what became of its records.
+    pub(crate) fn tell_appended(
+        &mut self,
+        broker: BrokerId,
+        token: Token,
+        result: Result<(), AppendFailure>,
+    ) {
+        self.groups
+            .tell(self.now, broker, Event::Appended { token, result });
     }
 
     fn answer(&mut self, token: Token, response: GroupResponse) -> Option<(Call, ResponseBody)> {

@@ -12,6 +12,7 @@ use kohort_records::{Batch, BatchBuilder, batches};
 
 use crate::cluster::BrokerId;
 use crate::context::Cx;
+use crate::durability::Wait;
 use crate::interface::Level;
 use crate::log::{Origin, StorageError};
 use crate::topics::CONSUMER_OFFSETS;
@@ -79,7 +80,7 @@ impl Cx<'_> {
             && let Some(partition) = topic.partition_mut(number)
         {
             let mut from = partition.log.start_offset();
-            while from < partition.log.end_offset() {
+            while from < partition.log.high_watermark() {
                 let bytes = partition.log.read(from, LOAD_BYTES, true)?;
                 let before = from;
                 for batch in batches(bytes) {
@@ -105,24 +106,21 @@ impl Cx<'_> {
         Ok(records)
     }
 
-    /// Appends records as one batch.
+    /// Appends records as one batch; gives what has to be waited for before they count.
     // Kafka: CoordinatorPartitionWriter.append
     pub(super) fn append_group_records(
         &mut self,
         broker: BrokerId,
         number: i32,
         records: &[CoordinatorRecord],
-    ) -> Result<(), AppendFailure> {
+    ) -> Result<Option<Wait>, AppendFailure> {
         let batch = build_batch(records, self.wall_ms)?;
         let wall_ms = self.wall_ms;
         let led = self.topics.led_by(broker, CONSUMER_OFFSETS, number);
         let (partition, config) = led.map_err(append_failure)?;
         let appended = partition.log.append(&batch, config, Origin::Coordinator, wall_ms);
         match appended {
-            Ok(_) => {
-                self.wake_partition(CONSUMER_OFFSETS, number, batch.size());
-                Ok(())
-            }
+            Ok(appended) => Ok(self.appended(CONSUMER_OFFSETS, number, appended, batch.size())),
             Err(rejection) => {
                 let message = format!("{CONSUMER_OFFSETS}-{number}: {}", rejection.message);
                 self.log(Level::Warn, message);

@@ -88,7 +88,9 @@ fn grow(cx: &mut Cx<'_>, wanted: &CreatePartitionsTopic, validate_only: bool) ->
     if validate_only {
         return Ok(());
     }
-    match cx.topics.add_partitions(&wanted.name, wanted.count, cx.cluster) {
+    match cx
+        .topics
+        .add_partitions(&wanted.name, wanted.count, cx.cluster, cx.wall_ms) {
         Ok(()) => Ok(()),
         Err(error) => {
             let code = cx.storage_failed(&wanted.name, &error);

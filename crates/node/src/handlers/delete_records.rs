@@ -64,14 +64,18 @@ fn delete(cx: &mut Cx<'_>, call: &Call, topic: &str, wanted: &DeleteRecordsParti
         return Err(ErrorCode::PolicyViolation);
     }
     let offset = match wanted.offset {
-        HIGH_WATERMARK => partition.log.end_offset(),
+        HIGH_WATERMARK => partition.log.high_watermark(),
         offset => offset,
     };
-    if offset < 0 || offset > partition.log.end_offset() {
+    if offset < 0 || offset > partition.log.high_watermark() {
         return Err(ErrorCode::OffsetOutOfRange);
     }
     match partition.log.remove_before(offset) {
-        Ok(()) => Ok(partition.log.start_offset()),
+        Ok(()) => {
+            let start_offset = partition.log.start_offset();
+            cx.records_deleted(topic);
+            Ok(start_offset)
+        }
         Err(error) => Err(cx.storage_failed(topic, &error)),
     }
 }

@@ -95,11 +95,12 @@ fn delete(cx: &mut Cx<'_>, (name, id): &Wanted, is_duplicate: bool) -> Deletable
     match found {
         Ok(name) => {
             result.name = Some(name.to_string());
-            match cx.topics.delete(&name) {
+            match cx.topics.delete(&name, cx.wall_ms) {
                 Some(Ok(id)) => {
                     result.topic_id = id;
                     cx.wakes.push(Wake::Changed { topic_id: id.0 });
                     cx.forget_offsets(&name, id);
+                    cx.topic_is_gone(id.0);
                 }
                 Some(Err(error)) => result.error_code = cx.storage_failed(&name, &error).code(),
                 None => result.error_code = ErrorCode::UnknownTopicOrPartition.code(),

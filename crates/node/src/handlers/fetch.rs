@@ -226,8 +226,8 @@ fn read(
     log.check_epoch(wanted.current_leader_epoch)?;
     let mut data = PartitionData {
         partition_index: wanted.partition,
-        high_watermark: log.end_offset(),
-        last_stable_offset: log.end_offset(),
+        high_watermark: log.high_watermark(),
+        last_stable_offset: log.high_watermark(),
         log_start_offset: log.start_offset(),
         preferred_read_replica: -1,
         records: Some(Bytes::new()),

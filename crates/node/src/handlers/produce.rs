@@ -34,7 +34,10 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ProduceRequest) -> O
         let mut partitions = Vec::new();
         for data in &topic.partition_data {
             let result = match &name {
-                Some(name) => append(cx, call, &request, name, data),
+                Some(name) => {
+                    let place = (responses.len(), partitions.len());
+                    append(cx, call, &request, name, data, place)
+                }
                 None => Err(Rejection::new(ErrorCode::UnknownTopicId, "no topic has this id")),
             };
             let response = result.unwrap_or_else(|rejection| {
@@ -95,6 +98,7 @@ fn append(
     request: &ProduceRequest,
     topic: &str,
     data: &PartitionProduceData,
+    place: (usize, usize),
 ) -> Result<PartitionProduceResponse, Rejection> {
     let wall_ms = cx.wall_ms;
     let number = data.index;
@@ -138,11 +142,10 @@ fn append(
         .log
         .append(&batch, config, Origin::Client, wall_ms)
         .map_err(|rejection| rejection.at(log_start_offset))?;
-    if !appended.is_duplicate {
-        cx.wake_partition(topic, number, batch.size());
-        if batch.producer_id() >= 0 {
-            cx.watch_producers();
-        }
+    let wait = cx.appended(topic, number, appended, batch.size());
+    cx.reply_waits(wait, place.0, place.1);
+    if batch.producer_id() >= 0 && !appended.is_duplicate {
+        cx.watch_producers();
     }
     Ok(PartitionProduceResponse {
         index: number,

@@ -60,17 +60,37 @@ impl LeaderEpochs {
             .map_or(-1, |known| known.number)
     }
 
-    /// The log now begins at `offset`: epochs that ended before are forgotten, the one that holds it begins there.
+    /// A batch of epoch `number` lies at `offset`: the epoch began there, unless it or a later one is known.
+    pub(crate) fn observe(&mut self, number: i32, offset: i64) {
+        if number >= 0 && self.epochs.last().is_none_or(|last| last.number < number) {
+            self.assign(number, offset);
+        }
+    }
+
+    /// Each epoch with the offset of its first record.
+    pub(crate) fn entries(&self) -> Vec<(i32, i64)> {
+        self.epochs
+            .iter()
+            .map(|epoch| (epoch.number, epoch.start))
+            .collect()
+    }
+
+    /// The log now begins at `offset`: epochs that ended before are forgotten, the one that holds it begins there. Gives whether
+    /// that changed anything.
     // Kafka: LeaderEpochFileCache.truncateFromStartAsyncFlush
-    pub(crate) fn remove_before(&mut self, offset: i64) {
+    pub(crate) fn remove_before(&mut self, offset: i64) -> bool {
         let after = self.epochs.partition_point(|known| known.start <= offset);
         let Some(holder) = after.checked_sub(1) else {
-            return;
+            return false;
         };
+        if holder == 0 && self.epochs.first().is_none_or(|first| first.start == offset) {
+            return false;
+        }
         self.epochs.drain(..holder);
         if let Some(first) = self.epochs.first_mut() {
             first.start = offset;
         }
+        true
     }
 }
 

@@ -3,10 +3,15 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
+use kohort_records::Batch;
 
-use super::storage::{BatchPlace, LogName, Storage, StorageError, StoredLog};
+use super::segments::SegmentFacts;
+use super::storage::{BatchPlace, LogName, Point, Storage, StorageError, StoredLog};
+use crate::config::LogConfig;
 
 /// The tail becomes a chunk before it grows beyond this many bytes: as much as a consumer with default settings fetches of
 /// a partition at once.
@@ -19,11 +24,43 @@ const SHARED_FROM: usize = 64 << 10;
 pub struct MemoryStorage;
 
 impl Storage for MemoryStorage {
-    fn open(&mut self, _name: &LogName) -> Result<Box<dyn StoredLog>, StorageError> {
+    fn open(&mut self, _name: &LogName, _config: &LogConfig) -> Result<Box<dyn StoredLog>, StorageError> {
         Ok(Box::new(MemoryLog::default()))
     }
 
     fn remove(&mut self, _name: &LogName) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
+    fn found(&mut self) -> Result<Vec<LogName>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    fn set_aside(&mut self, _name: &LogName) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn keep(&mut self, _point: Point, _offsets: &[(LogName, i64)]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn take_unsynced(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn take_garbage(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn sync(&mut self, _paths: &[String]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn close(&mut self, _epoch: i64) -> Result<(), StorageError> {
         Ok(())
     }
 }
@@ -117,6 +154,7 @@ impl StoredLog for MemoryLog {
         &mut self,
         place: BatchPlace,
         batch: &[u8],
+        _config: &LogConfig,
         stamp: &dyn Fn(&mut [u8]),
     ) -> Result<(), StorageError> {
         if self.tail.len().saturating_add(batch.len()) > CHUNK_BYTES {
@@ -170,7 +208,7 @@ impl StoredLog for MemoryLog {
         Ok(self.slice(start, end))
     }
 
-    fn bytes_between(&self, from: i64, until: i64) -> u64 {
+    fn bytes_between(&mut self, from: i64, until: i64) -> u64 {
         let end = self
             .batches
             .partition_point(|kept| kept.place.base_offset < until);
@@ -211,13 +249,59 @@ impl StoredLog for MemoryLog {
         self.start_offset = self.start_offset.max(offset);
         Ok(())
     }
+
+    fn segments(&self) -> Vec<SegmentFacts> {
+        Vec::from([SegmentFacts {
+            base_offset: self.start_offset,
+            bytes: 0,
+            first_timestamp: None,
+            max_timestamp: -1,
+            created_ms: None,
+        }])
+    }
+
+    fn is_index_full(&self, _config: &LogConfig) -> bool {
+        false
+    }
+
+    fn roll(&mut self, _base_offset: i64) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn for_each(&mut self, _from: i64, _each: &mut dyn FnMut(&Batch)) -> Result<(), StorageError> {
+        // It is empty when it is opened.
+        Ok(())
+    }
+
+    fn epochs(&self) -> Option<Vec<(i32, i64)>> {
+        None
+    }
+
+    fn keep_epochs(&mut self, _epochs: &[(i32, i64)]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn take_unsynced(&mut self) -> Option<Vec<String>> {
+        None
+    }
+
+    fn take_garbage(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn take_notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn complete(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
     use super::*;
+    use crate::config::{Config, TopicConfig};
 
     /// Batches of ten records and the given sizes, filled with their index, with timestamps 100, 200, ….
     fn log(sizes: &[usize]) -> MemoryLog {
@@ -230,7 +314,8 @@ mod tests {
                 max_timestamp: (index as i64 + 1) * 100,
             };
             let stamp = |batch: &mut [u8]| batch.fill(index as u8);
-            log.append(place, &alloc::vec![0xff; *size], &stamp)
+            let config = TopicConfig::default().log_config(&Config::default());
+            log.append(place, &alloc::vec![0xff; *size], &config, &stamp)
                 .expect("memory does not fail");
         }
         log

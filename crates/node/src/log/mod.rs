@@ -1,17 +1,29 @@
 //! Partition logs: what is checked at append (`validate`), what idempotent producers may do (`producer_state`), leader epochs
-//! (`epochs`), offsets (`partition`), and the medium behind an injected [`Storage`]. Which partitions there are is known in
-//! `topics`.
+//! (`epochs`), offsets (`partition`), segments and retention (`segments`), what is synced (`flush`), and the medium behind an
+//! injected [`Storage`]: memory, or Kafka's layout on a [`Disk`]. Which partitions there are is known in `topics`.
 
+mod disk;
 mod epochs;
+mod flush;
+mod latest;
 mod memory;
 mod partition;
 mod producer_state;
+mod segmented;
+mod segments;
 mod storage;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod validate;
 
+pub use disk::{Disk, DiskTask, Entry};
+pub(crate) use flush::Flight;
+pub(crate) use latest::rewrite as rewrite_latest;
 pub use memory::MemoryStorage;
-pub(crate) use partition::{PartitionLog, Wanted};
-pub use storage::{BatchPlace, LogName, Storage, StorageError, StoredLog};
+pub(crate) use partition::{Appended, PartitionLog, Wanted};
+pub use segmented::SegmentStorage;
+pub use segments::SegmentFacts;
+pub use storage::{BatchPlace, LogName, Point, Storage, StorageError, StoredLog};
 pub(crate) use validate::{Origin, Rejection, one_batch};
 
 #[cfg(test)]

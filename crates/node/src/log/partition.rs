@@ -1,14 +1,19 @@
 //! The log of one partition: gives offsets to what is appended, knows where it begins and ends, finds offsets by timestamp
-//! and by leader epoch. The bytes are kept by a [`StoredLog`].
+//! and by leader epoch. The bytes are kept by a [`StoredLog`], what is synced by [`super::flush`], what is removed by age and size
+//! is decided in [`super::segments`].
 
 use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use kohort_protocol::ErrorCode;
 use kohort_records::{Batch, stored};
 
 use super::epochs::LeaderEpochs;
+use super::flush::{Flight, Flush};
 use super::producer_state::{Produced, ProducerStates, Verdict};
+use super::segments::{Incoming, Segments};
 use super::storage::{BatchPlace, StorageError, StoredLog};
 use super::validate::{self, Origin, Rejection};
 use crate::config::{LogConfig, TimestampType};
@@ -16,10 +21,17 @@ use crate::config::{LogConfig, TimestampType};
 /// How many bytes a batch may hold once decompressed when it is searched for a timestamp. It was appended within that bound.
 const LARGEST_DECOMPRESSED: usize = usize::MAX;
 
+/// How long an idempotent producer that sends nothing is remembered, in milliseconds: the producers of older segments are not
+/// read again at the start.
+// Kafka: producer.id.expiration.ms
+const PRODUCER_EXPIRATION_MS: i64 = 86_400_000;
+
 /// What an append did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) base_offset: i64,
+    /// The offset after its last record.
+    pub(crate) next_offset: i64,
     /// The time of the append, in milliseconds, when the topic wants it; else -1.
     pub(crate) log_append_time: i64,
     /// Whether the batch was stored before, so that nothing was appended.
@@ -51,30 +63,77 @@ pub(crate) struct PartitionLog {
     end_offset: i64,
     epochs: LeaderEpochs,
     producers: ProducerStates,
+    segments: Segments,
+    flush: Flush,
 }
 
 impl PartitionLog {
-    pub(crate) fn new(stored: Box<dyn StoredLog>) -> Self {
+    /// Takes a log up as the medium gives it: what is not kept beside the batches is read from them again. A log that was there
+    /// before gets a new leader epoch.
+    // Kafka: UnifiedLog.create, LogLoader.load, Partition.makeLeader
+    pub(crate) fn open(
+        mut stored: Box<dyn StoredLog>,
+        is_lasting: bool,
+        wall_ms: i64,
+    ) -> Result<Self, StorageError> {
         let (start_offset, end_offset) = stored.bounds();
+        let facts = stored.segments();
+        let kept = stored.epochs();
+        let is_new = kept.is_none() && start_offset == end_offset;
         let mut epochs = LeaderEpochs::default();
-        epochs.assign(0, start_offset);
-        Self {
+        for (number, start) in kept.iter().flatten() {
+            // Kafka: LeaderEpochFileCache.truncateFromEnd
+            if *start <= end_offset {
+                epochs.assign(*number, *start);
+            }
+        }
+        let is_remembered =
+            |timestamp: i64| timestamp < 0 || wall_ms.saturating_sub(timestamp) < PRODUCER_EXPIRATION_MS;
+        let read_from = facts
+            .iter()
+            .find(|segment| kept.is_none() || is_remembered(segment.max_timestamp))
+            .map_or(end_offset, |segment| segment.base_offset);
+        let mut producers = ProducerStates::default();
+        stored.for_each(read_from, &mut |batch| {
+            epochs.observe(batch.partition_leader_epoch(), batch.base_offset());
+            if let Some(produced) = Produced::of(batch) {
+                producers.apply(&produced);
+            }
+        })?;
+        let mut log = Self {
             stored,
             start_offset,
             end_offset,
             epochs,
-            producers: ProducerStates::default(),
+            producers,
+            segments: Segments::new(facts, wall_ms),
+            flush: Flush::new(is_lasting, end_offset),
+        };
+        match is_new {
+            true => log.assign_epoch(0)?,
+            false => log.begin_epoch()?,
         }
+        Ok(log)
     }
 
     pub(crate) fn start_offset(&self) -> i64 {
         self.start_offset
     }
 
-    /// The offset that the next record gets. With one replica it is the high watermark, too, and without transactions the
-    /// last stable offset.
+    /// The offset that the next record gets.
     pub(crate) fn end_offset(&self) -> i64 {
         self.end_offset
+    }
+
+    /// The offset up to which readers see records; without transactions the last stable offset, too. With one replica it is the
+    /// end, unless records are shown only when they are synced.
+    pub(crate) fn high_watermark(&self) -> i64 {
+        self.flush.high_watermark()
+    }
+
+    /// Whether everything below `offset` is on the medium, or there is none.
+    pub(crate) fn is_synced(&self, offset: i64) -> bool {
+        self.flush.synced() >= offset
     }
 
     pub(crate) fn leader_epoch(&self) -> i32 {
@@ -99,6 +158,9 @@ impl PartitionLog {
         origin: Origin,
         wall_ms: i64,
     ) -> Result<Appended, Rejection> {
+        if let Some(reason) = self.flush.failure() {
+            return Err(Rejection::new(ErrorCode::KafkaStorageError, reason));
+        }
         let max_timestamp = validate::check(batch, config, origin, wall_ms)?;
         let produced = Produced::of(batch);
         let verdict = produced.map_or(Ok(Verdict::Append), |produced| self.producers.check(&produced));
@@ -111,6 +173,7 @@ impl PartitionLog {
             }) => {
                 return Ok(Appended {
                     base_offset,
+                    next_offset: base_offset.saturating_add(i64::from(batch.records_count())),
                     log_append_time: timestamp,
                     is_duplicate: true,
                 });
@@ -152,11 +215,32 @@ impl PartitionLog {
             last_offset: end_offset.saturating_sub(1),
             max_timestamp: append_time.unwrap_or(max_timestamp),
         };
+        let incoming = Incoming {
+            bytes: batch.size(),
+            last_offset: place.last_offset,
+            max_timestamp: place.max_timestamp,
+        };
+        // Kafka: UnifiedLog.append
+        if batch.size() as u64 > config.segment_bytes {
+            return Err(Rejection::new(
+                ErrorCode::RecordListTooLarge,
+                alloc::format!(
+                    "the batch has more than the {} bytes of segment.bytes",
+                    config.segment_bytes
+                ),
+            ));
+        }
+        let failed = |error: StorageError| Rejection::new(ErrorCode::KafkaStorageError, error.to_string());
+        let is_index_full = self.stored.is_index_full(config);
+        if self.segments.must_roll(incoming, is_index_full, config, wall_ms) {
+            self.roll(wall_ms).map_err(failed)?;
+        }
         let whole = batch.bytes().get(..batch.size()).unwrap_or_default();
-        self.stored
-            .append(place, whole, &stamp)
-            .map_err(|error| Rejection::new(ErrorCode::KafkaStorageError, alloc::format!("{error}")))?;
+        self.stored.append(place, whole, config, &stamp).map_err(failed)?;
         self.end_offset = end_offset;
+        self.segments.appended(incoming);
+        let records = u64::from(batch.records_count());
+        self.flush.appended(records, batch.size(), end_offset, config);
         if let Some(produced) = produced {
             self.producers.apply(&Produced {
                 base_offset,
@@ -166,6 +250,7 @@ impl PartitionLog {
         }
         Ok(Appended {
             base_offset,
+            next_offset: end_offset,
             log_append_time: append_time.unwrap_or(-1),
             is_duplicate: false,
         })
@@ -183,17 +268,20 @@ impl PartitionLog {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<Bytes, StorageError> {
-        self.stored.read(from, self.end_offset, max_bytes, at_least_one)
+        let until = self.high_watermark();
+        self.stored.read(from, until, max_bytes, at_least_one)
     }
 
     /// How many bytes wait from `from` on.
-    pub(crate) fn bytes_from(&self, from: i64) -> u64 {
-        self.stored.bytes_between(from, self.end_offset)
+    pub(crate) fn bytes_from(&mut self, from: i64) -> u64 {
+        let until = self.high_watermark();
+        self.stored.bytes_between(from, until)
     }
 
-    /// How many bytes it has.
+    /// How many bytes its segments have.
+    // Kafka: UnifiedLog.size
     pub(crate) fn size(&self) -> u64 {
-        self.bytes_from(self.start_offset)
+        self.segments.total_bytes()
     }
 
     /// Finds an offset; `None` when no record is as wanted.
@@ -209,7 +297,7 @@ impl PartitionLog {
             }
             Wanted::Latest => {
                 return Ok(Some(Found {
-                    offset: self.end_offset,
+                    offset: self.high_watermark(),
                     timestamp: -1,
                     leader_epoch: self.leader_epoch(),
                 }));
@@ -244,11 +332,15 @@ impl PartitionLog {
         self.epochs.end_of(epoch, self.end_offset)
     }
 
-    /// Begins the next leader epoch, because the partition got a leader.
+    /// Begins the next leader epoch, because the partition got a leader. It has begun, too, when the medium fails.
     // Kafka: Partition.makeLeader
-    pub(crate) fn begin_epoch(&mut self) {
-        let next = self.leader_epoch().saturating_add(1);
-        self.epochs.assign(next, self.end_offset);
+    pub(crate) fn begin_epoch(&mut self) -> Result<(), StorageError> {
+        self.assign_epoch(self.leader_epoch().saturating_add(1))
+    }
+
+    fn assign_epoch(&mut self, number: i32) -> Result<(), StorageError> {
+        self.epochs.assign(number, self.end_offset);
+        self.stored.keep_epochs(&self.epochs.entries())
     }
 
     /// Whether a request that names `epoch` (-1: none) may go on.
@@ -264,11 +356,122 @@ impl PartitionLog {
     }
 
     /// Forgets the records below `offset`.
+    // Kafka: UnifiedLog.maybeIncrementLogStartOffset, LeaderEpochFileCache.truncateFromStart
     pub(crate) fn remove_before(&mut self, offset: i64) -> Result<(), StorageError> {
         let offset = offset.clamp(self.start_offset, self.end_offset);
         self.stored.remove_before(offset)?;
         self.start_offset = offset;
-        self.epochs.remove_before(offset);
+        self.segments.remove_before(offset);
+        if self.epochs.remove_before(offset) {
+            self.stored.keep_epochs(&self.epochs.entries())?;
+        }
         Ok(())
+    }
+
+    /// Removes the segments that are too old, or too much; gives whether there were any.
+    pub(crate) fn expire(&mut self, config: &LogConfig, wall_ms: i64) -> Result<bool, StorageError> {
+        let Some(until) = self.segments.expired(config, self.end_offset, wall_ms) else {
+            return Ok(false);
+        };
+        // Kafka: UnifiedLog.deletableSegments: what no reader has seen yet stays.
+        if until > self.high_watermark() {
+            return Ok(false);
+        }
+        if until == self.end_offset {
+            self.roll(wall_ms)?;
+        }
+        self.remove_before(until)?;
+        Ok(true)
+    }
+
+    /// Whether any record is left that may grow too old.
+    pub(crate) fn may_expire(&self, config: &LogConfig) -> bool {
+        config.is_deleted
+            && (config.retention_ms >= 0 || config.retention_bytes >= 0)
+            && self.segments.has_bytes()
+    }
+
+    /// Ends the last segment.
+    pub(crate) fn roll(&mut self, wall_ms: i64) -> Result<(), StorageError> {
+        self.stored.roll(self.end_offset)?;
+        self.segments.roll(self.end_offset, wall_ms);
+        // Kafka: UnifiedLog.roll flushes what was rolled.
+        self.flush.want();
+        Ok(())
+    }
+
+    /// Where the log begins, if its first segment does not say so.
+    pub(crate) fn start_within_segment(&self) -> Option<i64> {
+        let first = self.segments.first_offset()?;
+        (self.start_offset > first).then_some(self.start_offset)
+    }
+
+    /// Everything below it is on the medium.
+    // Kafka: UnifiedLog.recoveryPoint
+    pub(crate) fn recovery_point(&self) -> i64 {
+        self.flush.synced()
+    }
+
+    /// The next sync begins as soon as none is in flight.
+    pub(crate) fn want_sync(&mut self) {
+        if self.flush.synced() < self.end_offset {
+            self.flush.want();
+        }
+    }
+
+    /// Begins a sync, when one is wanted and none is in flight.
+    pub(crate) fn begin_sync(&mut self) -> Option<Flight> {
+        if !self.flush.is_wanted() {
+            return None;
+        }
+        let paths = self.stored.take_unsynced()?;
+        Some(self.flush.begin(self.end_offset, paths))
+    }
+
+    /// A sync ended; gives how many bytes readers see now that they did not see before.
+    pub(crate) fn end_sync(&mut self, flight: &Flight, result: Result<(), String>) -> usize {
+        self.flush.ended(flight, result)
+    }
+
+    /// Whether a sync failed: what was appended since the last one may be lost.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.flush.failure().is_some()
+    }
+
+    /// What has to be synced so that all of the log lasts. For the start and the end; see [`PartitionLog::begin_sync`].
+    pub(crate) fn take_unsynced(&mut self) -> Vec<String> {
+        self.stored.take_unsynced().unwrap_or_default()
+    }
+
+    /// All of the log was synced.
+    pub(crate) fn synced(&mut self) {
+        let flight = self.flush.begin(self.end_offset, Vec::new());
+        self.flush.ended(&flight, Ok(()));
+    }
+
+    /// Writes what is written only at the end; then everything has to be synced.
+    pub(crate) fn complete(&mut self) -> Result<(), StorageError> {
+        match self.flush.failure() {
+            None => self.stored.complete(),
+            Some(reason) => Err(StorageError {
+                operation: "closing a log",
+                reason: reason.to_string(),
+            }),
+        }
+    }
+
+    /// Paths that are not needed any more.
+    pub(crate) fn take_garbage(&mut self) -> Vec<String> {
+        self.stored.take_garbage()
+    }
+
+    /// What an operator may want to know of how the log was opened.
+    pub(crate) fn take_notes(&mut self) -> Vec<String> {
+        self.stored.take_notes()
+    }
+
+    /// Shows every batch of the log.
+    pub(crate) fn for_each(&mut self, each: &mut dyn FnMut(&Batch)) -> Result<(), StorageError> {
+        self.stored.for_each(self.start_offset, each)
     }
 }

@@ -7,8 +7,8 @@
 //!   whole batches, ascending offsets, anything torn cut off.
 //! * A [`StoredLog`] keeps whole record batches in the order of their offsets. It never looks into them: what it needs to
 //!   find them again is beside them in [`BatchPlace`].
-//! * `append` makes the batch readable at once. Whether it is durable is a question of its own, which a log in memory does
-//!   not have.
+//! * `append` makes the batch readable at once. It is durable when what [`StoredLog::take_unsynced`] gave after it was synced;
+//!   a log in memory has nothing to sync.
 //! * Reads give the bytes that were appended and stamped, as one piece.
 //! * Nothing here waits: a medium that can block keeps its writes to what the operating system takes without waiting.
 
@@ -16,7 +16,13 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
+use kohort_records::Batch;
+
+use super::segments::SegmentFacts;
+use crate::config::LogConfig;
 
 /// Which log: a partition of one incarnation of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +56,15 @@ pub struct StorageError {
     pub reason: String,
 }
 
+/// Offsets that are kept for all logs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// Everything below it was synced.
+    Recovery,
+    /// Where a log begins.
+    Start,
+}
+
 /// A place for logs.
 pub trait Storage: Send {
     /// Opens a log, creating it when it is not there.
@@ -57,7 +72,7 @@ pub trait Storage: Send {
     /// # Errors
     ///
     /// When the medium fails.
-    fn open(&mut self, name: &LogName) -> Result<Box<dyn StoredLog>, StorageError>;
+    fn open(&mut self, name: &LogName, config: &LogConfig) -> Result<Box<dyn StoredLog>, StorageError>;
 
     /// Removes a log and all that it holds.
     ///
@@ -70,6 +85,49 @@ pub trait Storage: Send {
     fn location(&self) -> String {
         "memory".into()
     }
+    /// Whether what is stored outlives the process.
+    fn is_lasting(&self) -> bool;
+
+    /// The logs that are there. A log whose topic's id is unknown has the id zero.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn found(&mut self) -> Result<Vec<LogName>, StorageError>;
+
+    /// Puts a log that no topic has out of the way, for an operator to look at.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn set_aside(&mut self, name: &LogName) -> Result<(), StorageError>;
+
+    /// Keeps a point of every log, in the place of what was kept before.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn keep(&mut self, point: Point, offsets: &[(LogName, i64)]) -> Result<(), StorageError>;
+
+    /// What was written beside the logs since the last call and is not synced: paths for [`super::DiskTask::Sync`].
+    fn take_unsynced(&mut self) -> Vec<String>;
+
+    /// What is not needed any more: paths for [`super::DiskTask::Remove`].
+    fn take_garbage(&mut self) -> Vec<String>;
+
+    /// Waits until these paths are on the medium. Called at the start and at the end only.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn sync(&mut self, paths: &[String]) -> Result<(), StorageError>;
+
+    /// Notes that all logs are synced and nothing more will be written, in the `epoch`th run.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn close(&mut self, epoch: i64) -> Result<(), StorageError>;
 }
 
 /// The batches of one partition.
@@ -84,6 +142,7 @@ pub trait StoredLog: Send {
         &mut self,
         place: BatchPlace,
         batch: &[u8],
+        config: &LogConfig,
         stamp: &dyn Fn(&mut [u8]),
     ) -> Result<(), StorageError>;
 
@@ -106,7 +165,7 @@ pub trait StoredLog: Send {
     ) -> Result<Bytes, StorageError>;
 
     /// How many bytes the batches from `from` to `until` have.
-    fn bytes_between(&self, from: i64, until: i64) -> u64;
+    fn bytes_between(&mut self, from: i64, until: i64) -> u64;
 
     /// The first batch, from the one that holds `from`, whose greatest timestamp is at or after `timestamp`.
     ///
@@ -128,4 +187,51 @@ pub trait StoredLog: Send {
     ///
     /// When the medium fails.
     fn remove_before(&mut self, offset: i64) -> Result<(), StorageError>;
+
+    /// The segments of the log, oldest first; at least one.
+    fn segments(&self) -> Vec<SegmentFacts>;
+
+    /// Whether an index of the last segment takes no more.
+    fn is_index_full(&self, config: &LogConfig) -> bool;
+
+    /// Ends the last segment; the next begins at `base_offset`, which is where the log ends.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails; the last segment then goes on.
+    fn roll(&mut self, base_offset: i64) -> Result<(), StorageError>;
+
+    /// Shows every batch from the one that holds `from` on.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn for_each(&mut self, from: i64, each: &mut dyn FnMut(&Batch)) -> Result<(), StorageError>;
+
+    /// The leader epochs that were kept, with their first offsets; `None` when they are lost or there are none.
+    fn epochs(&self) -> Option<Vec<(i32, i64)>>;
+
+    /// Keeps the leader epochs.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn keep_epochs(&mut self, epochs: &[(i32, i64)]) -> Result<(), StorageError>;
+
+    /// What was written since the last call and is not synced: paths for [`super::DiskTask::Sync`]. `None` for a log that has
+    /// nothing to sync, ever.
+    fn take_unsynced(&mut self) -> Option<Vec<String>>;
+
+    /// What is not needed any more: paths for [`super::DiskTask::Remove`].
+    fn take_garbage(&mut self) -> Vec<String>;
+
+    /// What an operator may want to know of how the log was opened.
+    fn take_notes(&mut self) -> Vec<String>;
+
+    /// Writes what is written only when nothing more is appended.
+    ///
+    /// # Errors
+    ///
+    /// When the medium fails.
+    fn complete(&mut self) -> Result<(), StorageError>;
 }

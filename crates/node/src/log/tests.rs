@@ -9,7 +9,7 @@ use super::memory::MemoryStorage;
 use super::partition::{PartitionLog, Wanted};
 use super::storage::{LogName, Storage};
 use super::validate::Origin;
-use crate::config::{Config, TopicConfig};
+use crate::config::{Config, LogConfig, TopicConfig};
 
 fn log() -> PartitionLog {
     let name = LogName {
@@ -17,7 +17,10 @@ fn log() -> PartitionLog {
         topic_id: [0; 16],
         partition: 0,
     };
-    PartitionLog::new(MemoryStorage.open(&name).expect("memory does not fail"))
+    let stored = MemoryStorage
+        .open(&name, &config())
+        .expect("memory does not fail");
+    PartitionLog::open(stored, false, 1).expect("memory does not fail")
 }
 
 fn batch(records: usize) -> Batch {
@@ -33,9 +36,12 @@ fn append(log: &mut PartitionLog, records: usize) -> i64 {
     append_batch(log, &batch(records))
 }
 
+fn config() -> LogConfig {
+    TopicConfig::default().log_config(&Config::default())
+}
+
 fn append_batch(log: &mut PartitionLog, batch: &Batch) -> i64 {
-    let config = TopicConfig::default().log_config(&Config::default());
-    log.append(batch, &config, Origin::Client, 1)
+    log.append(batch, &config(), Origin::Client, 1)
         .expect("the batch is sound")
         .base_offset
 }
@@ -44,8 +50,8 @@ fn append_batch(log: &mut PartitionLog, batch: &Batch) -> i64 {
 fn the_end_of_an_epoch_is_the_beginning_of_the_next() {
     let mut log = log();
     append(&mut log, 3);
-    log.begin_epoch();
-    log.begin_epoch();
+    log.begin_epoch().expect("memory does not fail");
+    log.begin_epoch().expect("memory does not fail");
     append(&mut log, 2);
     assert_eq!(log.leader_epoch(), 2);
     // Kafka: LeaderEpochFileCache.endOffsetFor
@@ -59,7 +65,7 @@ fn the_end_of_an_epoch_is_the_beginning_of_the_next() {
 #[test]
 fn a_batch_carries_the_epoch_in_which_it_was_appended() {
     let mut log = log();
-    log.begin_epoch();
+    log.begin_epoch().expect("memory does not fail");
     append(&mut log, 1);
     let bytes = log.read(0, 1 << 20, false).expect("memory does not fail");
     let stored = Batch::decode(bytes, 0).expect("sound").expect("whole");

@@ -1,5 +1,6 @@
 //! The node on a driven clock: requests are frames, as a client sends them. Tests of an API are in its own file here.
 
+mod durable;
 mod faults;
 mod fetch;
 mod fetch_sessions;
@@ -26,7 +27,6 @@ use kohort_records::{BatchBuilder, codec::Compression};
 use crate::config::Config;
 use crate::control::Control;
 use crate::interface::{Action, CloseReason, ConnId, Event};
-use crate::log::MemoryStorage;
 use crate::{Broker, Cluster, Node};
 
 /// The wall clock of the tests when the machine's time is zero.
@@ -63,6 +63,17 @@ impl Bench {
         bench.create_topic("t", 1, &[]);
         bench.create_topic("u", 3, &[]);
         bench
+    }
+
+    /// A node of its own making, whose run is not replayed.
+    pub(super) fn over(harness: Harness<Node>) -> Self {
+        Self {
+            harness,
+            next_conn: 0,
+            next_correlation: 0,
+            settings: Vec::new(),
+            brokers: 1,
+        }
     }
 
     pub(super) fn create_topic(&mut self, name: &str, partitions: i32, config: &[(&str, &str)]) {
@@ -176,21 +187,28 @@ impl Bench {
 }
 
 fn node(brokers: i32, settings: &[(&str, &str)]) -> Node {
+    Node::new(config(settings), cluster(brokers), 7)
+}
+
+pub(super) fn config(settings: &[(&str, &str)]) -> Config {
     let mut config = Config::default();
     for (key, value) in settings {
         config.set(key, value).expect("a valid setting");
     }
+    config
+}
+
+pub(super) fn cluster(brokers: i32) -> Cluster {
     let broker = |id| Broker {
         id,
         host: "localhost".into(),
         port: 9092 + id as u16,
         rack: None,
     };
-    let cluster = Cluster {
+    Cluster {
         id: "a-cluster".into(),
         brokers: (0..brokers).map(broker).collect(),
-    };
-    Node::new(config, cluster, Box::new(MemoryStorage), 7)
+    }
 }
 
 pub(super) fn batch(values: &[&str]) -> Bytes {
