@@ -1,5 +1,7 @@
 //! What can be typed after `kohort serve`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::parse_property;
@@ -8,11 +10,15 @@ use super::parse_property;
 #[derive(Debug, Args)]
 #[command(
     after_help = "The first line on stdout is `bootstrap.servers=HOST:PORT`; ctrl-c stops the broker.
-Records and groups live in memory, without retention or compaction, and are gone when it stops.
+Records and groups live in memory and are gone when it stops, unless --data-dir keeps them. Then
+`-X log.flush.interval.messages=1` acknowledges a record when it is synced to the disk, and
+`-X log.flush.interval.ms=MS` syncs so long after it was written; without either the system
+writes it in its own time.
 
 Examples:
   kohort serve
   kohort serve --topic orders:6 -X group.initial.rebalance.delay.ms=0
+  kohort serve --data-dir ./data -X log.flush.interval.messages=1
   kohort serve --listen 127.0.0.1:0 > address &        # on a free port, which the file names
   kohort serve --listen 0.0.0.0:9092 --advertise 192.168.1.5:9092 --insecure-listen"
 )]
@@ -26,7 +32,10 @@ pub(crate) struct ServeArgs {
     /// Listen on an address that is not loopback, although nobody is authenticated
     #[arg(long)]
     pub(crate) insecure_listen: bool,
-    /// A topic to create at the start; may be repeated
+    /// Directory that keeps topics, records and groups, in Kafka's layout; created when it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// A topic to create at the start, unless it is there; may be repeated
     #[arg(long = "topic", value_name = "NAME:PARTITIONS", value_parser = parse_topic)]
     pub(crate) topics: Vec<(String, i32)>,
     /// A broker setting under Kafka's own name, e.g. `-X group.initial.rebalance.delay.ms=0`; may be repeated

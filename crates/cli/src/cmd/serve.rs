@@ -20,6 +20,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         let (host, port) = host_and_port(advertise)?;
         builder = builder.advertise(host, port);
     }
+    let mut kept = "in memory".to_owned();
+    if let Some(path) = &args.data_dir {
+        kept = format!("from {}", path.display());
+        builder = builder.data_dir(path);
+    }
     for (name, partitions) in args.topics {
         builder = builder.topic(name, partitions);
     }
@@ -40,7 +45,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     // Whoever reads the first line may stop the broker right away.
     let stopped = told_to_stop();
     Output::stdout().line(&format!("bootstrap.servers={}", broker.bootstrap_servers()))?;
-    anstream::eprintln!("kohort: serving in memory; ctrl-c stops it");
+    anstream::eprintln!("kohort: serving {kept}; ctrl-c stops it");
     stopped.await;
     broker.shutdown().await;
     Ok(())

@@ -1,5 +1,6 @@
 //! The `kohort` binary as a user runs it: its streams, its exit codes, its processes.
 
+mod crash;
 mod demo;
 mod group;
 mod groups;

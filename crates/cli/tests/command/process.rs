@@ -64,12 +64,14 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts the broker with more arguments and waits for its first line.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = kohort(&["serve", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("kohort starts");
+        let mut command = kohort(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(args).stderr(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Starts what becomes a broker and waits for its first line.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("kohort starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
         let mut first = String::new();
         stdout.read_line(&mut first).expect("a first line");
