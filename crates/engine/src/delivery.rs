@@ -14,6 +14,7 @@
 //! 3. Send [`Delivery::progress`] if there is any; hand out what was taken.
 
 mod fetched;
+mod memory;
 mod opening;
 mod queue;
 mod report;
@@ -33,6 +34,8 @@ use crate::consumer::{
     CallbackKind, Change, ConsumerConfig, IsolationLevel, PollError, Position, Progress, Seek, SeekTo,
     SlotId, ToCaller,
 };
+pub use memory::HeldUp;
+use memory::Memory;
 use queue::Queue;
 pub use table::NotAssigned;
 use table::Table;
@@ -105,6 +108,11 @@ pub struct Delivery {
     check_crcs: bool,
     read_committed: bool,
     largest_batch: usize,
+    memory: Memory,
+    /// `kohort.memory.budget`.
+    budget: u64,
+    /// The last take ended before a batch that may not be decompressed yet.
+    is_stopped: bool,
     decompressor: Decompressor,
     low_water: u64,
     report_after: u64,
@@ -117,13 +125,17 @@ impl Delivery {
     /// An empty delivery for a consumer with this configuration.
     pub fn new(config: &ConsumerConfig) -> Self {
         let largest_batch = config.memory_budget.max(Self::LARGEST_BATCH);
+        let memory = Memory::new();
         Self {
             table: Table::default(),
             queue: Queue::default(),
             check_crcs: config.check_crcs,
             read_committed: config.isolation_level == IsolationLevel::ReadCommitted,
             largest_batch: usize::try_from(largest_batch).unwrap_or(usize::MAX),
-            decompressor: Decompressor::new(),
+            decompressor: memory.decompressor(),
+            memory,
+            budget: config.memory_budget,
+            is_stopped: false,
             low_water: config.low_water(),
             report_after: config.low_water().min(config.memory_budget / 4),
         }
@@ -166,8 +178,10 @@ impl Delivery {
                 }
             }
             ToCaller::Batches(fetched) => {
+                let bytes = fetched.iter().map(|it| it.records.len() as u64).sum();
+                let block = self.memory.block(bytes);
                 for batches in fetched {
-                    self.queue.push_batches(batches, &mut self.table);
+                    self.queue.push_batches(batches, &block, &mut self.table);
                 }
             }
             ToCaller::Halted(halt) => self.queue.push_halt(halt, &self.table),
@@ -305,7 +319,8 @@ impl Delivery {
         self.queue.is_empty()
     }
 
-    /// The report that is due, if one is: some partition's buffer ran low, or a [`Halt`](crate::consumer::Halt) was reached.
+    /// The report that is due, if one is: some partition's buffer ran low, a [`Halt`](crate::consumer::Halt) was reached, or
+    /// there was nothing to take and records handed out earlier were dropped.
     pub fn progress(&mut self) -> Option<Progress> {
         self.table
             .is_report_due(self.report_after)
@@ -314,6 +329,7 @@ impl Delivery {
 
     /// What was consumed since the last report, whether due or not. `answers` is the step of [`Due::Report`].
     pub fn report(&mut self, answers: Option<u64>) -> Progress {
-        self.table.report(answers)
+        let held = self.held();
+        self.table.report(answers, held)
     }
 }

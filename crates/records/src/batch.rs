@@ -36,6 +36,12 @@ impl Batches {
         self.at
     }
 
+    /// Goes back to a [`position`](Self::position) that was there before.
+    pub fn rewind(&mut self, position: usize) {
+        self.at = self.at.min(position);
+        self.failed = false;
+    }
+
     /// The bytes not yet iterated; after the last batch, the part of a batch that was cut.
     pub fn rest(&self) -> Bytes {
         self.records.slice(self.at.min(self.records.len())..)
@@ -278,24 +284,18 @@ impl Batch {
     ) -> Result<(OpenBatch, Option<BatchError>), BatchError> {
         if self.header.records_count == 0 {
             // Kafka: DefaultRecordBatch.iterator; compaction leaves such batches for the producer's sequence numbers.
-            return Ok(OpenBatch::walk(self.header, Bytes::new(), false));
+            return Ok(OpenBatch::walk(self.header, Bytes::new()));
         }
         let compression = self.compression()?;
         let body = self.bytes.slice(BATCH_OVERHEAD.min(self.bytes.len())..);
         let records = match compression {
             Compression::None => body,
-            codec => Bytes::from(
-                decompressor
-                    .run(codec, &body, limit)
-                    .map_err(|f| self.not_decompressed(f, codec, limit))?,
-            ),
+            codec => decompressor
+                .run(codec, &body, limit)
+                .map_err(|f| self.not_decompressed(f, codec, limit))?,
         };
         OpenBatch::check_count(&self.header, records.len())?;
-        Ok(OpenBatch::walk(
-            self.header,
-            records,
-            compression != Compression::None,
-        ))
+        Ok(OpenBatch::walk(self.header, records))
     }
 
     #[cold]

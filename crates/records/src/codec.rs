@@ -14,6 +14,7 @@
 
 mod gzip;
 mod lz4;
+mod pool;
 mod snappy;
 mod zstd;
 
@@ -21,7 +22,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::Bytes;
+
 use crate::error::BuildError;
+use crate::tally::Tally;
 
 /// How the records of a batch are compressed. Display and [`FromStr`] use Kafka's names, as in `compression.type`.
 ///
@@ -150,44 +154,47 @@ impl Failure {
     }
 }
 
-/// Decompresses batches one after another, and keeps the codecs' tables and one buffer between them.
+/// Decompresses batches one after another, and keeps the codecs' tables and some buffers between them.
 ///
 /// Worth having where many batches are opened ([`crate::Batch::open_with`]): a zstd decoder's tables alone cost more
 /// than a small batch. Which batch was opened before has no influence on the result.
+///
+/// The buffer of a batch comes back when the last handle of the batch is dropped, on whatever thread, and the next batch is
+/// decompressed into it. At most [`Decompressor::LARGEST_SPARE`] bytes wait for that.
 #[derive(Default)]
 pub struct Decompressor {
     zstd: Option<zrip::DecompressContext>,
     gzip: Option<gzip::Inflater>,
     snappy: snap::raw::Decoder,
     lz4: lz4::Growth,
-    spare: Vec<u8>,
+    pool: pool::Pool,
 }
 
 impl Decompressor {
-    /// The largest buffer that [`Decompressor::recycle`] keeps, in bytes.
-    pub const LARGEST_SPARE: usize = 4 << 20;
+    /// The most bytes of buffers that wait to be used again.
+    pub const LARGEST_SPARE: usize = pool::Pool::LARGEST;
 
     /// A decompressor with no tables yet: each codec makes its own at first use.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Gives back the buffer of an opened batch that is no longer needed, so that the next batch is decompressed
-    /// into it. Does nothing if the batch was not compressed, or if other handles of its bytes are alive.
-    pub fn recycle(&mut self, batch: crate::OpenBatch) {
-        if let Some(buffer) = batch.into_buffer()
-            && buffer.capacity() <= Self::LARGEST_SPARE
-            && buffer.capacity() > self.spare.capacity()
-        {
-            self.spare = buffer;
-            self.spare.clear();
+    /// A decompressor that counts in `out` the buffers of all batches that are alive.
+    pub fn counted(out: Tally) -> Self {
+        Self {
+            pool: pool::Pool::counted(out),
+            ..Self::default()
         }
     }
 
+    /// Counts the buffers of the batches opened from now on in `share`, too.
+    pub fn charge(&mut self, share: &Tally) {
+        self.pool.charge(share);
+    }
+
     /// Decompresses the whole input.
-    pub(crate) fn run(&mut self, codec: Compression, input: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
-        let mut output = std::mem::take(&mut self.spare);
-        output.clear();
+    pub(crate) fn run(&mut self, codec: Compression, input: &[u8], limit: usize) -> Result<Bytes, Failure> {
+        let mut output = self.pool.take();
         match codec {
             Compression::None if input.len() > limit => return Err(Failure::TooLarge),
             Compression::None => output.extend_from_slice(input),
@@ -202,14 +209,14 @@ impl Decompressor {
         if output.capacity() / 4 * 3 > output.len() {
             output.shrink_to_fit();
         }
-        Ok(output)
+        Ok(self.pool.lend(output))
     }
 }
 
 impl fmt::Debug for Decompressor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decompressor")
-            .field("spare", &self.spare.capacity())
+            .field("spare", &self.pool.waiting())
             .finish_non_exhaustive()
     }
 }

@@ -67,7 +67,7 @@
 //! - Message sets of the old formats (magic 0 and 1) are refused with [`BatchError::UnsupportedMagic`]; Kafka 4 no
 //!   longer returns any.
 //!
-//! The crate is pure: it has no clock, socket, file, thread or lock.
+//! The crate is pure: it has no clock, socket, file or thread, and no lock that anyone waits for.
 
 pub mod batch;
 pub mod builder;
@@ -79,6 +79,7 @@ pub mod open;
 
 pub mod record;
 pub mod stored;
+pub mod tally;
 mod wire;
 
 pub use batch::{Batch, Batches, batches};
@@ -89,3 +90,4 @@ pub use error::{BatchError, BuildError, RecordProblem};
 pub use header::{BATCH_OVERHEAD, LOG_OVERHEAD, TimestampType};
 pub use open::{Chunk, Cursor, OpenBatch, Records};
 pub use record::{Header, HeaderView, Headers, Record, RecordView};
+pub use tally::{Held, Tally};

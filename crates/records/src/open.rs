@@ -20,7 +20,6 @@ pub struct OpenBatch {
     /// How many records there are up to the first malformed one.
     count: u32,
     next_offset: i64,
-    owns_buffer: bool,
     incremental: bool,
 }
 
@@ -39,13 +38,12 @@ impl OpenBatch {
     }
 
     /// Walks the records; gives the batch of the well-formed ones and what ended it, if not the end.
-    pub(crate) fn walk(header: Header, records: Bytes, owns_buffer: bool) -> (Self, Option<BatchError>) {
+    pub(crate) fn walk(header: Header, records: Bytes) -> (Self, Option<BatchError>) {
         let mut open = Self {
             header,
             records,
             count: 0,
             next_offset: header.next_offset(),
-            owns_buffer,
             incremental: true,
         };
         let error = open.check().err();
@@ -93,10 +91,6 @@ impl OpenBatch {
 
     fn last_read(&self) -> Option<i64> {
         self.iter().last().map(|record| record.offset)
-    }
-
-    pub(crate) fn into_buffer(self) -> Option<Vec<u8>> {
-        (self.owns_buffer && self.records.is_unique()).then(|| Vec::from(self.records))
     }
 
     /// The memory that the batch holds, in bytes: its decompressed records or, if it was not compressed, its part of
@@ -369,9 +363,25 @@ impl Chunk {
         &self.batch
     }
 
-    /// The batch, for [`crate::Decompressor::recycle`].
-    pub fn into_batch(self) -> OpenBatch {
-        self.batch
+    /// The records one by one, each as a batch of its own whose bytes are copied: it does not keep this one in memory. `wrap`
+    /// makes a handle of the bytes.
+    pub fn copies<'a>(
+        &'a self,
+        wrap: impl Fn(Vec<u8>) -> Bytes + 'a,
+    ) -> impl Iterator<Item = OpenBatch> + 'a {
+        let mut cursor = self.start;
+        (0..self.count).map_while(move |_| {
+            let begin = cursor.position;
+            self.batch.record_at(&mut cursor)?;
+            let bytes = self.batch.records.get(begin..cursor.position)?;
+            Some(OpenBatch {
+                header: self.batch.header,
+                records: wrap(bytes.to_vec()),
+                count: 1,
+                next_offset: self.batch.next_offset,
+                incremental: self.batch.incremental,
+            })
+        })
     }
 }
 

@@ -121,8 +121,9 @@ pub struct ConsumerConfig {
     pub check_crcs: bool,
     /// `client.rack`, empty when not set (KIP-392).
     pub client_rack: String,
-    /// `kohort.memory.budget` (64 MiB): bytes of fetched data that are in flight or not yet handed out. One batch larger than
-    /// it is admitted alone.
+    /// `kohort.memory.budget` (64 MiB): bytes of fetched data that are in flight, not yet handed out, decompressed, or held by
+    /// whoever keeps records. At most half of it is fetched ahead, at most half of it is decompressed. A batch larger than the
+    /// budget is admitted alone.
     pub memory_budget: u64,
 }
 

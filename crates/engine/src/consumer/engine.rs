@@ -198,6 +198,7 @@ impl ConsumerEngine {
     }
 
     fn on_progress(&mut self, now: Instant, progress: Progress) {
+        self.fetches.held = progress.held;
         for report in progress.positions {
             self.partitions.free_buffered(report.slot, report.freed);
             if let Some(assigned) = self.partitions.get_mut(report.slot)

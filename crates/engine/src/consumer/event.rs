@@ -112,6 +112,8 @@ pub struct Progress {
     pub positions: Vec<SlotProgress>,
     /// Partitions whose [`Halt`](super::Halt) was reached: they may be fetched again.
     pub reached: Vec<(SlotId, FetchEpoch)>,
+    /// Bytes of memory that records handed out hold, beyond what is buffered. They are part of `kohort.memory.budget`.
+    pub held: u64,
     /// Whether this answers [`ToCaller::ProgressWanted`](super::ToCaller::ProgressWanted), and which.
     pub answers: Option<u64>,
 }

@@ -33,6 +33,8 @@ pub(super) struct Fetches {
     not_before: BTreeMap<i32, Instant>,
     /// Answers with data of a partition so far.
     served: u64,
+    /// Bytes that the caller's records hold, as far as reported.
+    pub(super) held: u64,
     /// A partition has no known leader: when to ask for metadata again.
     leader_wanted: Option<Instant>,
 }
@@ -167,7 +169,7 @@ impl ConsumerEngine {
         self.watch_leaders(now, wants_leader);
         let brokers = plans.len().max(1) as u64;
         let room = Room {
-            share: (self.config.memory_budget / brokers).max(1),
+            share: (self.config.memory_budget / 2 / brokers).max(1),
             takeable,
         };
         for (node, plan) in plans {
@@ -204,20 +206,32 @@ impl ConsumerEngine {
 
     /// How many bytes one broker may be asked for; nothing while it has to wait for room.
     ///
-    /// With nothing under way and nothing buffered it is asked in any case: its answer has at least one batch, however large.
-    /// What paused partitions hold must not starve the others, as it may stay for long: when the caller has nothing else to
-    /// take, a little is asked for beyond the budget.
+    /// Half of the budget is for what is in flight and buffered, so that there is room to decompress the rest into. With
+    /// nothing held at all a broker is asked in any case: its answer has at least one batch, however large. What paused
+    /// partitions hold must not starve the others, as it may stay for long: when the caller has nothing else to take, a little
+    /// is asked for beyond the budget. What the user keeps is another matter: when that fills the budget, nothing is asked for.
     fn reserve(&self, partitions: usize, room: Room) -> Option<u64> {
+        let budget = self.config.memory_budget;
+        let held = self.fetches.held;
         let per_partition = u64::try_from(self.config.max_partition_fetch_bytes).unwrap_or(0);
         let wanted = per_partition.saturating_mul(partitions as u64);
         let limit = u64::try_from(self.config.fetch_max_bytes).unwrap_or(0);
         let wanted = wanted.min(limit).min(room.share);
-        let used = self.fetches.reserved().saturating_add(self.partitions.buffered());
-        let left = self.config.memory_budget.saturating_sub(used);
+        let ahead = self.fetches.reserved().saturating_add(self.partitions.buffered());
+        let used = ahead.saturating_add(held);
+        let left = budget
+            .saturating_sub(used)
+            .min((budget / 2).saturating_sub(ahead));
         if used == 0 || wanted <= left {
             return Some(wanted);
         }
-        (room.takeable == 0).then(|| wanted.min(left.max(per_partition)))
+        if left > wanted / 2 {
+            return Some(left);
+        }
+        if room.takeable > 0 || held >= budget {
+            return None;
+        }
+        Some(wanted.min(left.max(per_partition.min(budget - held))))
     }
 
     /// Asks one broker, if the memory budget has room for the answer.

@@ -30,6 +30,8 @@ pub(super) struct Run {
     pub(super) unreadable: Option<Unreadable>,
     /// Bytes that count as buffered until this run is done.
     pub(super) held: u64,
+    /// Whether nothing else lies in the same block of memory.
+    pub(super) is_alone: bool,
     pub(super) aborted: Option<Box<Aborted>>,
 }
 
@@ -38,6 +40,8 @@ pub(super) struct Run {
 pub(super) struct Open {
     pub(super) batch: OpenBatch,
     pub(super) cursor: Cursor,
+    /// Where it begins in [`Run::batches`]; `None` when it was put back and is not in there.
+    pub(super) at: Option<usize>,
     /// The batch's part of [`Run::held`], given free when it is done.
     pub(super) size: u64,
     /// Why the batch ends before its end.

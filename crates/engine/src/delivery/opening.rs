@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use kohort_records::{Batch, ControlRecord, Decompressor};
+use kohort_records::{Batch, Compression, ControlRecord, Decompressor, Tally};
 
 use super::Delivery;
 use super::fetched::{Content, Fetched, Open, Run, Unreadable};
@@ -19,6 +19,8 @@ enum Turn {
     Drained,
     /// It cannot be read on.
     Unreadable(Unreadable),
+    /// No further batch may be decompressed before others are dropped.
+    Full,
 }
 
 impl Delivery {
@@ -34,7 +36,9 @@ impl Delivery {
     // Kafka: FetchCollector.collectFetch
     pub fn take(&mut self, max: usize) -> Result<Taken, PollError> {
         let mut taken = Taken::default();
+        self.is_stopped = false;
         while taken.len() < max {
+            let is_full = self.is_full_of_decompressed();
             let Some(front) = self.queue.front_mut() else {
                 break;
             };
@@ -44,7 +48,7 @@ impl Delivery {
                 continue;
             };
             if entry.paused {
-                self.queue.set_front_aside();
+                self.queue.set_front_aside(&self.table, &self.memory);
                 continue;
             }
             let run = match &mut front.content {
@@ -70,6 +74,8 @@ impl Delivery {
                 check_crcs: self.check_crcs,
                 read_committed: self.read_committed,
                 largest_batch: self.largest_batch,
+                is_full,
+                share: &entry.share,
                 decompressor: &mut self.decompressor,
             };
             let turn = match run.ready(position, &mut taken, &mut opening) {
@@ -77,7 +83,7 @@ impl Delivery {
                 None => {
                     let before = *position;
                     take_open(run, entry, max - taken.len(), slot, before, &mut taken);
-                    run.close_drained(entry, &mut taken, &mut opening);
+                    run.close_drained(entry, &mut taken);
                     Turn::More
                 }
             };
@@ -87,6 +93,11 @@ impl Delivery {
                 Turn::Drained => {
                     self.table.free(slot, given_free, self.low_water);
                     self.queue.pop_front(&mut self.table, self.low_water);
+                }
+                Turn::Full => {
+                    self.table.free(slot, given_free, self.low_water);
+                    self.is_stopped = true;
+                    break;
                 }
                 Turn::Unreadable(unreadable) => {
                     self.table.free(slot, given_free, self.low_water);
@@ -99,7 +110,8 @@ impl Delivery {
         }
         if taken.is_empty() {
             // The caller is about to wait: what it gave free must not keep the engine from asking for more.
-            self.table.ran_dry();
+            let held = self.held();
+            self.table.ran_dry(held);
         }
         Ok(taken)
     }
@@ -153,6 +165,7 @@ impl Delivery {
         let open = Open {
             batch,
             cursor,
+            at: None,
             size: 0,
             cut: None,
         };
@@ -206,6 +219,9 @@ struct Opening<'a> {
     check_crcs: bool,
     read_committed: bool,
     largest_batch: usize,
+    /// Whether no further batch may be decompressed.
+    is_full: bool,
+    share: &'a Tally,
     decompressor: &'a mut Decompressor,
 }
 
@@ -216,6 +232,7 @@ impl Run {
             open: Some(open),
             unreadable: None,
             held: 0,
+            is_alone: true,
             aborted: None,
         }
     }
@@ -233,14 +250,19 @@ impl Run {
                 if open.cursor.index() < open.batch.len() {
                     return None;
                 }
-                self.close_batch(position, taken, opening);
+                self.close_batch(position, taken);
             }
             if let Some(unreadable) = &self.unreadable {
                 return Some(Turn::Unreadable(unreadable.clone()));
             }
+            let at = self.batches.position();
             match self.batches.next() {
                 None => return Some(Turn::Drained),
-                Some(Ok(batch)) => self.open_batch(&batch, position, taken, opening),
+                Some(Ok(batch)) if opening.is_full && is_compressed(&batch) => {
+                    self.batches.rewind(at);
+                    return Some(Turn::Full);
+                }
+                Some(Ok(batch)) => self.open_batch(&batch, at, position, taken, opening),
                 Some(Err(error)) => {
                     self.unreadable = Some(Unreadable {
                         error,
@@ -252,16 +274,16 @@ impl Run {
     }
 
     /// Gives the open batch free as soon as its last record is taken.
-    fn close_drained(&mut self, entry: &mut Entry, taken: &mut Taken, opening: &mut Opening<'_>) {
+    fn close_drained(&mut self, entry: &mut Entry, taken: &mut Taken) {
         if let (Some(open), Some(position)) = (&self.open, &mut entry.position)
             && open.cursor.index() >= open.batch.len()
         {
-            self.close_batch(position, taken, opening);
+            self.close_batch(position, taken);
         }
     }
 
     /// The open batch is done.
-    fn close_batch(&mut self, position: &mut Position, taken: &mut Taken, opening: &mut Opening<'_>) {
+    fn close_batch(&mut self, position: &mut Position, taken: &mut Taken) {
         let Some(open) = self.open.take() else {
             return;
         };
@@ -273,12 +295,22 @@ impl Run {
             taken,
         );
         self.unreadable = open.cut;
-        opening.decompressor.recycle(open.batch);
+    }
+
+    /// Gives the open batch's memory free before its end; it is opened again when its turn comes. One that was put back is
+    /// nowhere else, and stays.
+    pub(super) fn close_early(&mut self) {
+        if let Some(open) = self.open.take_if(|open| open.at.is_some())
+            && let Some(at) = open.at
+        {
+            self.batches.rewind(at);
+        }
     }
 
     fn open_batch(
         &mut self,
         batch: &Batch,
+        at: usize,
         position: &mut Position,
         taken: &mut Taken,
         opening: &mut Opening<'_>,
@@ -289,7 +321,7 @@ impl Run {
             self.held = self.held.saturating_sub(size);
             return;
         }
-        if let Err(unreadable) = self.try_open(batch, size, position, taken, opening) {
+        if let Err(unreadable) = self.try_open(batch, at, position, taken, opening) {
             self.unreadable = Some(unreadable);
         }
     }
@@ -298,11 +330,12 @@ impl Run {
     fn try_open(
         &mut self,
         batch: &Batch,
-        size: u64,
+        at: usize,
         position: &mut Position,
         taken: &mut Taken,
         opening: &mut Opening<'_>,
     ) -> Result<(), Unreadable> {
+        let size = batch.size() as u64;
         let unreadable = |error| Unreadable {
             error,
             next_offset: Some(batch.next_offset()),
@@ -334,6 +367,9 @@ impl Run {
             self.held = self.held.saturating_sub(size);
             return Ok(());
         }
+        if is_compressed(batch) {
+            opening.decompressor.charge(opening.share);
+        }
         let (open, cut) = batch
             .open_prefix(opening.decompressor, opening.largest_batch)
             .map_err(unreadable)?;
@@ -344,11 +380,16 @@ impl Run {
         self.open = Some(Open {
             batch: open,
             cursor,
+            at: Some(at),
             size,
             cut: cut.map(unreadable),
         });
         Ok(())
     }
+}
+
+fn is_compressed(batch: &Batch) -> bool {
+    !matches!(batch.compression(), Ok(Compression::None)) && !batch.is_control()
 }
 
 fn is_abort_marker(batch: &Batch, opening: &mut Opening<'_>) -> Result<bool, kohort_records::BatchError> {

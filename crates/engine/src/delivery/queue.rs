@@ -2,11 +2,14 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use kohort_records::batches;
+use bytes::Bytes;
+use kohort_records::{Held, batches};
 
 use super::fetched::{Aborted, Content, Fetched, Run};
+use super::memory::{Memory, lease};
 use super::table::Table;
 use crate::consumer::{FetchedBatches, Halt, SlotId};
 
@@ -22,15 +25,15 @@ impl Queue {
         self.items.is_empty() && self.aside.is_empty()
     }
 
-    /// Adds what a fetch brought, unless it is of an older epoch.
-    pub(super) fn push_batches(&mut self, fetched: FetchedBatches, table: &mut Table) {
+    /// Adds what a fetch brought as part of a block, unless it is of an older epoch.
+    pub(super) fn push_batches(&mut self, fetched: FetchedBatches, block: &Arc<Held>, table: &mut Table) {
         let held = fetched.records.len() as u64;
+        table.buffer(fetched.slot, held);
         let Some(entry) = table.get_mut(fetched.slot) else {
             return;
         };
         if fetched.epoch != entry.epoch || entry.suspended {
             // It was on its way when the position jumped. The engine counts it as buffered until told otherwise.
-            entry.buffered = entry.buffered.saturating_add(held);
             table.free(fetched.slot, held, 0);
             return;
         }
@@ -40,16 +43,16 @@ impl Queue {
         if held == 0 {
             return;
         }
-        entry.buffered = entry.buffered.saturating_add(held);
         let aborted = (!fetched.aborted.is_empty()).then(|| Box::new(Aborted::new(&fetched.aborted)));
         self.items.push_back(Fetched {
             slot: fetched.slot,
             epoch: fetched.epoch,
             content: Content::Batches(Box::new(Run {
-                batches: batches(fetched.records),
+                batches: batches(lease(fetched.records, block, &entry.share)),
                 open: None,
                 unreadable: None,
                 held,
+                is_alone: held == block.bytes(),
                 aborted,
             })),
         });
@@ -83,9 +86,24 @@ impl Queue {
         }
     }
 
-    /// Sets the front item aside until its partition is resumed.
-    pub(super) fn set_front_aside(&mut self) {
-        self.aside.extend(self.items.pop_front());
+    /// Sets the front item aside until its partition is resumed. That may be long, so it must not hold more memory than its
+    /// own: the open batch is closed, and what shares its block with others is copied out of it.
+    pub(super) fn set_front_aside(&mut self, table: &Table, memory: &Memory) {
+        let Some(mut item) = self.items.pop_front() else {
+            return;
+        };
+        if let Content::Batches(run) = &mut item.content {
+            run.close_early();
+            if !run.is_alone
+                && let Some(entry) = table.get(item.slot)
+            {
+                let rest = run.batches.rest();
+                let block = memory.block(rest.len() as u64);
+                run.batches = batches(lease(Bytes::copy_from_slice(&rest), &block, &entry.share));
+                run.is_alone = true;
+            }
+        }
+        self.aside.push(item);
     }
 
     /// Puts what was set aside for this slot back to the front, in its order.

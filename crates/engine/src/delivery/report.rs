@@ -13,24 +13,27 @@ impl Table {
         let Some(entry) = self.get_mut(slot) else {
             return;
         };
+        let leaves = bytes.min(entry.buffered);
         let believed = entry.buffered.saturating_add(entry.freed);
         entry.buffered = entry.buffered.saturating_sub(bytes);
         entry.freed = entry.freed.saturating_add(bytes);
         let ran_low = believed > low_water && entry.buffered <= low_water;
+        self.buffered = self.buffered.saturating_sub(leaves);
         self.ran_low |= ran_low;
         self.freed = self.freed.saturating_add(bytes);
     }
 
-    /// There is nothing left to hand out.
-    pub(super) fn ran_dry(&mut self) {
-        self.ran_low |= self.freed > 0;
+    /// There is nothing left to hand out, and so many bytes are held.
+    pub(super) fn ran_dry(&mut self, held: u64) {
+        self.ran_low |= self.freed > 0 || held < self.reported_held;
     }
 
     pub(super) fn is_report_due(&self, report_after: u64) -> bool {
         self.ran_low || self.freed > report_after || !self.reached.is_empty()
     }
 
-    pub(super) fn report(&mut self, answers: Option<u64>) -> Progress {
+    pub(super) fn report(&mut self, answers: Option<u64>, held: u64) -> Progress {
+        self.reported_held = held;
         self.ran_low = false;
         self.freed = 0;
         let reached = core::mem::take(&mut self.reached);
@@ -51,6 +54,7 @@ impl Table {
         Progress {
             positions,
             reached,
+            held,
             answers,
         }
     }

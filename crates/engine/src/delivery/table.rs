@@ -1,11 +1,14 @@
-//! The table of assigned partitions on the caller's side. What is buffered for them lives in [`super::queue`].
+//! The table of assigned partitions on the caller's side. What is buffered for them lives in [`super::queue`], what memory they
+//! hold in [`super::memory`].
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kohort_groups::TopicPartition;
+use kohort_records::Tally;
 
+use super::memory::Shares;
 use crate::consumer::{FetchEpoch, Position, SlotId};
 
 /// The partition is not assigned to this consumer.
@@ -29,6 +32,8 @@ pub(super) struct Entry {
     pub(super) last_stable_offset: Option<i64>,
     /// Bytes in the queue.
     pub(super) buffered: u64,
+    /// Bytes of its batches, compressed in the queue or open, that anyone holds.
+    pub(super) share: Tally,
     /// Bytes that left the queue since the last report.
     pub(super) freed: u64,
     /// The position as the engine knows it.
@@ -42,6 +47,11 @@ pub(super) struct Table {
     by_name: BTreeMap<Arc<TopicPartition>, SlotId>,
     /// Manual assignments so far: their slots are odd.
     own_slots: u64,
+    /// Bytes in the queue, of all slots.
+    pub(super) buffered: u64,
+    pub(super) shares: Shares,
+    /// What the engine was told last of the bytes that are held.
+    pub(super) reported_held: u64,
     /// Bytes that left the queue since the last report, of all slots.
     pub(super) freed: u64,
     /// Whether some partition's buffer ran low since the last report.
@@ -61,6 +71,7 @@ impl Table {
             high_watermark: None,
             last_stable_offset: None,
             buffered: 0,
+            share: self.shares.begin(&partition),
             freed: 0,
             reported: None,
         };
@@ -69,10 +80,20 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, slot: SlotId) {
-        if let Some(entry) = self.entries.remove(&slot)
-            && self.by_name.get(&entry.partition) == Some(&slot)
-        {
+        let Some(entry) = self.entries.remove(&slot) else {
+            return;
+        };
+        self.buffered = self.buffered.saturating_sub(entry.buffered);
+        if self.by_name.get(&entry.partition) == Some(&slot) {
             self.by_name.remove(&entry.partition);
+        }
+    }
+
+    /// So many bytes more are in the queue.
+    pub(super) fn buffer(&mut self, slot: SlotId, bytes: u64) {
+        if let Some(entry) = self.entries.get_mut(&slot) {
+            entry.buffered = entry.buffered.saturating_add(bytes);
+            self.buffered = self.buffered.saturating_add(bytes);
         }
     }
 

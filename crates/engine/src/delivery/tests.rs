@@ -1,3 +1,5 @@
+mod memory;
+
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use kohort_engine::consumer::CommandError;
 pub use kohort_engine::consumer::PollError as ReadError;
-use kohort_engine::delivery::NotAssigned;
+use kohort_engine::delivery::{HeldUp, NotAssigned};
 use kohort_groups::TopicPartition;
 use kohort_protocol::ErrorCode;
 use thiserror::Error;
@@ -68,6 +68,21 @@ pub enum PollError {
         /// What it said.
         source: BoxError,
     },
+    /// The time passed without a record, because records that earlier polls returned are still alive and hold all the memory that
+    /// there is for this consumer. Drop them, or copy what is to be kept
+    /// ([`RecordView::to_copy`](kohort_records::RecordView::to_copy)); the next poll goes on.
+    #[error(
+        "records of earlier polls hold {held} bytes and kohort.memory.budget is {budget}: nothing is fetched before some are dropped ({}); drop or copy records, or raise kohort.memory.budget",
+        partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    MemoryHeld {
+        /// The partitions whose records are kept, those that hold most first.
+        partitions: Vec<TopicPartition>,
+        /// What they hold, bytes. When compressed batches come next, half of the budget is enough to stop.
+        held: u64,
+        /// `kohort.memory.budget`, bytes.
+        budget: u64,
+    },
     /// The network task is gone, for example because its runtime was shut down.
     #[error(
         "the consumer's network task is gone: the runtime that it was built in has ended; build it in one that lives as long, or set kohort.runtime=own"
@@ -79,7 +94,7 @@ impl PollError {
     /// Whether polling again may help without a change.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Wakeup | Self::Listener { .. } => true,
+            Self::Wakeup | Self::Listener { .. } | Self::MemoryHeld { .. } => true,
             Self::Read(error) => !error.is_fatal(),
             Self::NotSubscribed | Self::Deserialization(_) | Self::TaskGone => false,
         }
@@ -91,6 +106,21 @@ impl PollError {
             Self::Read(error) => error.is_fatal(),
             Self::TaskGone => true,
             _ => false,
+        }
+    }
+}
+
+impl From<HeldUp> for PollError {
+    fn from(held_up: HeldUp) -> Self {
+        let HeldUp {
+            partitions,
+            held,
+            budget,
+        } = held_up;
+        Self::MemoryHeld {
+            partitions,
+            held,
+            budget,
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use kohort_engine::consumer::{CallbackKind, Event};
-use kohort_engine::delivery::{Due, Taken};
+use kohort_engine::delivery::{Due, Taken, TakenChunk};
 use kohort_records::RecordView;
 use tokio::time::Instant;
 
@@ -13,6 +13,9 @@ use super::listener::{AnyListener, RebalanceContext};
 use super::records::Run;
 use super::{Consumer, ConsumerRecord, ConsumerRecords, PollError, RawRecords};
 use crate::deserialize::{BoxError, Context, Origin, Payload, RecordDeserializationError};
+
+/// How often a poll looks whether records that hold up fetching were dropped.
+const MEMORY_CHECK: Duration = Duration::from_millis(10);
 
 impl<K, V> Consumer<K, V> {
     /// Returns records as soon as there are any, at most `max.poll.records`; none when `timeout` passes without.
@@ -30,6 +33,8 @@ impl<K, V> Consumer<K, V> {
     ///   position stays at it until [`seek`](Self::seek).
     /// * [`PollError::Read`] when a partition or the group cannot go on.
     /// * [`PollError::Listener`] when the listener failed.
+    /// * [`PollError::MemoryHeld`] when `timeout` passes and records of earlier polls that are still alive fill
+    ///   `kohort.memory.budget`.
     ///
     /// ```no_run
     /// use kohort::Consumer;
@@ -122,23 +127,29 @@ impl<K, V> Consumer<K, V> {
             if !taken.is_empty() {
                 return Ok(taken);
             }
+            // Nobody tells when the user drops records.
+            let held_up = self.core.delivery.held_up();
             if let Some(sleep) = &sleep
                 && sleep.deadline() <= Instant::now()
             {
                 if yielded {
-                    return Ok(Taken::default());
+                    return held_up.map_or_else(|| Ok(Taken::default()), |held_up| Err(held_up.into()));
                 }
                 // A poll without time still lets the network task work.
                 yielded = true;
                 tokio::task::yield_now().await;
                 continue;
             }
-            match self
-                .core
-                .channel
-                .next_before(sleep.as_mut().map(|sleep| sleep.as_mut()))
-                .await
-            {
+            let mut slice = None;
+            let timer = match held_up {
+                None => sleep.as_mut().map(|sleep| sleep.as_mut()),
+                Some(_) => {
+                    let end = Instant::now() + MEMORY_CHECK;
+                    let end = sleep.as_ref().map_or(end, |sleep| end.min(sleep.deadline()));
+                    Some(slice.insert(Box::pin(self.core.sleep_until(end))).as_mut())
+                }
+            };
+            match self.core.channel.next_before(timer).await {
                 Heard::Told(told) => self.core.take_in(told),
                 Heard::Nothing => yielded = true,
                 Heard::Gone => return Err(PollError::TaskGone),
@@ -146,23 +157,27 @@ impl<K, V> Consumer<K, V> {
         }
     }
 
-    /// Decodes what was taken up to the first record that cannot be; that one and those after it are put back.
+    /// Decodes what was taken up to the first record that cannot be; that one and those after it are put back. When records that
+    /// are kept hold much memory, those decoded now are copied out of their batches first.
     fn decode(&mut self, taken: Taken) -> Result<ConsumerRecords<K, V>, PollError> {
         let mut records = Vec::with_capacity(taken.len());
         let mut runs = Vec::with_capacity(taken.chunks().len());
         let mut failure = None;
+        let is_tight = self.core.delivery.is_tight();
         for (at, chunk) in taken.chunks().iter().enumerate() {
             let begin = records.len();
             let mut next_offset = chunk.next_position().offset;
-            for view in chunk.records().iter() {
-                match self.decode_record(chunk.partition(), chunk.leader_epoch(), &view) {
-                    Ok(record) => records.push(record),
-                    Err(error) => {
-                        next_offset = view.offset;
-                        failure = Some((at, error));
-                        break;
-                    }
-                }
+            let decoded = match is_tight && chunk.records().batch().len() > 1 {
+                false => self.decode_chunk(chunk, chunk.records().iter(), &mut records),
+                true => self
+                    .core
+                    .delivery
+                    .copies(chunk)
+                    .try_for_each(|copy| self.decode_chunk(chunk, copy.iter(), &mut records)),
+            };
+            if let Err(error) = decoded {
+                next_offset = error.offset();
+                failure = Some((at, error));
             }
             if records.len() > begin {
                 runs.push(Run {
@@ -183,6 +198,19 @@ impl<K, V> Consumer<K, V> {
             }
         }
         Ok(ConsumerRecords { records, runs })
+    }
+
+    /// Decodes records of a chunk up to the first that cannot be.
+    fn decode_chunk<'a>(
+        &self,
+        chunk: &TakenChunk,
+        views: impl Iterator<Item = RecordView<'a>>,
+        records: &mut Vec<ConsumerRecord<K, V>>,
+    ) -> Result<(), Box<RecordDeserializationError>> {
+        for view in views {
+            records.push(self.decode_record(chunk.partition(), chunk.leader_epoch(), &view)?);
+        }
+        Ok(())
     }
 
     fn decode_record(

@@ -7,6 +7,7 @@ mod cancelling;
 mod commits;
 mod deserializing;
 mod groups;
+mod memory;
 mod offsets;
 mod polling;
 mod producing;

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::*;
 use crate::RecordProblem;
 use crate::builder::write_crc;
-use crate::{Batch, BatchBuilder, Compression, Decompressor, batches};
+use crate::{Batch, BatchBuilder, Compression, Decompressor, Tally, batches};
 
 fn batch(count: usize) -> Batch {
     let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
@@ -395,14 +395,48 @@ fn the_buffer_of_a_batch_nobody_holds_is_used_again() {
 
     let first = batch.open_with(&mut decompressor, 1 << 20).unwrap();
     let buffer = value(&first);
-    decompressor.recycle(first);
+    drop(first);
     let second = batch.open_with(&mut decompressor, 1 << 20).unwrap();
     assert_eq!(value(&second), buffer);
 
     let held = second.clone();
-    decompressor.recycle(second);
+    drop(second);
     let third = batch.open_with(&mut decompressor, 1 << 20).unwrap();
     assert_ne!(value(&third), value(&held));
+}
+
+#[test]
+fn the_buffers_of_opened_batches_are_counted_until_their_last_handle_is_dropped() {
+    let mut builder = BatchBuilder::new(Compression::Lz4, None).unwrap();
+    builder.append(0, None, Some(&[7; 10_000]), &[]).unwrap();
+    let batch = Batch::decode(builder.build(0).unwrap(), 0).unwrap().unwrap();
+    let (all, share) = (Tally::new(), Tally::new());
+    let mut decompressor = Decompressor::counted(all.part());
+    decompressor.charge(&share);
+    let open = batch.open_with(&mut decompressor, 1 << 20).unwrap();
+    let record = open.iter().next().unwrap().to_owned();
+    drop(open);
+    assert!((10_000..16_000).contains(&all.bytes()), "{}", all.bytes());
+    assert_eq!(all.bytes(), share.bytes());
+    std::thread::spawn(move || drop(record)).join().unwrap();
+    assert_eq!((all.bytes(), share.bytes()), (0, 0));
+}
+
+#[test]
+fn a_record_that_is_copied_out_reads_the_same_and_lets_its_batch_go() {
+    let batch = batch(5);
+    let open = batch.open(0).unwrap();
+    let mut cursor = open.cursor();
+    open.take(&mut cursor, 1);
+    let chunk = open.take(&mut cursor, 2);
+    let copies: Vec<_> = chunk.copies(Bytes::from).collect();
+    assert_eq!(copies.len(), 2);
+    for (copy, record) in copies.iter().zip(&chunk) {
+        let copied = copy.iter().next().unwrap();
+        assert_eq!(copied.to_owned(), record.to_owned());
+        assert_ne!(copied.value.unwrap().as_ptr(), record.value.unwrap().as_ptr());
+        assert!(copy.size() < open.size());
+    }
 }
 
 #[test]

@@ -154,6 +154,64 @@ fn no_fetch_is_sent_that_the_budget_has_no_room_for() {
 }
 
 #[test]
+fn records_that_are_kept_fill_the_budget_and_fetching_goes_on_when_they_are_dropped() {
+    let mut rig = Rig::new(|config| {
+        earliest(config);
+        config.memory_budget = 20_000;
+        config.max_partition_fetch_bytes = 2000;
+    });
+    for _ in 0..100 {
+        rig.logs.get_mut(&("t", 0)).unwrap().append(1, 1000);
+    }
+    rig.assign(&[0]);
+    rig.kept = Some(vec![]);
+    let mut read = rig.poll_all();
+    assert!((15..30).contains(&read.len()), "{}", read.len());
+    let held_up = rig.delivery.held_up().unwrap();
+    assert_eq!(held_up.partitions, [of_t(0)]);
+    assert!(held_up.held < 20_000 + 2_000, "{}", held_up.held);
+    assert!(rig.waiting_fetch().is_none());
+    rig.kept = None;
+    read.extend(rig.poll_all());
+    assert_eq!(read, records(0, 0, 110));
+}
+
+#[test]
+fn a_fetch_is_smaller_when_kept_records_leave_less_room() {
+    let mut rig = Rig::new(|config| {
+        earliest(config);
+        config.memory_budget = 20_000;
+        config.max_partition_fetch_bytes = 5000;
+    });
+    for _ in 0..18 {
+        rig.logs.get_mut(&("t", 0)).unwrap().append(1, 1000);
+    }
+    rig.assign(&[0]);
+    rig.kept = Some(vec![]);
+    assert_eq!(rig.poll_all(), records(0, 0, 28));
+    let held = rig.delivery.held();
+    assert!(held > 15_000, "{held}");
+    let fetch = rig.waiting_fetch().unwrap();
+    assert_eq!(u64::try_from(fetch.max_bytes).unwrap(), 20_000 - held);
+}
+
+#[test]
+fn half_of_the_budget_is_fetched_ahead() {
+    let mut rig = Rig::new(|config| {
+        earliest(config);
+        config.memory_budget = 20_000;
+        config.max_partition_fetch_bytes = 50_000;
+    });
+    rig.hold.push(ApiKey::Fetch);
+    rig.assign(&[0]);
+    let fetch = rig.driven.expect(ApiKey::Fetch);
+    let RequestBody::Fetch(request) = &fetch.body else {
+        panic!()
+    };
+    assert_eq!(request.max_bytes, 10_000);
+}
+
+#[test]
 fn when_the_leader_moved_metadata_is_asked_for_and_the_new_leader_fetched_from() {
     let mut rig = Rig::with_brokers(2, earliest);
     rig.refuse(ApiKey::Fetch, &[ErrorCode::NotLeaderOrFollower]);

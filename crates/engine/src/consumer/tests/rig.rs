@@ -33,7 +33,7 @@ use crate::consumer::{
     Action, CallbackKind, Change, Command, CommandError, CommandReply, ConsumerConfig, ConsumerEngine, Event,
     GroupConfig, PollError, SeekTo,
 };
-use crate::delivery::{Delivery, Due};
+use crate::delivery::{Delivery, Due, Taken};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
@@ -99,6 +99,8 @@ pub(super) struct Rig {
     /// Requests served, in order.
     pub(super) served: Vec<ApiKey>,
     pub(super) generation: i32,
+    /// What the user keeps, when it keeps anything.
+    pub(super) kept: Option<Vec<Taken>>,
     polls: u64,
     tokens: u64,
 }
@@ -135,6 +137,7 @@ impl Rig {
             hold: Vec::new(),
             served: Vec::new(),
             generation: 0,
+            kept: None,
             polls: 0,
             tokens: 0,
         }
@@ -241,7 +244,12 @@ impl Rig {
                 .map(|record| (number, record.offset))
                 .collect::<Vec<_>>()
         };
-        Ok(taken?.chunks().iter().flat_map(of_chunk).collect())
+        let taken = taken?;
+        let records = taken.chunks().iter().flat_map(of_chunk).collect();
+        if let Some(kept) = &mut self.kept {
+            kept.push(taken);
+        }
+        Ok(records)
     }
 
     /// Polls until nothing more comes, not even when `fetch.max.wait.ms` has passed.

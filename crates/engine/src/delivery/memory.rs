@@ -1,0 +1,184 @@
+//! What memory the batches of this consumer hold, in its queue and with the user: the caller's part of `kohort.memory.budget`.
+//! What may be fetched into it is decided in `crate::consumer`.
+//!
+//! The batches of one fetch lie in one block of memory, which lives as long as any of them does. So the block counts as a
+//! whole, until the last handle of a batch in it is dropped; and each partition's part of it counts in its own share, which is
+//! for naming the partitions whose records are kept. A decompressed batch is a block of its own.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use kohort_groups::TopicPartition;
+use kohort_records::{Decompressor, Held, OpenBatch, Tally};
+
+use super::{Delivery, TakenChunk};
+use crate::consumer::SlotId;
+
+/// All memory of one consumer's batches.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Blocks: what fetches brought, and what was decompressed.
+    blocks: Tally,
+    /// What was decompressed.
+    decompressed: Tally,
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        let blocks = Tally::new();
+        let decompressed = blocks.part();
+        Self { blocks, decompressed }
+    }
+
+    pub(super) fn decompressor(&self) -> Decompressor {
+        Decompressor::counted(self.decompressed.clone())
+    }
+
+    /// A block that a fetch brought.
+    pub(super) fn block(&self, bytes: u64) -> Arc<Held> {
+        Arc::new(self.blocks.count(bytes))
+    }
+
+    pub(super) fn decompressed(&self) -> u64 {
+        self.decompressed.bytes()
+    }
+
+    pub(super) fn blocks(&self) -> u64 {
+        self.blocks.bytes()
+    }
+}
+
+/// A partition's part of a block.
+struct Leased {
+    records: Bytes,
+    _block: Arc<Held>,
+    _share: Held,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.records
+    }
+}
+
+/// Handles of these bytes that count in the share and keep the block counted.
+pub(super) fn lease(records: Bytes, block: &Arc<Held>, share: &Tally) -> Bytes {
+    let bytes = records.len() as u64;
+    Bytes::from_owner(Leased {
+        records,
+        _block: Arc::clone(block),
+        _share: share.count(bytes),
+    })
+}
+
+/// The shares of all partitions, also of those that are no longer assigned.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    whole: Tally,
+    each: Vec<(Arc<TopicPartition>, Tally)>,
+}
+
+impl Shares {
+    /// The share of a new assignment.
+    pub(super) fn begin(&mut self, partition: &Arc<TopicPartition>) -> Tally {
+        let share = self.whole.part();
+        // Those of earlier assignments are needed while something is held.
+        let is_alone = |tally: &Tally| tally.is_unshared();
+        self.each.retain(|(_, share)| !is_alone(share));
+        self.each.push((Arc::clone(partition), share.clone()));
+        share
+    }
+}
+
+/// Records that were handed out hold so much memory that nothing more is handed out, or fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldUp {
+    /// The partitions whose records are kept, those that hold most first.
+    pub partitions: Vec<TopicPartition>,
+    /// The bytes of the blocks that are kept.
+    pub held: u64,
+    /// `kohort.memory.budget`, bytes.
+    pub budget: u64,
+}
+
+impl Delivery {
+    /// Bytes of blocks beyond what is in the queue: those of records handed out, the batch that is being handed out, and what
+    /// lies in one block with others that are still there.
+    pub fn held(&self) -> u64 {
+        self.memory.blocks().saturating_sub(self.table.buffered)
+    }
+
+    /// Whether so much is decompressed that no further batch is: half of the budget.
+    pub(super) fn is_full_of_decompressed(&self) -> bool {
+        let decompressed = self.memory.decompressed();
+        decompressed > 0 && decompressed >= self.budget / 2
+    }
+
+    /// Why there is nothing to take, when that is because records handed out earlier hold too much memory. Only after a
+    /// [`Delivery::take`] that gave nothing.
+    pub fn held_up(&self) -> Option<HeldUp> {
+        let held = self.held();
+        let is_full = held > 0 && held >= self.budget;
+        if !is_full && !(self.is_stopped && self.is_full_of_decompressed()) {
+            return None;
+        }
+        Some(HeldUp {
+            partitions: self.holders(),
+            held,
+            budget: self.budget,
+        })
+    }
+
+    #[cold]
+    fn holders(&self) -> Vec<TopicPartition> {
+        let mut holders: Vec<(u64, &Arc<TopicPartition>)> = Vec::new();
+        for (partition, share) in &self.table.shares.each {
+            let buffered = self
+                .table
+                .peek(partition)
+                .ok()
+                .filter(|it| it.share.is_same(share));
+            let buffered = buffered.map_or(0, |it| it.buffered);
+            let bytes = share.bytes().saturating_sub(buffered);
+            match holders.iter_mut().find(|(_, known)| *known == partition) {
+                _ if bytes == 0 => {}
+                Some((sum, _)) => *sum = sum.saturating_add(bytes),
+                None => holders.push((bytes, partition)),
+            }
+        }
+        holders.sort_by(|a, b| (b.0, a.1).cmp(&(a.0, b.1)));
+        holders
+            .into_iter()
+            .map(|(_, partition)| TopicPartition::clone(partition))
+            .collect()
+    }
+
+    /// Whether records that are kept should not keep their whole batch in memory: half of the budget is with the user.
+    pub fn is_tight(&self) -> bool {
+        let with_user = self
+            .table
+            .shares
+            .whole
+            .bytes()
+            .saturating_sub(self.table.buffered);
+        with_user > 0 && with_user >= self.budget / 2
+    }
+
+    /// The records of a chunk one by one, copied out, each a batch of its own that counts by its own size.
+    pub fn copies<'a>(&'a self, chunk: &'a TakenChunk) -> impl Iterator<Item = OpenBatch> + 'a {
+        let share = self.share(chunk.slot);
+        chunk.chunk.copies(move |bytes| {
+            let bytes = Bytes::from(bytes);
+            let block = self.memory.block(bytes.len() as u64);
+            match share {
+                Some(share) => lease(bytes, &block, share),
+                None => bytes,
+            }
+        })
+    }
+
+    fn share(&self, slot: SlotId) -> Option<&Tally> {
+        self.table.get(slot).map(|entry| &entry.share)
+    }
+}

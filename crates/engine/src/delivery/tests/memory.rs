@@ -1,0 +1,178 @@
+//! What counts as held, and what is not handed out while too much is.
+
+use super::*;
+
+/// As [`delivery`] with this budget.
+fn delivery_with(budget: u64, partitions: u64) -> Delivery {
+    let mut config = config();
+    config.memory_budget = budget;
+    delivery_of(&config, partitions)
+}
+
+/// A batch of ten records of 1000 bytes that are hard to guess from its size.
+fn large(base: i64, compression: Compression) -> Bytes {
+    let mut builder = BatchBuilder::new(compression, None).unwrap();
+    for offset in base..base + 10 {
+        builder.append(offset, None, Some(&[7; 1000]), &[]).unwrap();
+    }
+    builder.build(base).unwrap()
+}
+
+#[test]
+fn a_batch_counts_until_the_last_handle_of_a_record_is_dropped() {
+    let mut delivery = delivery(1);
+    let records = large(0, Compression::None);
+    let size = records.len() as u64;
+    give(&mut delivery, 0, records);
+    assert_eq!(delivery.held(), 0, "it is buffered");
+    let taken = delivery.take(500).unwrap();
+    assert_eq!(delivery.held(), size);
+    assert_eq!(delivery.report(None).held, size);
+    let record = taken.chunks()[0].records().iter().next().unwrap();
+    let (shared, copied) = (record.to_owned(), record.to_copy());
+    drop(taken);
+    assert_eq!(delivery.held(), size);
+    drop(shared);
+    assert_eq!(delivery.held(), 0);
+    assert_eq!(copied.value.unwrap().len(), 1000);
+}
+
+#[test]
+fn what_one_fetch_brought_counts_as_a_whole_and_under_the_partitions_that_are_kept() {
+    let mut delivery = delivery_with(20_000, 2);
+    let (one, two) = (large(0, Compression::None), large(0, Compression::None));
+    let size = (one.len() + two.len()) as u64;
+    delivery.accept(ToCaller::Batches(vec![fetched(0, one), fetched(2, two)]));
+    drop(delivery.take(10).unwrap());
+    let kept = delivery.take(10).unwrap();
+    assert_eq!(delivery.held(), size);
+    assert!(delivery.take(10).unwrap().is_empty());
+    let held_up = delivery.held_up().unwrap();
+    assert_eq!(held_up.partitions, [partition(1)]);
+    assert_eq!((held_up.held, held_up.budget), (size, 20_000));
+    drop(kept);
+    assert_eq!((delivery.held(), delivery.held_up()), (0, None));
+}
+
+#[test]
+fn nothing_more_is_decompressed_while_half_of_the_budget_is_kept_decompressed() {
+    for compression in [
+        Compression::Lz4,
+        Compression::Zstd,
+        Compression::Gzip,
+        Compression::Snappy,
+    ] {
+        let mut delivery = delivery_with(30_000, 1);
+        let batches: Vec<_> = (0..4).map(|n| large(n * 10, compression)).collect();
+        give(&mut delivery, 0, run(&batches));
+        // The second passes the half.
+        let mut kept = delivery.take(500).unwrap();
+        assert_eq!(kept.len(), 20, "{compression}");
+        assert!(delivery.take(500).unwrap().is_empty());
+        let held_up = delivery.held_up().unwrap();
+        assert_eq!(held_up.partitions, [partition(0)]);
+        assert!(
+            (20_000..30_000).contains(&held_up.held),
+            "{compression}: {}",
+            held_up.held
+        );
+        kept = Taken::default();
+        assert_eq!(delivery.held_up(), None);
+        drop(kept);
+        assert_eq!(take(&mut delivery, 500).len(), 20, "{compression}");
+    }
+}
+
+#[test]
+fn a_batch_larger_than_the_budget_is_opened_when_nothing_else_is() {
+    let mut delivery = delivery_with(1, 1);
+    give(
+        &mut delivery,
+        0,
+        run(&[large(0, Compression::Lz4), large(10, Compression::Lz4)]),
+    );
+    for _ in 0..2 {
+        assert_eq!(take(&mut delivery, 500).len(), 10);
+    }
+}
+
+#[test]
+fn batches_that_are_not_compressed_are_handed_out_whatever_is_held() {
+    let mut delivery = delivery_with(1_000, 1);
+    give(
+        &mut delivery,
+        0,
+        run(&[large(0, Compression::None), large(10, Compression::None)]),
+    );
+    let one = delivery.take(10).unwrap();
+    let two = delivery.take(10).unwrap();
+    assert_eq!((one.len(), two.len()), (10, 10));
+}
+
+#[test]
+fn progress_is_due_when_nothing_is_there_and_less_is_held_than_was_reported() {
+    let mut delivery = delivery(1);
+    give(&mut delivery, 0, large(0, Compression::None));
+    let kept = delivery.take(500).unwrap();
+    assert!(delivery.report(None).held > 0);
+    assert!(delivery.take(500).unwrap().is_empty());
+    assert_eq!(delivery.progress(), None);
+    drop(kept);
+    assert_eq!(delivery.progress(), None, "only when there is nothing to take");
+    assert!(delivery.take(500).unwrap().is_empty());
+    assert_eq!(delivery.progress().unwrap().held, 0);
+}
+
+#[test]
+fn a_paused_partition_holds_its_own_bytes_alone() {
+    let mut delivery = delivery(2);
+    let two = run(&[large(0, Compression::Lz4), large(10, Compression::Lz4)]);
+    delivery.accept(ToCaller::Batches(vec![
+        fetched(0, two.clone()),
+        fetched(2, large(0, Compression::None)),
+    ]));
+    // Its first batch is open.
+    assert_eq!(take(&mut delivery, 4).len(), 4);
+    delivery.pause(&partition(0)).unwrap();
+    assert_eq!(take(&mut delivery, 500).len(), 10);
+    assert!(delivery.held() == 0, "{}", delivery.held());
+    delivery.resume(&partition(0)).unwrap();
+    let rest: Vec<_> = (4..20).map(|offset| (0, offset)).collect();
+    assert_eq!(take(&mut delivery, 500), rest);
+    assert_eq!(delivery.held(), 0);
+}
+
+#[test]
+fn what_is_kept_of_a_partition_that_was_revoked_still_counts_and_has_its_name() {
+    let mut delivery = delivery_with(8_000, 1);
+    give(&mut delivery, 0, large(0, Compression::None));
+    let kept = delivery.take(500).unwrap();
+    delivery.accept(ToCaller::Partitions {
+        removed: vec![SlotId(0)],
+        added: vec![(SlotId(4), Arc::new(partition(5)))],
+    });
+    assert!(delivery.take(500).unwrap().is_empty());
+    assert_eq!(delivery.held_up().unwrap().partitions, [partition(0)]);
+    drop(kept);
+    assert_eq!(delivery.held_up(), None);
+}
+
+#[test]
+fn records_that_are_copied_out_count_by_their_own_size() {
+    let mut delivery = delivery_with(16_000, 1);
+    give(&mut delivery, 0, large(0, Compression::None));
+    let taken = delivery.take(500).unwrap();
+    assert!(delivery.is_tight());
+    let copies: Vec<_> = delivery.copies(&taken.chunks()[0]).skip(3).take(2).collect();
+    let offsets: Vec<_> = copies
+        .iter()
+        .filter_map(|copy| copy.iter().next())
+        .map(|it| it.offset)
+        .collect();
+    assert_eq!(offsets, [3, 4]);
+    drop(taken);
+    assert!((2_000..2_100).contains(&delivery.held()), "{}", delivery.held());
+    assert!(!delivery.is_tight());
+    drop(copies);
+    assert_eq!(delivery.held(), 0);
+}
