@@ -32,7 +32,9 @@ mod slot;
 mod tests;
 mod topics;
 
-pub use action::{Action, CallbackKind, Compute, FetchedBatches, Halt, NewPosition, ToCaller};
+pub use action::{
+    Action, AutomaticCommit, CallbackKind, Compute, FailedCommit, FetchedBatches, Halt, NewPosition, ToCaller,
+};
 pub use command::{
     BrokerAddress, Command, CommandReply, CommitMode, FoundOffset, LeaveGroup, OffsetSpec,
     PartitionDescription,

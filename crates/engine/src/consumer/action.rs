@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use kohort_groups::member::Rebalance;
-use kohort_groups::{Subscription, TopicPartition};
+use kohort_groups::{OffsetAndMetadata, Subscription, TopicPartition};
 use kohort_machine::Token;
 
 use super::{CommandError, CommandReply, FetchEpoch, PollError, Position, SlotId};
@@ -33,8 +33,34 @@ pub enum Action {
     Compute(Box<Compute>),
     /// A rebalance ended (for logs, metrics, and whoever asks why).
     Rebalanced(Box<Rebalance>),
+    /// An automatic commit failed, for which nobody waits (for logs).
+    CommitFailed(Box<FailedCommit>),
     /// Read the poll counter and answer with [`Event::PollCounter`](super::Event::PollCounter).
     ReadPollCounter,
+}
+
+/// An automatic commit that failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedCommit {
+    /// Which kind.
+    pub when: AutomaticCommit,
+    /// What is not committed.
+    pub offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    /// Why.
+    pub error: CommandError,
+    /// Whether the one before failed, too.
+    pub is_repeated: bool,
+}
+
+/// When a commit is automatic, with `enable.auto.commit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AutomaticCommit {
+    /// Every `auto.commit.interval.ms`.
+    Interval,
+    /// Before partitions are revoked.
+    BeforeRevocation,
+    /// Before the consumer closes.
+    BeforeClose,
 }
 
 /// What an assignor is to share among whom.

@@ -15,7 +15,9 @@ use super::asks::Ask;
 use super::engine::Timer;
 use super::jobs::{JobId, JobKind, JobOwner, JobRequest};
 use super::offset_wire::{self, Names};
-use super::{CommandError, CommandReply, CommitMode, ConsumerEngine, SlotId};
+use super::{
+    Action, AutomaticCommit, CommandError, CommandReply, CommitMode, ConsumerEngine, FailedCommit, SlotId,
+};
 use crate::client::Target;
 
 /// Offsets that are committed.
@@ -161,6 +163,27 @@ impl ConsumerEngine {
     ) {
         let offsets = self.partitions.consumed(only);
         self.add_job(now, owner, JobKind::Commit(CommitJob { offsets, mode }), timeout);
+    }
+
+    /// Nobody waits for an automatic commit, so its failure is told to whoever writes the log.
+    // Kafka: ConsumerCoordinator.maybeAutoCommitOffsetsAsync, "Auto-commit of offsets failed"
+    pub(super) fn note_commit(
+        &mut self,
+        when: AutomaticCommit,
+        kind: JobKind,
+        result: &Result<CommandReply, CommandError>,
+    ) {
+        let is_repeated = core::mem::replace(&mut self.is_commit_failing, result.is_err());
+        if let Err(error) = result
+            && let JobKind::Commit(commit) = kind
+        {
+            self.outbox.push(Action::CommitFailed(Box::new(FailedCommit {
+                when,
+                offsets: commit.offsets,
+                error: error.clone(),
+                is_repeated,
+            })));
+        }
     }
 
     /// A failed automatic commit is tried again soon, with the positions of that time.

@@ -100,6 +100,8 @@ pub struct ConsumerEngine {
     pub(super) closing: Option<Closing>,
     pub(super) is_closed: bool,
     pub(super) is_caller_gone: bool,
+    /// The last automatic commit failed.
+    pub(super) is_commit_failing: bool,
     /// What metadata is kept for.
     pub(super) tracked: BTreeSet<Arc<str>>,
 }
@@ -137,6 +139,7 @@ impl ConsumerEngine {
             closing: None,
             is_closed: false,
             is_caller_gone: false,
+            is_commit_failing: false,
             tracked: BTreeSet::new(),
         })
     }

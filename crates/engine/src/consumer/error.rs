@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use kohort_groups::TopicPartition;
-use kohort_groups::member::MemberError;
+use kohort_groups::member::{Failure, MemberError};
 use kohort_protocol::ErrorCode;
 use kohort_records::BatchError;
 
@@ -173,6 +173,14 @@ pub enum CommandError {
     /// The partition has no position, and finding one failed.
     #[error(transparent)]
     Poll(#[from] PollError),
+    /// The consumer is closed, but not all that closing does was done within its time.
+    #[error("closed without {}", unfinished(commit.as_deref(), leave.as_ref()))]
+    Unfinished {
+        /// Why what was consumed is not committed; whoever goes on reads it again.
+        commit: Option<Box<Self>>,
+        /// Why the group does not know that the member is gone; it notices after `session.timeout.ms`.
+        leave: Option<Failure>,
+    },
     /// The consumer was closed.
     #[error("the consumer is closed")]
     Closed,
@@ -188,6 +196,18 @@ impl CommandError {
             _ => false,
         }
     }
+}
+
+fn unfinished(commit: Option<&CommandError>, leave: Option<&Failure>) -> alloc::string::String {
+    let commit = commit.map(|error| alloc::format!("committing what was consumed ({error})"));
+    let leave = leave.map(|failure| match failure {
+        Failure::TimedOut => "leaving the group (no answer in time)".into(),
+        Failure::Disconnected => "leaving the group (the connection broke)".into(),
+        Failure::Unreachable => "leaving the group (the coordinator cannot be reached)".into(),
+        failure => alloc::format!("leaving the group ({failure:?})"),
+    });
+    let both: Vec<_> = commit.into_iter().chain(leave).collect();
+    both.join(" and ")
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> Listed<'_, T> {

@@ -13,7 +13,7 @@ use super::commits::CommitJob;
 use super::engine::{Purpose, Timer};
 use super::lookups::OffsetsJob;
 use super::offset_wire::Names;
-use super::{Command, CommandError, CommandReply, CommitMode, ConsumerEngine, SlotId};
+use super::{AutomaticCommit, Command, CommandError, CommandReply, CommitMode, ConsumerEngine, SlotId};
 use crate::client::{BuildRequest, RequestFailure, RequestId, Target};
 
 /// Names one job. Never reused.
@@ -310,6 +310,7 @@ impl ConsumerEngine {
         let Some(job) = self.drop_job(now, id) else {
             return;
         };
+        let is_commit = matches!(job.kind, JobKind::Commit(_));
         match job.owner {
             JobOwner::Caller(token) => {
                 let is_ordered =
@@ -320,11 +321,20 @@ impl ConsumerEngine {
                     self.reply(token, result);
                 }
             }
-            JobOwner::AutoCommit => self.on_auto_committed(now, &result),
-            JobOwner::BeforeRevoke => self.call_after_commit(),
-            JobOwner::BeforeClose => self.leave_for_close(now),
+            JobOwner::AutoCommit => {
+                self.note_commit(AutomaticCommit::Interval, job.kind, &result);
+                self.on_auto_committed(now, &result);
+            }
+            JobOwner::BeforeRevoke => {
+                self.note_commit(AutomaticCommit::BeforeRevocation, job.kind, &result);
+                self.call_after_commit();
+            }
+            JobOwner::BeforeClose => {
+                self.note_commit(AutomaticCommit::BeforeClose, job.kind, &result);
+                self.on_committed_before_close(now, result);
+            }
         }
-        if matches!(job.kind, JobKind::Commit(_)) {
+        if is_commit {
             self.on_commit_over(now);
         }
     }

@@ -172,7 +172,7 @@ impl ConsumerEngine {
             }
             MemberAction::Ended(rebalance) => self.outbox.push(Action::Rebalanced(rebalance)),
             MemberAction::Began { .. } => {}
-            MemberAction::Left { .. } => self.on_left(now),
+            MemberAction::Left { result } => self.on_left(now, result),
             MemberAction::Failed { error } => {
                 self.tell(ToCaller::Failed(PollError::Membership(error)));
                 self.ask_report(Ask::Poll);
@@ -216,14 +216,14 @@ impl ConsumerEngine {
         self.member_event(now, event);
     }
 
-    fn on_left(&mut self, now: Instant) {
+    fn on_left(&mut self, now: Instant, result: Result<(), Failure>) {
         // Subscribed again meanwhile: the member joins anew by itself.
         if let Some(membership) = &mut self.membership
             && self.subscription.is_empty()
         {
             membership.active = false;
         }
-        self.on_group_left(now);
+        self.on_group_left(now, result);
     }
 }
 

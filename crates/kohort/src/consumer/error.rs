@@ -345,9 +345,12 @@ impl SubscribeError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CloseError {
-    /// The last commit, or leaving the group, failed.
+    /// Not all was done in time: the last commit of `enable.auto.commit` failed, or the group could not be told.
     #[error(transparent)]
-    Command(#[from] CommandError),
+    Unfinished(Unfinished),
+    /// Leaving the group failed.
+    #[error(transparent)]
+    Command(CommandError),
     /// The rebalance listener failed.
     #[error("the rebalance listener failed in `{callback}`")]
     Listener {
@@ -361,6 +364,30 @@ pub enum CloseError {
         "the consumer's network task is gone: the runtime that it was built in has ended; build it in one that lives as long, or set kohort.runtime=own"
     )]
     TaskGone,
+}
+
+/// What a consumer could not do before it was closed.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("{error}")]
+pub struct Unfinished {
+    /// Why what was consumed is not committed, if it is not: whoever goes on reads it again.
+    pub commit: Option<CommitError>,
+    /// Whether the group does not know that this member is gone: it notices after `session.timeout.ms`.
+    pub is_in_group: bool,
+    error: CommandError,
+}
+
+impl From<CommandError> for CloseError {
+    fn from(error: CommandError) -> Self {
+        match &error {
+            CommandError::Unfinished { commit, leave } => Self::Unfinished(Unfinished {
+                commit: commit.as_deref().cloned().map(CommitError::from),
+                is_in_group: leave.is_some(),
+                error,
+            }),
+            _ => Self::Command(error),
+        }
+    }
 }
 
 impl CloseError {

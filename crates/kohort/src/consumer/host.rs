@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use kohort_engine::consumer::ConsumerEngine;
-use kohort_engine::consumer::{Action, Change, Command, Compute, Event, LeaveGroup, Progress, ToCaller};
+use kohort_engine::consumer::{
+    Action, AutomaticCommit, Change, Command, Compute, Event, FailedCommit, LeaveGroup, Progress, ToCaller,
+};
 use kohort_groups::Assignment;
 use kohort_groups::assign::Assignor;
 use kohort_groups::member::Computed;
@@ -78,6 +80,27 @@ impl ConsumerHost {
             step,
             result: Box::new(result),
         }
+    }
+}
+
+/// One warning for commits that fail one after another.
+fn log_failed_commit(failed: &FailedCommit) {
+    let FailedCommit {
+        when,
+        offsets,
+        error,
+        is_repeated,
+    } = failed;
+    let after = match when {
+        AutomaticCommit::Interval if error.is_retriable() => "it is tried again",
+        AutomaticCommit::Interval => "the next one is due after auto.commit.interval.ms",
+        AutomaticCommit::BeforeRevocation => "the next owner of the partitions reads these records again",
+        AutomaticCommit::BeforeClose => "whoever goes on reads these records again",
+    };
+    if *is_repeated && *when == AutomaticCommit::Interval {
+        tracing::debug!(?offsets, %error, "an automatic commit failed again");
+    } else {
+        tracing::warn!(?offsets, %error, ?when, "an automatic commit failed: {after}");
     }
 }
 
@@ -169,6 +192,10 @@ impl Host<ConsumerEngine> for ConsumerHost {
                     gave_up = ?rebalance.gave_up,
                     "rebalanced"
                 );
+                None
+            }
+            Action::CommitFailed(failed) => {
+                log_failed_commit(&failed);
                 None
             }
             // `NetMachine::split` takes these out.

@@ -24,7 +24,7 @@ pub use channel::WakeupHandle;
 pub use core::CommittedOffsets;
 pub use error::{
     BuildError, CloseError, CommitError, NoRuntime, OffsetError, PollError, ReadError, SeekError,
-    SubscribeError,
+    SubscribeError, Unfinished,
 };
 pub use kohort_engine::consumer::{
     BrokerAddress, CommandError, FoundOffset, LeaveGroup, OffsetSpec, PartitionDescription,

@@ -108,8 +108,8 @@ impl<K, V> Consumer<K, V> {
     /// Cancel safety: when it is dropped halfway the consumer is gone, and the rest happens in the background.
     ///
     /// # Errors
-    /// The listener's, or a network task that was gone before; the consumer is gone all the same. As in Java, a last commit or a
-    /// leave that `timeout` cut short is no error: call [`commit_sync`](Self::commit_sync) first where it matters.
+    /// [`CloseError::Unfinished`] when the last commit failed or the group could not be told within `timeout` (Java writes that in
+    /// its log); the listener's; a network task that was gone before. The consumer is gone all the same.
     // Kafka: KafkaConsumer.close
     pub async fn close(self, timeout: Duration) -> Result<(), CloseError> {
         self.close_with(timeout, LeaveGroup::Default).await

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kohort::consumer::CommitError;
+use kohort::consumer::{CloseError, CommitError};
 use kohort::{Consumer, OffsetAndMetadata};
 use kohort_broker::Broker;
 
-use crate::support::{SOON, broker, consumer, fill, next_values, partition, reader};
+use crate::support::{Cable, SOON, broker, consumer, fill, next_values, partition, reader};
 
 type Reader = Consumer<Option<String>, String>;
 
@@ -153,4 +153,54 @@ async fn a_standalone_consumer_commits_under_its_group_id() {
     assert_eq!(next_values(&mut alone).await, ["0", "1"]);
     alone.commit_sync().await.expect("it is written");
     assert_eq!(committed(&mut alone).await, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_without_a_broker_says_what_is_not_committed_and_that_the_group_does_not_know() {
+    let broker = broker("t", 1).await;
+    fill(&broker, "t", 1, 0, 4).await;
+    let cable = Cable::new(&broker);
+    let builder = consumer(&broker)
+        .group_id("g")
+        .enable_auto_commit(true)
+        .transport(cable.transport());
+    let mut member = builder.build().expect("valid settings");
+    member.subscribe(["t"]).expect("a group and a topic");
+    assert_eq!(next_values(&mut member).await.len(), 4);
+    cable.cut();
+    let start = tokio::time::Instant::now();
+    let error = member.close(Duration::from_secs(7)).await.expect_err("no broker");
+    assert_eq!(start.elapsed().as_secs(), 7);
+    let CloseError::Unfinished(unfinished) = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(unfinished.commit, Some(CommitError::TimedOut { .. })),
+        "{unfinished:?}"
+    );
+    assert!(unfinished.is_in_group);
+    assert!(
+        error
+            .to_string()
+            .starts_with("closed without committing what was consumed"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_with_nothing_to_commit_and_no_group_to_leave_needs_no_broker() {
+    let broker = broker("t", 1).await;
+    fill(&broker, "t", 1, 0, 4).await;
+    let cable = Cable::new(&broker);
+    let mut reader = consumer(&broker)
+        .transport(cable.transport())
+        .build()
+        .expect("valid settings");
+    reader.assign([partition(0)]).expect("a partition");
+    assert_eq!(next_values(&mut reader).await.len(), 4);
+    cable.cut();
+    reader
+        .close(Duration::from_secs(7))
+        .await
+        .expect("there is nothing to do");
 }

@@ -1,6 +1,9 @@
 use super::rig::*;
-use crate::consumer::{Command, CommandError, CommandReply, CommitMode, ConsumerConfig, Event, OffsetReset};
+use crate::consumer::{
+    AutomaticCommit, Command, CommandError, CommandReply, CommitMode, ConsumerConfig, Event, OffsetReset,
+};
 use alloc::vec;
+use alloc::vec::Vec;
 use kohort_groups::OffsetAndMetadata;
 use kohort_machine::Token;
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
@@ -224,6 +227,37 @@ fn an_automatic_commit_that_failed_is_tried_again_soon() {
     rig.advance(SECOND);
     rig.poll_max(1).unwrap();
     assert_eq!(rig.committed(0), Some(5));
+}
+
+#[test]
+fn automatic_commits_that_fail_are_told_with_their_offsets_and_whether_the_one_before_failed() {
+    let mut rig = Rig::in_group(automatic);
+    rig.assign(&[0]);
+    rig.poll_max(4).unwrap();
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress; 2]);
+    rig.advance(5 * SECOND);
+    rig.poll_max(1).unwrap();
+    rig.advance(SECOND);
+    rig.poll_max(1).unwrap();
+    let told: Vec<_> = rig
+        .failed_commits
+        .iter()
+        .map(|it| (it.when, it.is_repeated))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (AutomaticCommit::Interval, false),
+            (AutomaticCommit::Interval, true)
+        ]
+    );
+    assert_eq!(
+        rig.failed_commits[0].offsets,
+        [(of_t(0), OffsetAndMetadata::new(4))]
+    );
+    rig.advance(SECOND);
+    rig.poll_max(1).unwrap();
+    assert_eq!(rig.failed_commits.len(), 2);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 use super::rig::*;
 use crate::consumer::{
-    CallbackKind, Change, Command, CommandReply, CommitMode, ConsumerConfig, Event, LeaveGroup, OffsetReset,
-    Position, Progress, SeekTo,
+    AutomaticCommit, CallbackKind, Change, Command, CommandError, CommandReply, CommitMode, ConsumerConfig,
+    Event, LeaveGroup, OffsetReset, Position, Progress, SeekTo,
 };
 use crate::delivery::Due;
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use kohort_groups::OffsetAndMetadata;
+use kohort_groups::member::Failure;
 use kohort_machine::Machine;
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
 
@@ -266,7 +267,48 @@ fn closing_is_over_after_its_time_out_whatever_the_broker_does() {
     rig.do_due().unwrap();
     assert!(!rig.replies.contains_key(&token));
     rig.advance(30 * SECOND);
-    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    let Err(CommandError::Unfinished { commit, leave }) = &rig.replies[&token] else {
+        panic!("{:?}", rig.replies[&token])
+    };
+    assert!(
+        matches!(commit.as_deref(), Some(CommandError::TimedOut { .. })),
+        "{commit:?}"
+    );
+    assert_eq!(*leave, Some(Failure::TimedOut));
+    let failed = &rig.failed_commits[0];
+    assert_eq!(failed.when, AutomaticCommit::BeforeClose);
+    assert_eq!(failed.offsets, [(of_t(0), OffsetAndMetadata::new(3))]);
+}
+
+#[test]
+fn a_close_whose_last_commit_is_refused_leaves_and_says_so() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::TopicAuthorizationFailed]);
+    let token = close(&mut rig);
+    rig.do_due().unwrap();
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+    let Err(CommandError::Unfinished { commit, leave: None }) = &rig.replies[&token] else {
+        panic!("{:?}", rig.replies[&token])
+    };
+    assert!(
+        matches!(commit.as_deref(), Some(CommandError::Refused { .. })),
+        "{commit:?}"
+    );
+}
+
+#[test]
+fn a_failed_commit_before_a_revocation_is_told_and_the_rebalance_goes_on() {
+    let mut rig = joined(automatic);
+    rig.poll_max(3).unwrap();
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::UnknownMemberId]);
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::RebalanceInProgress]);
+    rig.advance(4 * SECOND);
+    rig.do_due().unwrap();
+    rig.advance(4 * SECOND);
+    rig.do_due().unwrap();
+    assert_eq!(rig.failed_commits[0].when, AutomaticCommit::BeforeRevocation);
+    assert!(!rig.calls.is_empty());
 }
 
 #[test]

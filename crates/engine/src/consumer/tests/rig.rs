@@ -31,7 +31,7 @@ use crate::client::ClientConfig;
 use crate::client::testing::{Arrived, Driven, Network};
 use crate::consumer::{
     Action, CallbackKind, Change, Command, CommandError, CommandReply, ConsumerConfig, ConsumerEngine, Event,
-    GroupConfig, PollError, SeekTo,
+    FailedCommit, GroupConfig, PollError, SeekTo,
 };
 use crate::delivery::{Delivery, Due, Taken};
 
@@ -99,6 +99,8 @@ pub(super) struct Rig {
     /// Requests served, in order.
     pub(super) served: Vec<ApiKey>,
     pub(super) generation: i32,
+    /// Automatic commits that failed.
+    pub(super) failed_commits: Vec<FailedCommit>,
     /// What the user keeps, when it keeps anything.
     pub(super) kept: Option<Vec<Taken>>,
     polls: u64,
@@ -137,6 +139,7 @@ impl Rig {
             hold: Vec::new(),
             served: Vec::new(),
             generation: 0,
+            failed_commits: Vec::new(),
             kept: None,
             polls: 0,
             tokens: 0,
@@ -219,6 +222,7 @@ impl Rig {
                     more.extend(self.driven.step(event));
                 }
                 Action::Rebalanced(_) => {}
+                Action::CommitFailed(failed) => self.failed_commits.push(*failed),
                 other => panic!("{other:?}"),
             }
         }
