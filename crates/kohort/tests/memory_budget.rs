@@ -14,12 +14,13 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-const BUDGET: usize = 8 << 20;
-/// Beside the budget: spare buffers for decompression, receive buffers that are kept for reuse, the broker's answer on its way.
+const BUDGET: usize = 16 << 20;
+/// Beside the budget: spare buffers for decompression, receive buffers that are kept for reuse, and what the broker has of
+/// answers and connections.
 const BESIDE: usize = 8 << 20;
 const PARTITIONS: i32 = 4;
-/// 40 MB.
-const RECORDS: usize = 40_000;
+/// 80 MB.
+const RECORDS: usize = 80_000;
 
 #[tokio::test(flavor = "current_thread")]
 async fn memory_stays_within_the_budget_while_the_user_keeps_everything_and_all_is_read_in_the_end() {
@@ -52,6 +53,7 @@ async fn memory_stays_within_the_budget_while_the_user_keeps_everything_and_all_
             .bootstrap_servers(broker.bootstrap_servers())
             .auto_offset_reset(AutoOffsetReset::Earliest)
             .transport(transport)
+            .max_partition_fetch_bytes(256 << 10)
             .set("kohort.memory.budget", &BUDGET.to_string())
             .build()
             .expect("valid settings");
