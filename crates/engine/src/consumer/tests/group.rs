@@ -277,7 +277,7 @@ fn closing_is_over_after_its_time_out_whatever_the_broker_does() {
     assert_eq!(*leave, Some(Failure::TimedOut));
     let failed = &rig.failed_commits[0];
     assert_eq!(failed.when, AutomaticCommit::BeforeClose);
-    assert_eq!(failed.offsets, [(of_t(0), OffsetAndMetadata::new(3))]);
+    assert_eq!(failed.offsets[0], (of_t(0), OffsetAndMetadata::new(3)));
 }
 
 #[test]
