@@ -67,7 +67,7 @@
 //! - Message sets of the old formats (magic 0 and 1) are refused with [`BatchError::UnsupportedMagic`]; Kafka 4 no
 //!   longer returns any.
 //!
-//! The crate is pure: it has no clock, socket, file or thread, and no lock that anyone waits for.
+//! The crate is pure: it has no clock, socket, file, thread or lock.
 
 pub mod batch;
 pub mod builder;

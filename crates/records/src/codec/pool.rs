@@ -1,27 +1,36 @@
 //! The buffers that batches are decompressed into: given back when the last handle of a batch is dropped, wherever that is.
 
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
 
 use crate::tally::{Held, Tally};
 
-/// Spare buffers, the last one given back on top.
-#[derive(Debug, Default)]
-struct Spares {
-    buffers: Vec<Vec<u8>>,
-    /// The capacity of all.
-    bytes: usize,
-}
-
 /// Buffers for one decompressor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
-    spares: Arc<Mutex<Spares>>,
+    spares: Receiver<Vec<u8>>,
+    home: Home,
     /// All buffers that are out.
     out: Tally,
     /// Of whom those that are taken from now on are.
     share: Option<Tally>,
+}
+
+/// The way back of the buffers. No lock is in it.
+#[derive(Debug, Clone)]
+struct Home {
+    spares: Sender<Vec<u8>>,
+    /// The capacity of the buffers that wait.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::counted(Tally::new())
+    }
 }
 
 impl Pool {
@@ -29,9 +38,15 @@ impl Pool {
     pub(super) const LARGEST: usize = 4 << 20;
 
     pub(super) fn counted(out: Tally) -> Self {
+        let (sender, spares) = channel();
         Self {
+            spares,
+            home: Home {
+                spares: sender,
+                waiting: Arc::default(),
+            },
             out,
-            ..Self::default()
+            share: None,
         }
     }
 
@@ -41,11 +56,9 @@ impl Pool {
 
     /// An empty buffer.
     pub(super) fn take(&self) -> Vec<u8> {
-        let Some(mut spares) = at_hand(&self.spares) else {
-            return Vec::new();
-        };
-        let buffer = spares.buffers.pop().unwrap_or_default();
-        spares.bytes = spares.bytes.saturating_sub(buffer.capacity());
+        let buffer = self.spares.try_recv().unwrap_or_default();
+        // What is subtracted was added before.
+        self.home.waiting.fetch_sub(buffer.capacity(), Ordering::Relaxed);
         buffer
     }
 
@@ -54,7 +67,7 @@ impl Pool {
         let bytes = buffer.capacity() as u64;
         Bytes::from_owner(Lent {
             buffer,
-            home: Arc::downgrade(&self.spares),
+            home: self.home.clone(),
             _out: self.out.count(bytes),
             _share: self.share.as_ref().map(|share| share.count(bytes)),
         })
@@ -62,23 +75,26 @@ impl Pool {
 
     /// The capacity of the buffers that wait.
     pub(super) fn waiting(&self) -> usize {
-        at_hand(&self.spares).map_or(0, |spares| spares.bytes)
+        self.home.waiting.load(Ordering::Relaxed)
     }
 }
 
-/// Nobody waits for the other: who comes at the wrong moment does without.
-fn at_hand(spares: &Mutex<Spares>) -> Option<MutexGuard<'_, Spares>> {
-    match spares.try_lock() {
-        Ok(spares) => Some(spares),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
+impl Home {
+    fn give(&self, mut buffer: Vec<u8>) {
+        let bytes = buffer.capacity();
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        buffer.clear();
+        // With its decompressor gone, or enough that wait, it is freed.
+        if before.saturating_add(bytes) > Pool::LARGEST || self.spares.send(buffer).is_err() {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }
 
 /// A buffer that is out.
 struct Lent {
     buffer: Vec<u8>,
-    home: Weak<Mutex<Spares>>,
+    home: Home,
     _out: Held,
     _share: Option<Held>,
 }
@@ -91,17 +107,6 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let Some(home) = self.home.upgrade() else {
-            return;
-        };
-        let Some(mut spares) = at_hand(&home) else {
-            return;
-        };
-        let mut buffer = std::mem::take(&mut self.buffer);
-        if spares.bytes.saturating_add(buffer.capacity()) <= Pool::LARGEST {
-            buffer.clear();
-            spares.bytes += buffer.capacity();
-            spares.buffers.push(buffer);
-        }
+        self.home.give(std::mem::take(&mut self.buffer));
     }
 }
