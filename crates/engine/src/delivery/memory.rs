@@ -120,10 +120,8 @@ impl Delivery {
     pub fn held_up(&self) -> Option<HeldUp> {
         let held = self.held();
         let is_full = held > 0 && held >= self.budget;
-        if !is_full && !(self.is_stopped && self.is_full_of_decompressed()) {
-            return None;
-        }
-        Some(HeldUp {
+        let is_stopped = self.is_stopped && self.is_full_of_decompressed();
+        (is_full || is_stopped).then(|| HeldUp {
             partitions: self.holders(),
             held,
             budget: self.budget,
