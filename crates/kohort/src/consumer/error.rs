@@ -347,7 +347,7 @@ impl SubscribeError {
 pub enum CloseError {
     /// Not all was done in time: the last commit of `enable.auto.commit` failed, or the group could not be told.
     #[error(transparent)]
-    Unfinished(Unfinished),
+    Unfinished(Box<Unfinished>),
     /// Leaving the group failed.
     #[error(transparent)]
     Command(CommandError),
@@ -380,11 +380,11 @@ pub struct Unfinished {
 impl From<CommandError> for CloseError {
     fn from(error: CommandError) -> Self {
         match &error {
-            CommandError::Unfinished { commit, leave } => Self::Unfinished(Unfinished {
+            CommandError::Unfinished { commit, leave } => Self::Unfinished(Box::new(Unfinished {
                 commit: commit.as_deref().cloned().map(CommitError::from),
                 is_in_group: leave.is_some(),
                 error,
-            }),
+            })),
             _ => Self::Command(error),
         }
     }
