@@ -1,6 +1,8 @@
 //! What a consumer takes of memory when its user keeps everything, measured. One test alone, because the allocator counts for the
 //! whole process, the broker in memory included: what that holds is there before the consumer is.
 
+#![allow(clippy::print_stdout, reason = "a measurement prints its figures")]
+
 use std::time::Duration;
 
 use bytes::Bytes;
