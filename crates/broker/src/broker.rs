@@ -112,6 +112,42 @@ impl Broker {
         .await
     }
 
+    /// Stops one of the brokers as a crash does: its connections are closed, new ones refused (over TCP: closed at once), and what
+    /// is not in the logs is lost, group members' sessions among it. It leads what it led; nobody takes its place. With
+    /// [`Broker::start_broker`] this is a restart in place. When dropped, the broker may be stopped or only let nobody in.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = kohort_broker::Broker::builder().topic("orders", 1).start().await?;
+    /// broker.stop_broker(0).await?;
+    /// assert!(broker.connector().connect("localhost", 9092).await.is_err());
+    /// broker.start_broker(0).await?;
+    /// assert!(broker.connector().connect("localhost", 9092).await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is no such broker, or the broker has ended.
+    pub async fn stop_broker(&self, broker: i32) -> Result<(), ControlFailure> {
+        self.admission.set_stopped(broker, true);
+        self.control(Control::Stop { broker }).await
+    }
+
+    /// Starts a stopped broker again: it loads the groups that it hosts from the logs, and lets clients in. When dropped, the
+    /// broker may be stopped still.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such broker, or the broker has ended.
+    pub async fn start_broker(&self, broker: i32) -> Result<(), ControlFailure> {
+        self.control(Control::Start { broker }).await?;
+        self.admission.set_stopped(broker, false);
+        Ok(())
+    }
+
     /// Ends the broker: connections are closed, and all tasks are gone when this returns. When dropped, the broker ends
     /// without being waited for.
     pub async fn shutdown(mut self) {

@@ -44,7 +44,7 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// `ConnectionRefused` when no broker advertises the port, when `max.connections` are open, or when the broker has ended.
+    /// `ConnectionRefused` when no broker advertises the port, when `max.connections` are open, or when the broker is stopped or has ended.
     pub async fn connect(&self, host: &str, port: u16) -> io::Result<DuplexStream> {
         let refused = |why: &str| {
             io::Error::new(
@@ -54,6 +54,9 @@ impl Connector {
         };
         let broker = self.ports.iter().find(|(_, advertised)| *advertised == port);
         let (broker, _) = broker.ok_or_else(|| refused("no broker has this port"))?;
+        if self.admission.is_stopped(*broker) {
+            return Err(refused("the broker is stopped"));
+        }
         let alive = self.alive.upgrade().filter(|_| !self.node.is_closed());
         let shared = Shared {
             node: self.node.clone(),

@@ -1,7 +1,8 @@
 //! Accepts TCP connections, as many as `max.connections` allows; more wait in the system's backlog, as with Kafka.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kohort_node::ConnId;
@@ -18,6 +19,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Admission {
     next: Arc<AtomicU64>,
     pub(crate) permits: Arc<Semaphore>,
+    /// The brokers that let nobody in.
+    stopped: Arc<Mutex<BTreeSet<i32>>>,
 }
 
 impl Admission {
@@ -25,7 +28,21 @@ impl Admission {
         Self {
             next: Arc::new(AtomicU64::new(0)),
             permits: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+            stopped: Arc::default(),
         }
+    }
+
+    pub(crate) fn is_stopped(&self, broker: i32) -> bool {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        stopped.contains(&broker)
+    }
+
+    pub(crate) fn set_stopped(&self, broker: i32, is_stopped: bool) {
+        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_stopped {
+            true => stopped.insert(broker),
+            false => stopped.remove(&broker),
+        };
     }
 
     pub(crate) fn next_id(&self) -> ConnId {
@@ -46,6 +63,8 @@ async fn accept(listener: &TcpListener, broker: i32, admission: &Admission, shar
     // The semaphore is never closed.
     while let Ok(permit) = admission.permits.clone().acquire_owned().await {
         match listener.accept().await {
+            // As near to a refused connection as an open port comes.
+            Ok((stream, _)) if admission.is_stopped(broker) => drop(stream),
             Ok((stream, address)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%address, %error, "TCP_NODELAY could not be set");

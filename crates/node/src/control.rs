@@ -33,6 +33,16 @@ pub enum Control {
         /// The new leader.
         broker: BrokerId,
     },
+    /// Stop one of the brokers: its connections are closed, and it loses all but what is in the logs. Nobody leads in its place.
+    Stop {
+        /// Which.
+        broker: BrokerId,
+    },
+    /// Start a stopped broker again: it loads the groups that it hosts from the logs, and their sessions begin anew.
+    Start {
+        /// Which.
+        broker: BrokerId,
+    },
     /// Let the next requests of an API fail.
     Inject(FaultRule),
     /// Forget all faults that were not used up.
@@ -77,6 +87,8 @@ pub(crate) fn apply(cx: &mut Cx<'_>, control: Control) -> Result<(), ControlErro
             partition,
             broker,
         } => move_leader(cx, topic, partition, broker),
+        Control::Stop { broker } => set_stopped(cx, broker, true),
+        Control::Start { broker } => set_stopped(cx, broker, false),
         Control::Inject(rule) => {
             cx.faults.inject(rule);
             Ok(())
@@ -86,6 +98,14 @@ pub(crate) fn apply(cx: &mut Cx<'_>, control: Control) -> Result<(), ControlErro
             Ok(())
         }
     }
+}
+
+fn set_stopped(cx: &mut Cx<'_>, broker: BrokerId, stopped: bool) -> Result<(), ControlError> {
+    if cx.cluster.broker(broker).is_none() {
+        return Err(ControlError::Broker(broker));
+    }
+    cx.set_groups_stopped(broker, stopped);
+    Ok(())
 }
 
 fn create_topic(

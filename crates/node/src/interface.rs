@@ -144,6 +144,9 @@ pub enum CloseReason {
     /// A fault was injected.
     #[error("injected fault")]
     Fault,
+    /// The broker is stopped.
+    #[error("the broker is stopped")]
+    Stopped,
     /// The reply could not be encoded.
     #[error("the {api} reply of version {version} could not be encoded: {error}")]
     Unencodable {

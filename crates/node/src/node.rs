@@ -370,6 +370,19 @@ impl Node {
     }
 
     fn handle_control(&mut self, now: Instant, token: Token, control: Control) {
+        if let Control::Stop { broker } = control {
+            let is_its = |(_, connection): &(&ConnId, &Connection)| connection.broker == broker;
+            let open: Vec<ConnId> = self
+                .connections
+                .iter()
+                .filter(is_its)
+                .map(|(conn, _)| *conn)
+                .collect();
+            for conn in open {
+                self.delayed.remove(&conn);
+                self.close(conn, CloseReason::Stopped);
+            }
+        }
         let mut cx = self.cx(now);
         let result = control::apply(&mut cx, control).map_err(Box::new);
         // Leaders may have moved, and the groups move with them.
@@ -386,6 +399,9 @@ impl Machine for Node {
         match event {
             Event::Connected { conn, broker, peer } => {
                 self.connections.insert(conn, Connection { broker, peer });
+                if self.groups.is_stopped(broker) {
+                    self.close(conn, CloseReason::Stopped);
+                }
             }
             Event::Frame { conn, bytes, wall_ms } => {
                 self.wall_base_ms = wall_ms.saturating_sub(millis(now));

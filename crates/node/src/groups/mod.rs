@@ -6,7 +6,7 @@ mod answer;
 mod store;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -29,6 +29,10 @@ pub(crate) struct Groups {
     by_broker: BTreeMap<BrokerId, Coordinator>,
     /// Which broker hosts each partition of `__consumer_offsets`.
     hosts: BTreeMap<i32, BrokerId>,
+    /// Brokers that host nothing.
+    stopped: BTreeSet<BrokerId>,
+    /// For coordinators that begin anew.
+    config: CoordinatorConfig,
     tokens: TokenSource,
     waiting: BTreeMap<Token, (Call, Rest)>,
 }
@@ -44,6 +48,8 @@ impl Groups {
                 .map(|broker| (broker.id, coordinator(prng.next_u64())))
                 .collect(),
             hosts: BTreeMap::new(),
+            stopped: BTreeSet::new(),
+            config,
             tokens: TokenSource::new(),
             waiting: BTreeMap::new(),
         }
@@ -54,6 +60,10 @@ impl Groups {
         each.fold(None, |first, next| {
             Deadline::earliest(first, next.next_deadline())
         })
+    }
+
+    pub(crate) fn is_stopped(&self, broker: BrokerId) -> bool {
+        self.stopped.contains(&broker)
     }
 
     /// How many requests wait for their coordinator.
@@ -151,6 +161,19 @@ impl Cx<'_> {
         let (call, rest) = self.groups.waiting.remove(&token)?;
         let body = rest.add_to(wire::response(response, call.version), self.topics);
         Some((call, body))
+    }
+
+    /// A broker ends, and loses what it knew of its groups; or begins.
+    pub(crate) fn set_groups_stopped(&mut self, broker: BrokerId, stopped: bool) {
+        if !stopped {
+            self.groups.stopped.remove(&broker);
+        } else if self.groups.stopped.insert(broker) {
+            let seed = self.prng.next_u64();
+            let empty = Coordinator::new(self.groups.config.clone(), seed);
+            self.groups.by_broker.insert(broker, empty);
+            self.groups.waiting.retain(|_, (call, _)| call.broker != broker);
+            self.groups.hosts.retain(|_, host| *host != broker);
+        }
     }
 
     /// Fires the coordinators' timers.

@@ -29,7 +29,11 @@ impl Cx<'_> {
     // Kafka: BrokerMetadataPublisher.updateCoordinator, GroupCoordinatorService.onElection, onResignation
     pub(crate) fn host_groups(&mut self) {
         let topic = self.topics.get(CONSUMER_OFFSETS);
-        let leaders = || topic.into_iter().flat_map(|topic| topic.numbered());
+        let stopped = &self.groups.stopped;
+        let leaders = || {
+            let all = topic.into_iter().flat_map(|topic| topic.numbered());
+            all.filter(|(_, partition)| !stopped.contains(&partition.leader))
+        };
         let hosts = self
             .groups
             .hosts

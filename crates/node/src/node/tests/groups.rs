@@ -453,6 +453,35 @@ fn a_group_moves_with_the_leader_of_its_partition_and_keeps_members_and_offsets(
 }
 
 #[test]
+fn a_broker_that_is_stopped_and_started_loads_its_groups_and_their_sessions_begin_anew() {
+    let mut bench = prompt();
+    let before = find(&mut bench).coordinators[0].node_id;
+    let conn = bench.connect_to(before);
+    let first = bench.ask_on(conn, 9, join_request(""));
+    let mut actions = bench.send(conn, 9, join_request(&first.member_id));
+    actions.extend(bench.advance(0));
+    let joined = reply::<JoinGroupRequest>(&actions, conn, 9).expect("joined");
+    bench.ask_on(conn, 5, sync_request(&joined.member_id, joined.generation_id));
+    bench.control(Control::Stop { broker: before });
+    assert!(
+        bench.send(conn, 4, HeartbeatRequest::default()).is_empty(),
+        "its connection is closed"
+    );
+    // Longer than the session.
+    bench.advance(3_600_000);
+    bench.control(Control::Start { broker: before });
+    let conn = bench.connect_to(before);
+    let beat = HeartbeatRequest {
+        group_id: GROUP.into(),
+        generation_id: joined.generation_id,
+        member_id: joined.member_id,
+        ..Default::default()
+    };
+    assert_eq!(code(bench.ask_on(conn, 4, beat).error_code), ErrorCode::None);
+    bench.assert_replays();
+}
+
+#[test]
 fn a_join_that_waits_when_its_coordinator_moves_is_answered_not_coordinator() {
     let mut bench = Bench::of_brokers(2, &[]);
     let before = find(&mut bench).coordinators[0].node_id;
