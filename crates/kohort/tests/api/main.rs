@@ -6,6 +6,7 @@ mod building;
 mod cancelling;
 mod commits;
 mod deserializing;
+mod faults;
 mod groups;
 mod memory;
 mod offsets;
