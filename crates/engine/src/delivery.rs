@@ -114,6 +114,8 @@ pub struct Delivery {
     /// The last take ended before a batch that may not be decompressed yet.
     is_stopped: bool,
     decompressor: Decompressor,
+    /// Memory for what is taken next.
+    spare: Vec<TakenChunk>,
     low_water: u64,
     report_after: u64,
 }
@@ -134,6 +136,7 @@ impl Delivery {
             largest_batch: usize::try_from(largest_batch).unwrap_or(usize::MAX),
             decompressor: memory.decompressor(),
             memory,
+            spare: Vec::new(),
             budget: config.memory_budget,
             is_stopped: false,
             low_water: config.low_water(),

@@ -35,7 +35,7 @@ impl Delivery {
     /// unreadable batch gives the same error at each call until the caller seeks, or pauses the partition.
     // Kafka: FetchCollector.collectFetch
     pub fn take(&mut self, max: usize) -> Result<Taken, PollError> {
-        let mut taken = Taken::default();
+        let mut taken = Taken::within(core::mem::take(&mut self.spare));
         self.is_stopped = false;
         while taken.len() < max {
             let is_full = self.is_full_of_decompressed();
@@ -114,6 +114,13 @@ impl Delivery {
             self.table.ran_dry(held);
         }
         Ok(taken)
+    }
+
+    /// Drops what was taken; the next take uses its memory.
+    pub fn reuse(&mut self, taken: Taken) {
+        let mut spare = taken.into_chunks();
+        spare.clear();
+        self.spare = spare;
     }
 
     #[cold]

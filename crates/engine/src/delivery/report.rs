@@ -10,6 +10,9 @@ impl Table {
     /// Bytes of `slot` left the queue. A partition runs low when the engine believes it to be above the low water mark and it
     /// is not.
     pub(super) fn free(&mut self, slot: SlotId, bytes: u64, low_water: u64) {
+        if bytes == 0 {
+            return;
+        }
         let Some(entry) = self.get_mut(slot) else {
             return;
         };

@@ -17,10 +17,22 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// Empty, in memory that was used before.
+    pub(super) fn within(spare: Vec<TakenChunk>) -> Self {
+        Self {
+            chunks: spare,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn push(&mut self, chunk: TakenChunk) {
         self.records += chunk.chunk.len();
         self.advanced = true;
         self.chunks.push(chunk);
+    }
+
+    pub(super) fn into_chunks(self) -> Vec<TakenChunk> {
+        self.chunks
     }
 
     pub(super) fn advance(&mut self) {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::channel::Heard;
 use super::core::Core;
 use super::listener::{AnyListener, RebalanceContext};
-use super::records::Run;
+use super::records::{Run, Runs};
 use super::{Consumer, ConsumerRecord, ConsumerRecords, PollError, RawRecords};
 use crate::deserialize::{BoxError, Context, Origin, Payload, RecordDeserializationError};
 
@@ -161,7 +161,7 @@ impl<K, V> Consumer<K, V> {
     /// are kept hold much memory, those decoded now are copied out of their batches first.
     fn decode(&mut self, taken: Taken) -> Result<ConsumerRecords<K, V>, PollError> {
         let mut records = Vec::with_capacity(taken.len());
-        let mut runs = Vec::with_capacity(taken.chunks().len());
+        let mut runs = Runs::default();
         let mut failure = None;
         let is_tight = self.core.delivery.is_tight();
         for (at, chunk) in taken.chunks().iter().enumerate() {
@@ -191,8 +191,11 @@ impl<K, V> Consumer<K, V> {
                 break;
             }
         }
-        if let Some((at, error)) = failure {
-            self.put_back(taken, at, error.offset());
+        match &failure {
+            Some((at, error)) => self.put_back(taken, *at, error.offset()),
+            None => self.core.delivery.reuse(taken),
+        }
+        if let Some((_, error)) = failure {
             if records.is_empty() {
                 return Err(PollError::Deserialization(error));
             }

@@ -79,7 +79,7 @@ impl<K, V> ConsumerRecord<K, V> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerRecords<K, V> {
     pub(super) records: Vec<ConsumerRecord<K, V>>,
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Runs,
 }
 
 /// Consecutive records of one partition.
@@ -91,11 +91,31 @@ pub(super) struct Run {
     pub(super) leader_epoch: Option<i32>,
 }
 
+/// All runs in order. Most polls have one, which needs no memory of its own.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Runs {
+    first: Option<Run>,
+    more: Vec<Run>,
+}
+
+impl Runs {
+    pub(super) fn push(&mut self, run: Run) {
+        match &self.first {
+            None => self.first = Some(run),
+            Some(_) => self.more.push(run),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Run> {
+        self.first.iter().chain(&self.more)
+    }
+}
+
 impl<K, V> Default for ConsumerRecords<K, V> {
     fn default() -> Self {
         Self {
             records: Vec::new(),
-            runs: Vec::new(),
+            runs: Runs::default(),
         }
     }
 }
@@ -143,7 +163,7 @@ impl<K, V> ConsumerRecords<K, V> {
     /// What to commit once all of these are processed, per partition (KIP-1094).
     pub fn next_offsets(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
         let mut offsets: Vec<(TopicPartition, OffsetAndMetadata)> = Vec::new();
-        for run in &self.runs {
+        for run in self.runs.iter() {
             let next = OffsetAndMetadata {
                 leader_epoch: run.leader_epoch,
                 ..OffsetAndMetadata::new(run.next_offset)

@@ -108,7 +108,7 @@ async fn a_reader_goes_on_after_its_broker_was_away() {
     reader.assign([partition(0), partition(1)]).expect("partitions");
     let mut read = values(&mut reader, 50).await;
     stop(&broker, [0]).await;
-    assert_eq!(values_within(&mut reader, MINUTE).await, []);
+    assert!(values_within(&mut reader, MINUTE).await.is_empty());
     start(&broker, [0]).await;
     fill(&broker, "t", 2, 50, 50).await;
     read.extend(values(&mut reader, 50).await);
@@ -120,7 +120,7 @@ async fn a_reader_goes_on_after_its_broker_was_away() {
 async fn records_are_read_again_soon_after_the_broker_is_back() {
     let broker = brokers(1, 1).await;
     let mut reader = subscribed(member(&broker));
-    assert_eq!(values_within(&mut reader, 2 * SECOND).await, []);
+    assert!(values_within(&mut reader, 2 * SECOND).await.is_empty());
     stop(&broker, [0]).await;
     values_within(&mut reader, 10 * MINUTE).await;
     start(&broker, [0]).await;
@@ -235,7 +235,8 @@ async fn members_stay_in_their_group_over_a_restart_of_the_coordinator() {
     let (mut read, more) = tokio::join!(values_within(&mut one, settle), values_within(&mut two, settle));
     read.extend(more);
     assert_eq!(sorted(read), (0..100).collect::<Vec<_>>());
-    assert_eq!(*calls.lock().expect("no panic"), [], "no rebalance");
+    let calls = std::mem::take(&mut *calls.lock().expect("no panic"));
+    assert!(calls.is_empty(), "{calls:?}");
     for member in [one, two] {
         member.close(SOON).await.expect("it leaves");
     }
@@ -291,7 +292,7 @@ async fn partitions_of_other_brokers_go_on_while_one_is_away_and_its_own_follow(
     let broker = brokers(3, 3).await;
     let mut reader = consumer(&broker).build().expect("valid settings");
     reader.assign((0..3).map(partition)).expect("partitions");
-    assert_eq!(values_within(&mut reader, 2 * SECOND).await, []);
+    assert!(values_within(&mut reader, 2 * SECOND).await.is_empty());
     // A producer cannot write to what is away.
     fill(&broker, "t", 3, 0, 30).await;
     stop(&broker, [1]).await;
@@ -361,7 +362,7 @@ async fn a_broker_that_falls_silent_with_its_connections_open_is_left_after_the_
         fault: Fault::Drop,
     };
     broker.inject(silent).await.expect("it runs");
-    assert_eq!(values_within(&mut reader, 2 * MINUTE).await, []);
+    assert!(values_within(&mut reader, 2 * MINUTE).await.is_empty());
     broker.clear_faults().await.expect("it runs");
     fill(&broker, "t", 1, 10, 10).await;
     let back = Instant::now();
