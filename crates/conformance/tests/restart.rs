@@ -6,6 +6,8 @@
 //! scripts/real-kafka/real-kafka stop
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a measurement prints its figures")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

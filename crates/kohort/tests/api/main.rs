@@ -1,5 +1,7 @@
 //! The public API against the embedded broker: in memory, on a paused clock.
 
+#![allow(clippy::print_stdout, reason = "measurements print their figures")]
+
 mod administering;
 mod blocking;
 mod building;
