@@ -195,10 +195,10 @@ impl<K, V> Consumer<K, V> {
             Some((at, error)) => self.put_back(taken, *at, error.offset()),
             None => self.core.delivery.reuse(taken),
         }
-        if let Some((_, error)) = failure {
-            if records.is_empty() {
-                return Err(PollError::Deserialization(error));
-            }
+        if let Some((_, error)) = failure
+            && records.is_empty()
+        {
+            return Err(PollError::Deserialization(error));
         }
         Ok(ConsumerRecords { records, runs })
     }
