@@ -380,7 +380,7 @@ impl Node {
                 .collect();
             for conn in open {
                 self.delayed.remove(&conn);
-                self.close(conn, CloseReason::Stopped);
+                self.close_connection(conn, CloseReason::Stopped);
             }
         }
         let mut cx = self.cx(now);
@@ -400,7 +400,7 @@ impl Machine for Node {
             Event::Connected { conn, broker, peer } => {
                 self.connections.insert(conn, Connection { broker, peer });
                 if self.groups.is_stopped(broker) {
-                    self.close(conn, CloseReason::Stopped);
+                    self.close_connection(conn, CloseReason::Stopped);
                 }
             }
             Event::Frame { conn, bytes, wall_ms } => {
