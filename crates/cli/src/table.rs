@@ -21,6 +21,11 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Whether there is nothing below the header.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.len() <= 1
+    }
+
     /// Writes the table, each line after `indent` and without spaces at its end.
     pub(crate) fn write(&self, out: &mut impl Write, indent: &str) -> io::Result<()> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);

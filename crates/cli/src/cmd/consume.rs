@@ -213,11 +213,18 @@ impl Reading {
                 None => {}
             }
         }
-        for partition in consumer.assignment() {
+        let assigned = consumer.assignment();
+        let partitions = match &self.ends {
+            Some(ends) => ends.keys().cloned().collect(),
+            None => assigned.clone(),
+        };
+        for partition in partitions {
             if self.stopped.contains(&partition) {
                 continue;
             }
-            let Some(end) = self.ends.as_ref().and_then(|ends| ends.get(&partition)) else {
+            let end = self.ends.as_ref().and_then(|ends| ends.get(&partition));
+            // While the group rebalances, what is to be read is not known.
+            let Some(end) = end.filter(|_| assigned.contains(&partition)) else {
                 return Ok(false);
             };
             let position = consumer.position(&partition).await;

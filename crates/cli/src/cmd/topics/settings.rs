@@ -31,8 +31,13 @@ pub(super) async fn show(args: TopicConfigsArgs) -> Result<(), Failure> {
             }
         }
     });
-    Output::stdout().write(|out| table.write(out, ""))?;
-    described
+    match described {
+        Err(failure) if table.is_empty() => Err(failure),
+        described => {
+            Output::stdout().write(|out| table.write(out, ""))?;
+            described
+        }
+    }
 }
 
 fn set_by(source: ConfigSource) -> &'static str {
