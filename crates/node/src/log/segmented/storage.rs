@@ -142,6 +142,11 @@ impl Storage for SegmentStorage {
     }
 
     fn remove(&mut self, name: &LogName) -> Result<(), StorageError> {
+        let found = self.topic_id(&partition_directory(&name.topic, name.partition));
+        if found.is_some_and(|id| id.0 != name.topic_id) {
+            // It is another's, which has the name; its own was never there.
+            return Ok(());
+        }
         let removed = self.put_aside(name, "delete")?;
         self.garbage.push(removed);
         Ok(())

@@ -503,6 +503,25 @@ fn logs_that_no_topic_has_are_put_aside() {
 }
 
 #[test]
+fn a_topic_with_the_name_of_the_journal_is_refused_and_takes_nothing_away() {
+    let mut machine = Machine::new(SYSTEM);
+    machine.produce("a").expect("room");
+    let topic = CreatableTopic {
+        name: "__kohort_metadata".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    assert_ne!(machine.ask(5, request).topics[0].error_code, 0);
+    let mut machine = machine.crash();
+    assert_eq!(machine.read().0, [(0, "a".to_string())]);
+}
+
+#[test]
 fn ids_of_members_and_topics_differ_from_those_before_the_restart() {
     let mut machine = Machine::new(SYSTEM);
     machine.create("a", 1);
