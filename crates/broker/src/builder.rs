@@ -16,6 +16,7 @@ use crate::broker::{Broker, ControlFailure};
 use crate::clock::Clock;
 use crate::connection::Shared;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::limits::Limits;
 use crate::listener::{Admission, accept_all};
 use crate::node_task::NodeTask;
 
@@ -117,6 +118,7 @@ impl Builder {
         let settings = [
             ("group.initial.rebalance.delay.ms", "0"),
             ("max.connections", "1024"),
+            ("queued.max.request.bytes", "268435456"),
         ];
         Self {
             topics: Vec::new(),
@@ -240,7 +242,7 @@ impl Builder {
             node,
             stop: stopped.clone(),
             alive,
-            max_frame: config.size("socket.request.max.bytes"),
+            limits: Limits::new(&config),
         };
         let admission = Admission::new(config.size("max.connections"));
         let clock = Clock::start();

@@ -1,18 +1,20 @@
-//! One task per connection: reads a frame, hands it to the node, writes the reply, reads the next.
+//! One task per connection: reads a frame, hands it to the node, writes the reply, reads the next. How much memory and
+//! patience a client gets is in [`crate::limits`].
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use kohort_node::ConnId;
 use kohort_protocol::frame::{self, FrameError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
+use crate::limits::{Held, Limits, READ_BYTES};
 use crate::node_task::Input;
 use crate::segments::Segments;
 
-/// How much is asked of the socket at once, and how much of later requests is read while one is being answered.
-const READ_BYTES: usize = 64 << 10;
+/// What is asked of the socket of a connection on which nothing comes.
+const IDLE_READ_BYTES: usize = 512;
 
 /// What the node wants of a connection.
 #[derive(Debug)]
@@ -33,8 +35,7 @@ pub(crate) struct Shared {
     pub(crate) stop: watch::Receiver<bool>,
     /// Closes when all tasks are gone.
     pub(crate) alive: mpsc::Sender<()>,
-    /// `socket.request.max.bytes`.
-    pub(crate) max_frame: usize,
+    pub(crate) limits: Limits,
 }
 
 /// Who is connected to whom.
@@ -48,17 +49,27 @@ pub(crate) struct Accepted {
 }
 
 /// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
 enum End {
-    /// The client left, or the node closes the connection, or the broker stops.
+    /// The client left between two requests, or the node closes the connection, or the broker stops.
+    #[error("the connection is over")]
     Quiet,
-    Io(std::io::Error),
-    Frame(FrameError),
-}
-
-impl From<std::io::Error> for End {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
-    }
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("{error}{hint}")]
+    Frame { error: FrameError, hint: &'static str },
+    #[error("the client left in the middle of a request, after {got} bytes of it")]
+    CutShort { got: usize },
+    #[error("nothing came for {ms} ms (connections.max.idle.ms)")]
+    Idle { ms: u128 },
+    #[error("a request stopped coming after {got} bytes")]
+    Stalled { got: usize },
+    #[error("the reply was not read for {ms} ms (connections.max.idle.ms)")]
+    Unread { ms: u128 },
+    #[error(
+        "all of queued.max.request.bytes is held by requests that are not yet complete or not yet answered"
+    )]
+    Crowded,
 }
 
 /// Serves a connection until it ends.
@@ -87,7 +98,7 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
     match end {
         End::Quiet => {}
         End::Io(error) => tracing::debug!(%peer, %error, "connection lost"),
-        End::Frame(error) => tracing::info!(%peer, %error, "closing the connection"),
+        reason => tracing::info!(%peer, %reason, "closing the connection"),
     }
     // The other end may be gone already.
     let _ = io.shutdown().await;
@@ -102,12 +113,13 @@ async fn run(
     from_node: &mut mpsc::UnboundedReceiver<Outgoing>,
 ) -> End {
     let mut buffer = BytesMut::new();
+    let mut held = Held::default();
     loop {
         let bytes = tokio::select! {
             biased;
             // The node speaks without being asked only to close.
             _ = from_node.recv() => return End::Quiet,
-            frame = next_frame(io, &mut buffer, shared.max_frame) => match frame {
+            frame = next_frame(io, &mut buffer, &mut held, &shared.limits) => match frame {
                 Ok(bytes) => bytes,
                 Err(end) => return end,
             },
@@ -115,26 +127,70 @@ async fn run(
         if shared.node.send(Input::Frame { conn, bytes }).await.is_err() {
             return End::Quiet;
         }
-        if let Err(end) = answer(io, &mut buffer, from_node, shared.max_frame).await {
+        if let Err(end) = answer(io, &mut buffer, from_node, &shared.limits).await {
             return end;
+        }
+        held.settle(&mut buffer);
+    }
+}
+
+/// Reads until a frame is whole. Cancel safe: what was read stays in the buffer. Memory grows with the bytes that came, not
+/// with the length that was announced.
+async fn next_frame(
+    io: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+    held: &mut Held,
+    limits: &Limits,
+) -> Result<Bytes, End> {
+    loop {
+        if let Some(bytes) = split(buffer, limits)? {
+            return Ok(bytes);
+        }
+        let is_asleep = buffer.is_empty() && buffer.capacity() == 0;
+        let room = match is_asleep {
+            true => IDLE_READ_BYTES,
+            false => buffer.len().clamp(READ_BYTES, limits.max_frame.max(READ_BYTES)),
+        };
+        if !held.cover(buffer.len().saturating_add(room), limits) {
+            return Err(End::Crowded);
+        }
+        buffer.reserve(room);
+        let got = buffer.len();
+        let patience = match (got, is_asleep) {
+            (0, true) => limits.idle,
+            (0, false) => limits.before_sleep(),
+            _ if held.is_some() => limits.before_stalled(),
+            _ => limits.idle,
+        };
+        match limits.within(patience, io.read_buf(buffer)).await.transpose()? {
+            Some(0) if got == 0 => return Err(End::Quiet),
+            Some(0) => return Err(End::CutShort { got }),
+            Some(_) => {}
+            // Nothing comes: no memory is kept for it.
+            None if got == 0 && !is_asleep => *buffer = BytesMut::new(),
+            None if held.is_some() => return Err(End::Stalled { got }),
+            None => return Err(End::Idle { ms: limits.idle_ms() }),
         }
     }
 }
 
-/// Reads until a frame is whole. Cancel safe: what was read stays in the buffer. Memory grows with the bytes that came, not with the length that was announced.
-async fn next_frame(
-    io: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-    max_frame: usize,
-) -> Result<Bytes, End> {
-    loop {
-        if let Some(bytes) = frame::split_frame(buffer, max_frame).map_err(End::Frame)? {
-            return Ok(bytes);
-        }
-        buffer.reserve(buffer.len().clamp(READ_BYTES, max_frame.max(READ_BYTES)));
-        if io.read_buf(buffer).await? == 0 {
-            return Err(End::Quiet);
-        }
+fn split(buffer: &mut BytesMut, limits: &Limits) -> Result<Option<Bytes>, End> {
+    frame::split_frame(buffer, limits.max_frame).map_err(|error| End::Frame {
+        error,
+        hint: spoken(buffer),
+    })
+}
+
+/// What a client probably speaks that does not speak Kafka's protocol.
+fn spoken(bytes: &[u8]) -> &'static str {
+    let is_http = ["GET ", "HEAD", "POST", "PUT ", "OPTI", "PRI "]
+        .iter()
+        .any(|method| bytes.starts_with(method.as_bytes()));
+    match bytes {
+        // A handshake record of TLS 1.x.
+        [0x16, 0x03, ..] => "; the client speaks TLS, which this listener does not",
+        _ if is_http => "; the client speaks HTTP",
+        _ => "",
     }
 }
 
@@ -145,29 +201,47 @@ async fn answer(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut BytesMut,
     from_node: &mut mpsc::UnboundedReceiver<Outgoing>,
-    max_frame: usize,
+    limits: &Limits,
 ) -> Result<(), End> {
     let mut has_left = false;
+    // It does not leave a request behind that waits for days.
+    let mut patience = std::pin::pin!(limits.expire(None));
     loop {
         tokio::select! {
             biased;
             outgoing = from_node.recv() => match outgoing {
-                Some(Outgoing::Write(pieces)) => {
-                    io.write_all_buf(&mut Segments::new(pieces)).await?;
-                    io.flush().await?;
-                    return Ok(());
-                }
+                Some(Outgoing::Write(pieces)) => return write(io, Segments::new(pieces), limits).await,
                 Some(Outgoing::Ready) => return Ok(()),
                 Some(Outgoing::Close) | None => return Err(End::Quiet),
             },
             read = read_ahead(io, buffer), if !has_left && buffer.len() < READ_BYTES => {
                 has_left = read? == 0;
-                if has_left && !begins_with_frame(buffer, max_frame) {
-                    return Err(End::Quiet);
+                if has_left {
+                    patience.set(limits.expire(match begins_with_frame(buffer, limits.max_frame) {
+                        true => limits.idle,
+                        false => limits.before_gone(),
+                    }));
                 }
             }
+            () = &mut patience => return Err(End::Quiet),
         }
     }
+}
+
+/// Writes a reply, as long as it is taken.
+async fn write(io: &mut (impl AsyncWrite + Unpin), mut reply: Segments, limits: &Limits) -> Result<(), End> {
+    while reply.has_remaining() {
+        match limits
+            .within(limits.idle, io.write_buf(&mut reply))
+            .await
+            .transpose()?
+        {
+            Some(0) => return Err(End::Io(std::io::ErrorKind::WriteZero.into())),
+            Some(_) => {}
+            None => return Err(End::Unread { ms: limits.idle_ms() }),
+        }
+    }
+    Ok(io.flush().await?)
 }
 
 /// Whether a whole frame came.
@@ -177,6 +251,11 @@ fn begins_with_frame(buffer: &[u8], max_frame: usize) -> bool {
 }
 
 async fn read_ahead(io: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> std::io::Result<usize> {
-    buffer.reserve(READ_BYTES);
+    // Most clients send nothing before they have their answer.
+    buffer.reserve(if buffer.is_empty() {
+        IDLE_READ_BYTES
+    } else {
+        READ_BYTES
+    });
     io.read_buf(buffer).await
 }

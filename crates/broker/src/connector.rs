@@ -7,6 +7,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::{Accepted, Shared, serve};
+use crate::limits::Limits;
 use crate::listener::Admission;
 use crate::node_task::Input;
 
@@ -22,7 +23,7 @@ pub struct Connector {
     stop: watch::Receiver<bool>,
     /// Weak, so that a connector that is kept does not keep `shutdown` waiting.
     alive: mpsc::WeakSender<()>,
-    max_frame: usize,
+    limits: Limits,
     admission: Admission,
     /// The brokers' ids with their advertised ports.
     ports: Vec<(i32, u16)>,
@@ -34,7 +35,7 @@ impl Connector {
             node: shared.node.clone(),
             stop: shared.stop.clone(),
             alive: shared.alive.downgrade(),
-            max_frame: shared.max_frame,
+            limits: shared.limits.clone(),
             admission,
             ports,
         }
@@ -62,7 +63,7 @@ impl Connector {
             node: self.node.clone(),
             stop: self.stop.clone(),
             alive: alive.ok_or_else(|| refused("the broker has ended"))?,
-            max_frame: self.max_frame,
+            limits: self.limits.clone(),
         };
         let permit = self
             .admission

@@ -28,7 +28,8 @@
 //! # Defaults that differ from Kafka's
 //!
 //! [`Broker::builder`] sets `group.initial.rebalance.delay.ms` to 0, so that tests do not wait 3 s for the first member of a
-//! group, and `max.connections` to 1024. Everything else is Kafka's; `kohort serve` sets Kafka's delay, too.
+//! group, `max.connections` to 1024, and `queued.max.request.bytes` to 256 MiB, so that clients which send large requests and
+//! never finish them cannot take all memory. Everything else is Kafka's; `kohort serve` sets Kafka's delay, too.
 
 mod broker;
 mod builder;
@@ -37,6 +38,7 @@ mod connection;
 mod connector;
 mod data_dir;
 mod file_disk;
+mod limits;
 mod listener;
 mod node_task;
 mod segments;
@@ -46,5 +48,5 @@ pub use builder::{Builder, StartError};
 pub use connector::Connector;
 pub use data_dir::DataDirError;
 pub use kohort_node::config::ConfigError;
-pub use kohort_node::{ControlError, Fault, FaultRule};
+pub use kohort_node::{ControlError, Fault, FaultRule, Lie};
 pub use kohort_protocol::{ApiKey, ErrorCode};

@@ -11,7 +11,7 @@ use kohort_protocol::{ApiKey, ErrorCode, ResponseBody, Uuid};
 use crate::cluster::{BrokerId, Cluster};
 use crate::config::{Config, TopicConfig};
 use crate::durability::Durability;
-use crate::faults::Faults;
+use crate::faults::{Faults, Spoil};
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::interface::{Action, CloseReason, ConnId, Level, LogLine};
@@ -140,8 +140,8 @@ pub(crate) struct Call {
     pub(crate) client_id: Option<String>,
     /// The client's host, as Kafka shows it (`/127.0.0.1`).
     pub(crate) peer: Arc<str>,
-    /// An injected fault: of the reply only so many bytes are written.
-    pub(crate) cut_after: Option<usize>,
+    /// An injected fault of the reply.
+    pub(crate) spoil: Option<Spoil>,
 }
 
 /// What a handler makes of a request.

@@ -53,6 +53,6 @@ mod topics;
 
 pub use cluster::{Broker, BrokerId, Cluster};
 pub use control::{Control, ControlError};
-pub use faults::{Fault, FaultRule};
+pub use faults::{Fault, FaultRule, Lie};
 pub use interface::{Action, CloseReason, ConnId, Event, Level, LogLine};
 pub use node::Node;

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::context::{Call, Cx, Outcome, Wake};
 use crate::control::{self, Control};
 use crate::durability::{Durability, Settled};
-use crate::faults::{Fault, Faults};
+use crate::faults::{Fault, Faults, Spoil};
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::handlers;
@@ -207,7 +207,7 @@ impl Node {
             correlation_id: peeked.correlation_id,
             client_id: None,
             peer: connection.peer.clone(),
-            cut_after: None,
+            spoil: None,
         };
         if !handlers::versions(api).is_some_and(|versions| versions.contains(peeked.version)) {
             if api == ApiKey::ApiVersions {
@@ -238,7 +238,11 @@ impl Node {
             }
             Some(Fault::Drop) => {}
             Some(Fault::Cut { after }) => {
-                call.cut_after = Some(after);
+                call.spoil = Some(Spoil::Cut { after });
+                self.carry_out(now, call, body);
+            }
+            Some(Fault::Lie(lie)) => {
+                call.spoil = Some(Spoil::Lie(lie));
                 self.carry_out(now, call, body);
             }
         }
@@ -264,7 +268,7 @@ impl Node {
         match outcome {
             Outcome::Reply(body) => self.finish(call, &body),
             Outcome::Later => {}
-            Outcome::Nothing if call.cut_after.is_some() => {
+            Outcome::Nothing if matches!(call.spoil, Some(Spoil::Cut { .. })) => {
                 self.close_connection(call.conn, CloseReason::Fault)
             }
             Outcome::Nothing => self.outbox.push(Action::Ready { conn: call.conn }),
@@ -292,16 +296,13 @@ impl Node {
             }
         };
         let conn = call.conn;
-        match call.cut_after {
-            None => self.outbox.push(Action::Write {
-                conn,
-                segments: segments.into_iter().collect(),
-            }),
-            Some(after) => {
-                let segments = cut(segments.into_iter(), after);
-                self.outbox.push(Action::Write { conn, segments });
-                self.close_connection(conn, CloseReason::Fault);
-            }
+        let mut segments: Vec<Bytes> = segments.into_iter().collect();
+        if let Some(spoil) = call.spoil {
+            segments = spoil.apply(segments);
+        }
+        self.outbox.push(Action::Write { conn, segments });
+        if matches!(call.spoil, Some(Spoil::Cut { .. })) {
+            self.close_connection(conn, CloseReason::Fault);
         }
     }
 
@@ -457,21 +458,6 @@ impl Machine for Node {
 
 fn millis(now: Instant) -> i64 {
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The first `after` bytes of `segments`.
-fn cut(segments: impl Iterator<Item = Bytes>, after: usize) -> Vec<Bytes> {
-    let mut left = after;
-    let mut kept = Vec::new();
-    for mut segment in segments {
-        segment.truncate(left);
-        left = left.saturating_sub(segment.len());
-        if segment.is_empty() {
-            break;
-        }
-        kept.push(segment);
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub const BROKER_KEYS: &[Definition] = &[
         "producer",
         Accepts::OneOf(&["producer"]),
     ),
+    key("connections.max.idle.ms", Kind::Long, "600000", Accepts::All),
     key(
         "default.replication.factor",
         Kind::Int,
@@ -168,6 +169,7 @@ pub const BROKER_KEYS: &[Definition] = &[
         "104857600",
         Accepts::Range(1, MAX),
     ),
+    key("queued.max.request.bytes", Kind::Long, "-1", Accepts::All),
     key(
         "producer.id.expiration.ms",
         Kind::Int,

@@ -10,6 +10,9 @@ pub fn documentation(key: &str) -> Option<&'static str> {
             "What becomes of old records: \"delete\" drops them by age and size, \"compact\" keeps the last of each key."
         }
         "compression.type" => "The codec of stored batches; \"producer\" keeps them as they came.",
+        "connections.max.idle.ms" => {
+            "How long a connection may be idle before it is closed, in milliseconds; -1 for no limit."
+        }
         "default.replication.factor" => "How many replicas a topic has for which none are asked.",
         "delete.retention.ms" => "How long a tombstone stays in a compacted log, in milliseconds.",
         "delete.topic.enable" => "Whether topics may be deleted.",
@@ -70,6 +73,9 @@ pub fn documentation(key: &str) -> Option<&'static str> {
         "preallocate" => "Whether a segment's file has its full size from the beginning.",
         "producer.id.expiration.ms" => {
             "How long an idempotent producer is remembered after its last batch, in milliseconds."
+        }
+        "queued.max.request.bytes" => {
+            "How many bytes requests may hold that are not yet answered, together; -1 for no limit."
         }
         "log.retention.bytes" | "retention.bytes" => {
             "The size of a partition above which its oldest segments are deleted, in bytes; -1 for no limit."

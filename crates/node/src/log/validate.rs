@@ -10,9 +10,11 @@ use kohort_records::{Batch, BatchError, OpenBatch};
 
 use crate::config::{LogConfig, TimestampType};
 
-/// How many bytes a batch may hold once decompressed: a bound against small batches that decompress without end. Kafka has
-/// none; no client with usual settings comes near it.
-const LARGEST_DECOMPRESSED: usize = 256 << 20;
+/// How many times `max.message.bytes` a batch may hold once decompressed, and how many bytes it may hold in any case: a bound
+/// against small batches that decompress without end. Kafka has none, but its producers hold no more than 32 MiB
+/// (`buffer.memory`).
+const LARGEST_GROWTH: usize = 64;
+const ALWAYS_DECOMPRESSED: usize = 64 << 20;
 
 /// How many records at fault are named. Kafka names all; a small batch may decompress to millions of empty records.
 const NAMED_FAULTS: usize = 10_000;
@@ -152,7 +154,12 @@ pub(crate) fn check(
             ),
         ));
     }
-    check_records(batch, &batch.open(LARGEST_DECOMPRESSED)?, config, wall_ms)
+    check_records(batch, &batch.open(largest_decompressed(config))?, config, wall_ms)
+}
+
+fn largest_decompressed(config: &LogConfig) -> usize {
+    let grown = config.max_message_bytes.saturating_mul(LARGEST_GROWTH);
+    grown.clamp(ALWAYS_DECOMPRESSED, 256 << 20)
 }
 
 // Kafka: LogValidator.validateRecord, validateTimestamp, processRecordErrors

@@ -1,0 +1,128 @@
+//! How much memory and patience one client gets, so that none takes all of it: `socket.request.max.bytes`,
+//! `queued.max.request.bytes` and `connections.max.idle.ms`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use kohort_node::config::Config;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+
+/// How much is asked of the socket at once, how much of later requests is read while one is being answered, and how much
+/// every connection may hold.
+pub(crate) const READ_BYTES: usize = 64 << 10;
+
+/// The largest buffer that a connection keeps for its next requests.
+const LARGEST_KEPT: usize = 1 << 20;
+
+/// How long a connection on which nothing comes keeps its buffer.
+const BEFORE_SLEEP: Duration = Duration::from_secs(1);
+
+/// How long a request that already holds memory may stop coming.
+const BEFORE_STALLED: Duration = Duration::from_secs(30);
+
+/// How long the answer to a client that sends nothing more, and may be gone, is waited for.
+const BEFORE_GONE: Duration = Duration::from_secs(1);
+
+/// What holds for every connection of a broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// `socket.request.max.bytes`.
+    pub(crate) max_frame: usize,
+    /// `connections.max.idle.ms`; `None` when connections may be idle for ever.
+    pub(crate) idle: Option<Duration>,
+    /// `queued.max.request.bytes` in pieces of [`READ_BYTES`]; `None` when there is no bound.
+    queued: Option<Arc<Semaphore>>,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &Config) -> Self {
+        let positive = |key| usize::try_from(config.int(key)).ok();
+        let pieces = |bytes: usize| bytes.div_ceil(READ_BYTES).min(Semaphore::MAX_PERMITS);
+        Self {
+            max_frame: config.size("socket.request.max.bytes"),
+            idle: positive("connections.max.idle.ms").map(|ms| Duration::from_millis(ms as u64)),
+            queued: positive("queued.max.request.bytes").map(|bytes| Arc::new(Semaphore::new(pieces(bytes)))),
+        }
+    }
+
+    pub(crate) fn before_sleep(&self) -> Option<Duration> {
+        Some(self.idle.map_or(BEFORE_SLEEP, |idle| idle.min(BEFORE_SLEEP)))
+    }
+
+    pub(crate) fn before_stalled(&self) -> Option<Duration> {
+        Some(self.idle.map_or(BEFORE_STALLED, |idle| idle.min(BEFORE_STALLED)))
+    }
+
+    pub(crate) fn idle_ms(&self) -> u128 {
+        self.idle.map_or(0, |idle| idle.as_millis())
+    }
+
+    pub(crate) fn before_gone(&self) -> Option<Duration> {
+        Some(self.idle.map_or(BEFORE_GONE, |idle| idle.min(BEFORE_GONE)))
+    }
+
+    /// Ends after this time; never without one.
+    pub(crate) async fn expire(&self, after: Option<Duration>) {
+        match after {
+            Some(after) => sleep(after).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What the future gives, if it does so in time.
+    pub(crate) async fn within<T>(
+        &self,
+        patience: Option<Duration>,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        match patience {
+            Some(patience) => timeout(patience, future).await.ok(),
+            None => Some(future.await),
+        }
+    }
+}
+
+/// What a connection holds of `queued.max.request.bytes`: for the request that comes or is being answered, beyond
+/// [`READ_BYTES`].
+#[derive(Debug, Default)]
+pub(crate) struct Held(Option<OwnedSemaphorePermit>);
+
+impl Held {
+    /// Takes what a buffer of so many bytes needs; whether there was enough.
+    pub(crate) fn cover(&mut self, bytes: usize, limits: &Limits) -> bool {
+        let Some(queued) = &limits.queued else {
+            return true;
+        };
+        let wanted = bytes.saturating_sub(READ_BYTES).div_ceil(READ_BYTES);
+        let has = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = u32::try_from(wanted.saturating_sub(has)).unwrap_or(u32::MAX);
+        if missing == 0 {
+            return true;
+        }
+        let Ok(more) = queued.clone().try_acquire_many_owned(missing) else {
+            return false;
+        };
+        match &mut self.0 {
+            Some(held) => held.merge(more),
+            None => self.0 = Some(more),
+        }
+        true
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Gives back what the answered request held, and its memory.
+    pub(crate) fn settle(&mut self, buffer: &mut BytesMut) {
+        if self
+            .0
+            .take()
+            .is_some_and(|held| held.num_permits() * READ_BYTES > LARGEST_KEPT)
+        {
+            *buffer = BytesMut::from(&buffer[..]);
+        }
+    }
+}
