@@ -36,6 +36,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
+    /// As [`Client::frame`], for a broker that may have closed before it read everything.
+    #[allow(dead_code, reason = "not every test that uses this client is hostile")]
+    pub(crate) async fn frame_or_reset(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(frame) = frame::split_frame(&mut self.buffer, usize::MAX).unwrap() {
+                return Some(frame);
+            }
+            if !self
+                .stream
+                .read_buf(&mut self.buffer)
+                .await
+                .is_ok_and(|read| read > 0)
+            {
+                return None;
+            }
+        }
+    }
+
     pub(crate) async fn ask<R>(&mut self, version: i16, request: R) -> R::Response
     where
         R: Request + Into<RequestBody>,

@@ -3,6 +3,7 @@
 mod commits;
 mod fetching;
 mod group;
+mod hostile;
 mod lookups;
 mod positions;
 mod rig;

@@ -94,6 +94,8 @@ pub(super) struct Rig {
     dues: VecDeque<Due>,
     /// Answered to the next requests of an API instead of the truth.
     pub(super) refuse: BTreeMap<ApiKey, VecDeque<ErrorCode>>,
+    /// What the broker makes of so many of its next answers.
+    pub(super) lie: Option<(u32, fn(&mut ResponseBody))>,
     /// APIs whose requests wait.
     pub(super) hold: Vec<ApiKey>,
     /// Requests served, in order.
@@ -136,6 +138,7 @@ impl Rig {
             calls: Vec::new(),
             dues: VecDeque::new(),
             refuse: BTreeMap::new(),
+            lie: None,
             hold: Vec::new(),
             served: Vec::new(),
             generation: 0,
@@ -309,11 +312,16 @@ impl Rig {
         let waiting: Vec<Arrived> = self.driven.network.waiting().cloned().collect();
         let hold = self.hold.clone();
         let mut wanted = waiting.iter().filter(|it| !hold.contains(&it.body.api_key()));
-        let Some((arrived, answer)) = wanted.find_map(|it| Some((it.clone(), self.answer_to(it)?))) else {
+        let Some((arrived, mut answer)) = wanted.find_map(|it| Some((it.clone(), self.answer_to(it)?)))
+        else {
             return false;
         };
         self.take_exact(&arrived);
         self.served.push(arrived.body.api_key());
+        if let Some((left @ 1.., lie)) = &mut self.lie {
+            *left -= 1;
+            lie(&mut answer);
+        }
         let actions = self.driven.answer(&arrived, answer);
         self.absorb(actions);
         true

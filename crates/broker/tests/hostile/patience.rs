@@ -1,0 +1,177 @@
+//! Clients that send slowly, stop, never read, or do nothing: what they hold is bounded, and they are let go in the end.
+
+use std::time::Instant;
+
+use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
+use kohort_protocol::messages::{ApiVersionsRequest, FetchRequest};
+
+use super::*;
+
+fn fetch(max_wait_ms: i32) -> FetchRequest {
+    FetchRequest {
+        max_wait_ms,
+        min_bytes: i32::MAX,
+        max_bytes: i32::MAX,
+        session_epoch: -1,
+        topics: vec![FetchTopic {
+            topic: "t".into(),
+            partitions: vec![FetchPartition {
+                partition_max_bytes: i32::MAX,
+                current_leader_epoch: -1,
+                last_fetched_epoch: -1,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_byte_by_byte_is_answered_and_nobody_waits_for_it() {
+    let mut bed = Bed::new().await;
+    let mut slow = bed.client().await;
+    for byte in framed(0, ApiVersionsRequest::default()) {
+        slow.stream.write_all(&[byte]).await.unwrap();
+        slow.stream.flush().await.unwrap();
+        bed.others_are_served().await;
+    }
+    assert!(timeout(SOON, slow.frame()).await.expect("an answer").is_some());
+}
+
+#[tokio::test]
+async fn a_client_that_sends_its_last_request_and_half_closes_gets_its_answer() {
+    let bed = Bed::new().await;
+    let mut client = bed.client().await;
+    client.send(0, ApiVersionsRequest::default()).await;
+    client.stream.shutdown().await.unwrap();
+    assert!(timeout(SOON, client.frame()).await.expect("an answer").is_some());
+    assert!(timeout(SOON, client.frame()).await.expect("closed").is_none());
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_comes_is_closed_and_one_in_use_is_not() {
+    let mut bed = Bed::with(&[("connections.max.idle.ms", "400")]).await;
+    let began = Instant::now();
+    let mut idle = [bed.connect().await, bed.connect().await, bed.connect().await];
+    // One never says a word, one stops in a length, one in a request.
+    idle[1].write_all(&[0, 0]).await.unwrap();
+    let request = framed(9, produce(batch(Compression::None, 1)));
+    idle[2].write_all(&request[..20]).await.unwrap();
+    for stream in &mut idle {
+        let closed = async {
+            let mut byte = [0];
+            stream.read(&mut byte).await.unwrap_or(0)
+        };
+        tokio::pin!(closed);
+        loop {
+            tokio::select! {
+                got = &mut closed => break assert_eq!(got, 0),
+                () = tokio::time::sleep(Duration::from_millis(50)) => bed.others_are_served().await,
+            }
+            assert!(began.elapsed() < SOON, "idle connections stay open");
+        }
+    }
+    assert!(began.elapsed() >= Duration::from_millis(400));
+    bed.others_are_served().await;
+}
+
+#[tokio::test]
+async fn a_reply_that_nobody_reads_ends_the_connection() {
+    let mut bed = Bed::with(&[("connections.max.idle.ms", "400")]).await;
+    let mut good = bed.client().await;
+    let value = vec![b'x'; 1_000_000];
+    for _ in 0..30 {
+        let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+        builder.append(0, None, Some(&value), &[]).unwrap();
+        good.ask(9, produce(builder.build(0).unwrap())).await;
+    }
+    let mut deaf = bed.client().await;
+    deaf.send(11, fetch(0)).await;
+    // 30 MB are more than the sockets hold. What was written can be read; the rest never comes.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut got = 0;
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(read) = timeout(SOON, deaf.stream.read(&mut buffer))
+        .await
+        .expect("closed")
+    {
+        if read == 0 {
+            break;
+        }
+        got += read;
+    }
+    assert!(got < 30_000_000, "{got}");
+    bed.good = bed.client().await;
+    bed.others_are_served().await;
+}
+
+#[tokio::test]
+async fn requests_that_are_never_finished_share_one_bound() {
+    let mut bed = Bed::with(&[("queued.max.request.bytes", "8388608")]).await;
+    // Each announces 50 MB and sends 3 of them: the third is one too many.
+    let mut open = Vec::new();
+    let mut refused = 0;
+    for _ in 0..6 {
+        let mut stream = bed.connect().await;
+        let _ = stream.write_all(&50_000_000u32.to_be_bytes()).await;
+        let _ = stream.write_all(&vec![0; 3_000_000]).await;
+        let mut byte = [0];
+        match timeout(Duration::from_millis(300), stream.read(&mut byte)).await {
+            Ok(_) => refused += 1,
+            Err(_) => open.push(stream),
+        }
+        bed.others_are_served().await;
+    }
+    assert!(refused >= 3, "{refused}");
+    assert!(!open.is_empty());
+    // Those that hold it leave: there is room again.
+    drop(open);
+    let value = vec![b'x'; 1_000_000];
+    let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+    builder.append(0, None, Some(&value), &[]).unwrap();
+    let records = builder.build(0).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut client = bed.client().await;
+    let response = timeout(SOON, client.ask(9, produce(records)))
+        .await
+        .expect("an answer");
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_a_waiting_request_behind_is_forgotten() {
+    let mut bed = Bed::with(&[("connections.max.idle.ms", "300"), ("max.connections", "4")]).await;
+    for _ in 0..10 {
+        let mut client = bed.client().await;
+        client.send(11, fetch(i32::MAX)).await;
+        // A whole request behind it keeps the broker from closing at once.
+        client.send(0, ApiVersionsRequest::default()).await;
+        client.stream.shutdown().await.unwrap();
+        let mut got = Vec::new();
+        timeout(SOON, client.stream.read_to_end(&mut got))
+            .await
+            .expect("it is closed")
+            .unwrap();
+    }
+    bed.good = bed.client().await;
+    bed.others_are_served().await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_until_another_ends() {
+    let bed = Bed::with(&[("max.connections", "10")]).await;
+    let mut idle = Vec::new();
+    for _ in 0..9 {
+        idle.push(bed.connect().await);
+    }
+    let mut waiting = bed.client().await;
+    waiting.send(0, ApiVersionsRequest::default()).await;
+    assert!(
+        timeout(Duration::from_millis(200), waiting.frame())
+            .await
+            .is_err()
+    );
+    idle.pop();
+    assert!(timeout(SOON, waiting.frame()).await.expect("an answer").is_some());
+}

@@ -1,0 +1,300 @@
+//! `kohort serve` against mutated requests, 100,000 of them: it goes on serving, and its memory stays bounded. In long form:
+//! `KOHORT_HOSTILE_REQUESTS=10000000 KOHORT_HOSTILE_SEED=7 cargo test --release -p kohort-cli --test hostile -- --nocapture`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use kohort_protocol::messages::RequestHeader;
+use kohort_protocol::{ApiKey, Message};
+
+/// How much memory the broker may have held at most, in KiB. What good requests made (topics, records, groups) is in it.
+const MOST_KIB: u64 = 512 << 10;
+/// How many requests a connection sends at most.
+const PER_CONNECTION: u64 = 50;
+/// How long a reply may take; a fetch or a join may rightly wait longer, and is left behind.
+const PATIENCE: Duration = Duration::from_millis(20);
+const WORKERS: u64 = 4;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+struct Broker {
+    child: Child,
+    address: String,
+    stderr: std::path::PathBuf,
+}
+
+impl Broker {
+    fn start(name: &str, args: &[&str]) -> Self {
+        let name = format!("kohort-hostile-{name}-{}.log", std::process::id());
+        let stderr = std::env::temp_dir().join(name);
+        let log = std::fs::File::create(&stderr).expect("a file for the log");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kohort"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--topic", "t:2"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("kohort starts");
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe"))
+            .read_line(&mut first)
+            .expect("a first line");
+        let address = first
+            .trim_end()
+            .strip_prefix("bootstrap.servers=")
+            .expect("the address first");
+        Self {
+            address: address.to_owned(),
+            child,
+            stderr,
+        }
+    }
+
+    /// A figure of `/proc/PID/status`, in KiB; none where there is no such file.
+    fn kib(&self, key: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.stderr);
+    }
+}
+
+/// A request of each API and version, without its length, as Kafka's own classes encode it.
+fn samples() -> Vec<Vec<u8>> {
+    let golden = include_str!("../../protocol/tests/golden/golden.tsv");
+    let sample = |line: &str| {
+        let mut cells = line.split('\t');
+        let (name, version) = (
+            cells.next()?.strip_suffix("Request")?,
+            cells.next()?.parse().ok()?,
+        );
+        let body = BASE64_STANDARD.decode(cells.nth(1)?).ok()?;
+        let api = ApiKey::all().find(|api| api.name() == name)?;
+        let header = RequestHeader {
+            request_api_key: api.code(),
+            request_api_version: version,
+            correlation_id: 1,
+            client_id: Some("hostile".into()),
+        };
+        let mut bytes = bytes::BytesMut::new();
+        header
+            .encode(api.request_header_version(version), &mut bytes)
+            .ok()?;
+        bytes.extend_from_slice(&body);
+        Some(bytes.to_vec())
+    };
+    golden.lines().filter_map(sample).collect()
+}
+
+/// Some bytes changed, cut out, doubled or put in; now and then the length lies, too.
+fn mutated(random: &mut Random, sample: &[u8]) -> Vec<u8> {
+    const EDGES: [u8; 8] = [0x00, 0x01, 0x02, 0x7f, 0x80, 0xff, 0xfe, 0x40];
+    let mut body = sample.to_vec();
+    for _ in 0..=random.below(3) {
+        // Most changes leave the header alone, so that the request reaches its handler.
+        let from = if random.below(8) == 0 {
+            0
+        } else {
+            8.min(body.len())
+        };
+        let at = from + random.below(body.len() - from);
+        match random.below(7) {
+            0 if at < body.len() => body[at] = EDGES[random.below(EDGES.len())],
+            1 if at < body.len() => body[at] ^= 1 << random.below(8),
+            2 if at < body.len() => body[at] = random.next() as u8,
+            3 if random.below(4) == 0 => body.truncate(at),
+            4 => drop(body.splice(at..at, [0x7f, 0xff, 0xff, 0xff])),
+            5 => {
+                let copy = body[at..].iter().copied().take(16).collect::<Vec<_>>();
+                body.splice(at..at, copy);
+            }
+            _ => {}
+        }
+    }
+    let length = match random.below(200) {
+        0 => random.next() as u32,
+        _ => body.len() as u32,
+    };
+    [&length.to_be_bytes()[..], &body].concat()
+}
+
+/// Reads one reply; whether the connection can go on.
+fn has_reply(stream: &mut TcpStream) -> bool {
+    let mut length = [0; 4];
+    if stream.read_exact(&mut length).is_err() {
+        return false;
+    }
+    let mut left = u32::from_be_bytes(length) as usize;
+    let mut buffer = [0; 4096];
+    while left > 0 {
+        let most = left.min(buffer.len());
+        match stream.read(&mut buffer[..most]) {
+            Ok(read) if read > 0 => left -= read,
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Sends so many requests; gives how many got a reply.
+fn attack(address: &str, seed: u64, requests: u64) -> u64 {
+    let samples = samples();
+    let mut random = Random(seed);
+    let (mut sent, mut replies) = (0, 0);
+    while sent < requests {
+        let mut stream = TcpStream::connect(address).expect("the broker accepts connections");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_nodelay(true).expect("no delay");
+        for _ in 0..PER_CONNECTION.min(requests - sent) {
+            sent += 1;
+            let pick = random.below(samples.len());
+            let request = mutated(&mut random, &samples[pick]);
+            if stream.write_all(&request).is_err() || !has_reply(&mut stream) {
+                break;
+            }
+            replies += 1;
+        }
+    }
+    replies
+}
+
+fn setting(key: &str, default: u64) -> u64 {
+    std::env::var(key)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
+}
+
+#[test]
+fn a_hundred_thousand_mutated_requests_leave_the_broker_serving_within_bounded_memory() {
+    let requests = setting("KOHORT_HOSTILE_REQUESTS", 100_000);
+    let seed = setting("KOHORT_HOSTILE_SEED", 1);
+    let broker = Broker::start("mutated", &[]);
+    let before = broker.kib("VmRSS:");
+    let began = Instant::now();
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|worker| {
+            let address = broker.address.clone();
+            std::thread::spawn(move || attack(&address, seed ^ worker << 32, requests / WORKERS))
+        })
+        .collect();
+    let replies: u64 = workers
+        .into_iter()
+        .map(|worker| worker.join().expect("no worker fails"))
+        .sum();
+    let took = began.elapsed();
+
+    let log = std::fs::read_to_string(&broker.stderr).expect("the log");
+    assert!(!log.contains("panicked"), "{log}");
+    // It serves still: what was written is read.
+    let mut produce = Command::new(env!("CARGO_BIN_EXE_kohort"))
+        .args(["produce", "-b", &broker.address, "-t", "after"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("kohort starts");
+    produce
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(b"still here\n")
+        .expect("kohort reads");
+    assert!(produce.wait().expect("kohort ends").success());
+    let read = Command::new(env!("CARGO_BIN_EXE_kohort"))
+        .args([
+            "consume",
+            "-b",
+            &broker.address,
+            "-t",
+            "after",
+            "-e",
+            "-o",
+            "beginning",
+        ])
+        .output()
+        .expect("kohort ends");
+    assert!(
+        String::from_utf8_lossy(&read.stdout).contains("still here"),
+        "{read:?}"
+    );
+    let (most, now) = (broker.kib("VmHWM:"), broker.kib("VmRSS:"));
+    println!(
+        "{requests} requests in {took:.1?}, {replies} replies; memory before {before:?} KiB, now {now:?} KiB, at most {most:?} KiB"
+    );
+    assert!(
+        replies > requests / 10,
+        "most requests must get somewhere: {replies}"
+    );
+    assert!(most.is_none_or(|most| most < MOST_KIB), "{most:?} KiB");
+}
+
+/// Connections that say nothing, as many as the limit of open files allows, up to 5,000.
+#[test]
+fn thousands_of_idle_connections_cost_little_memory_and_disturb_nobody() {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let files = files.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    let count = files.unwrap_or(1024).saturating_sub(200).min(5_000);
+    let broker = Broker::start("idle", &["-X", "max.connections=6000"]);
+    let before = broker.kib("VmRSS:");
+    let idle: Vec<TcpStream> = (0..count)
+        .map(|_| TcpStream::connect(&broker.address).expect("the broker accepts connections"))
+        .collect();
+    // Half of them have been used.
+    for stream in idle.iter().step_by(2) {
+        let mut stream = stream;
+        stream
+            .write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff])
+            .expect("it is written");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("a time-out");
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).expect("a reply");
+        let mut reply = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut reply).expect("a reply");
+    }
+    // Their buffers are let go after a second of silence.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let after = broker.kib("VmRSS:");
+    let listed = Command::new(env!("CARGO_BIN_EXE_kohort"))
+        .args(["topics", "list", "-b", &broker.address])
+        .output()
+        .expect("kohort ends");
+    assert!(listed.status.success());
+    if let (Some(before), Some(after)) = (before, after) {
+        let each = after.saturating_sub(before) * 1024 / count.max(1) as u64;
+        println!("{count} idle connections: {before} KiB before, {after} KiB with them, {each} bytes each");
+        assert!(each < 16 << 10, "{each} bytes for each idle connection");
+    }
+    drop(idle);
+}

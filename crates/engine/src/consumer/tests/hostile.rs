@@ -1,0 +1,178 @@
+//! A broker whose answers are well formed and lie: nothing is handed out twice or below the position, and what is missing is
+//! asked for again.
+
+use alloc::vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use kohort_protocol::messages::FetchResponse;
+use kohort_protocol::messages::fetch::{FetchableTopicResponse, PartitionData};
+use kohort_protocol::{ResponseBody, Uuid};
+use kohort_records::{BatchBuilder, Compression};
+
+use super::rig::*;
+use crate::consumer::{Command, CommandError, CommitMode, ConsumerConfig, OffsetReset, OffsetSpec};
+
+fn earliest(config: &mut ConsumerConfig) {
+    config.auto_offset_reset = OffsetReset::Earliest;
+}
+
+/// A consumer of both partitions whose broker changes so many answers.
+fn lied_to(times: u32, lie: fn(&mut ResponseBody)) -> Rig {
+    let mut rig = Rig::new(earliest);
+    rig.lie = Some((times, lie));
+    rig.assign(&[0, 1]);
+    rig
+}
+
+fn in_fetch(body: &mut ResponseBody, change: impl FnOnce(&mut FetchResponse)) {
+    if let ResponseBody::Fetch(response) = body {
+        change(response);
+    }
+}
+
+/// What a partition handed out, in order and whole.
+fn assert_all_once(rig: &mut Rig) {
+    let got = rig.poll_all();
+    for partition in 0..2 {
+        let of_it: vec::Vec<_> = got
+            .iter()
+            .copied()
+            .filter(|(number, _)| *number == partition)
+            .collect();
+        assert_eq!(of_it, records(partition, 0, 10));
+    }
+}
+
+#[test]
+fn partitions_and_topics_that_come_twice_are_taken_once() {
+    let mut rig = lied_to(20, |body| {
+        in_fetch(body, |response| {
+            for topic in &mut response.responses {
+                let again = topic.partitions.clone();
+                topic.partitions.extend(again);
+            }
+            let again = response.responses.clone();
+            response.responses.extend(again);
+        });
+    });
+    assert_all_once(&mut rig);
+}
+
+#[test]
+fn partitions_that_nobody_asked_for_are_ignored() {
+    let mut rig = lied_to(20, |body| {
+        in_fetch(body, |response| {
+            let unasked = |partition_index| PartitionData {
+                partition_index,
+                high_watermark: 100,
+                records: Some(Bytes::from_static(&[7; 200])),
+                ..Default::default()
+            };
+            for topic in &mut response.responses {
+                topic
+                    .partitions
+                    .extend([unasked(7), unasked(-1), unasked(i32::MAX), unasked(i32::MIN)]);
+            }
+            response.responses.push(FetchableTopicResponse {
+                topic: "..".into(),
+                topic_id: Uuid([9; 16]),
+                partitions: vec![unasked(0)],
+            });
+        });
+    });
+    assert_all_once(&mut rig);
+}
+
+#[test]
+fn partitions_that_are_left_out_are_asked_for_again() {
+    let mut rig = lied_to(20, |body| in_fetch(body, |response| response.responses.clear()));
+    assert_all_once(&mut rig);
+}
+
+#[test]
+fn batches_below_the_position_are_not_handed_out_again() {
+    let mut rig = lied_to(40, |body| {
+        in_fetch(body, |response| {
+            for data in response
+                .responses
+                .iter_mut()
+                .flat_map(|topic| &mut topic.partitions)
+            {
+                // Whatever was asked for, the log comes from its beginning, and its ends move back.
+                let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+                for offset in 0..5 {
+                    builder.append(offset, None, Some(b"old"), &[]).unwrap();
+                }
+                data.records = Some(builder.build(0).unwrap());
+                data.high_watermark = 0;
+                data.last_stable_offset = -5;
+                data.log_start_offset = i64::MAX;
+            }
+        });
+    });
+    assert_all_once(&mut rig);
+}
+
+#[test]
+fn metadata_that_lies_is_asked_for_again_and_no_command_waits_for_ever() {
+    let lies: [fn(&mut kohort_protocol::messages::MetadataResponse); 5] = [
+        |metadata| metadata.brokers.clear(),
+        |metadata| {
+            metadata
+                .brokers
+                .iter_mut()
+                .for_each(|broker| broker.port = 70_000)
+        },
+        |metadata| metadata.brokers.iter_mut().for_each(|broker| broker.port = -1),
+        |metadata| {
+            let partitions = metadata.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+            partitions.for_each(|partition| partition.leader_id = i32::MAX);
+        },
+        |metadata| metadata.topics.iter_mut().for_each(|topic| topic.name = None),
+    ];
+    for lie in lies {
+        let mut rig = Rig::new(earliest);
+        let truth = rig.driven.network.metadata.clone();
+        lie(rig.driven.network.metadata.as_mut().unwrap());
+        rig.assign(&[0, 1]);
+        let token = rig.command(Command::ListOffsets {
+            partitions: vec![(of_t(0), OffsetSpec::Earliest)],
+            timeout: SECOND,
+        });
+        rig.advance(2 * SECOND);
+        assert!(
+            matches!(rig.replies[&token], Err(CommandError::TimedOut { .. })),
+            "{:?}",
+            rig.replies
+        );
+        // Once the broker tells the truth, all is well.
+        rig.driven.network.metadata = truth;
+        rig.advance(Duration::from_secs(120));
+        assert_all_once(&mut rig);
+    }
+}
+
+#[test]
+fn a_throttle_of_weeks_keeps_no_command_waiting() {
+    let mut rig = Rig::in_group(earliest);
+    rig.lie = Some((1_000, |body| match body {
+        ResponseBody::Fetch(it) => it.throttle_time_ms = i32::MAX,
+        ResponseBody::OffsetFetch(it) => it.throttle_time_ms = i32::MAX,
+        ResponseBody::Heartbeat(it) => it.throttle_time_ms = i32::MAX,
+        _ => {}
+    }));
+    rig.subscribe();
+    rig.advance(10 * SECOND);
+    let offset = kohort_groups::OffsetAndMetadata {
+        offset: 1,
+        leader_epoch: None,
+        metadata: alloc::string::String::new(),
+    };
+    let token = rig.command(Command::Commit {
+        offsets: vec![(of_t(0), offset)],
+        mode: CommitMode::Sync { timeout: 5 * SECOND },
+    });
+    rig.advance(6 * SECOND);
+    assert!(rig.replies.contains_key(&token));
+}

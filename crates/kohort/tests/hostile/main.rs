@@ -1,0 +1,38 @@
+//! The client against a broker that lies: replies changed by the broker's fault API, and peers that speak no Kafka at all. In
+//! memory, on a paused clock, so that every time-out passes at once.
+
+mod lies;
+mod peers;
+
+use std::time::Duration;
+
+use kohort::config::AutoOffsetReset;
+use kohort::consumer::ConsumerBuilder;
+use kohort::transport::Transport;
+use kohort::{Consumer, Producer, ProducerRecord};
+use kohort_broker::Broker;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn consumer(bootstrap: String, transport: Transport) -> ConsumerBuilder<Option<String>, String> {
+    Consumer::builder()
+        .bootstrap_servers(bootstrap)
+        .auto_offset_reset(AutoOffsetReset::Earliest)
+        .transport(transport)
+}
+
+/// A broker whose topic `t` has one partition with the values 0 to 19.
+async fn broker() -> Broker {
+    let broker = Broker::builder().topic("t", 1).start().await.expect("it starts");
+    let producer: Producer<Option<String>, String> = Producer::builder()
+        .bootstrap_servers(broker.bootstrap_servers())
+        .transport(Transport::new(broker.connector().into_fn()))
+        .build()
+        .expect("valid settings");
+    for value in 0..20 {
+        let record = ProducerRecord::new("t", None, value.to_string());
+        producer.send(record).await.expect("it is written");
+    }
+    producer.close(10 * SECOND).await.expect("it closes");
+    broker
+}
