@@ -1,6 +1,8 @@
 //! `kohort serve` against mutated requests, 100,000 of them: it goes on serving, and its memory stays bounded. In long form:
 //! `KOHORT_HOSTILE_REQUESTS=10000000 KOHORT_HOSTILE_SEED=7 cargo test --release -p kohort-cli --test hostile -- --nocapture`.
 
+#![allow(clippy::print_stdout, reason = "the figures")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

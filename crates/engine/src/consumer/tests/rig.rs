@@ -37,6 +37,9 @@ use crate::delivery::{Delivery, Due, Taken};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
+/// What a broker that lies makes of an answer.
+pub(super) type Lie = fn(&mut ResponseBody);
+
 /// One partition on the broker: batches by base offset, each with its count of records.
 #[derive(Debug, Default)]
 pub(super) struct Log {
@@ -95,7 +98,7 @@ pub(super) struct Rig {
     /// Answered to the next requests of an API instead of the truth.
     pub(super) refuse: BTreeMap<ApiKey, VecDeque<ErrorCode>>,
     /// What the broker makes of so many of its next answers.
-    pub(super) lie: Option<(u32, fn(&mut ResponseBody))>,
+    pub(super) lie: Option<(u32, Lie)>,
     /// APIs whose requests wait.
     pub(super) hold: Vec<ApiKey>,
     /// Requests served, in order.
