@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kohort::consumer::{Callbacks, PollError, RawRecords};
+use kohort::consumer::{Callbacks, OffsetError, PollError, RawRecords};
 use kohort::{Consumer, TopicPartition};
 
 use super::{insist, reach, told_to_stop};
@@ -180,7 +180,7 @@ impl Reading {
             let found = consumer
                 .end_offsets(partitions.to_vec())
                 .await
-                .map_err(|error| Failure::because("end offsets", &error))?;
+                .map_err(|error| asked("end offsets", error))?;
             *ends = found.into_iter().collect();
         }
         Ok(())
@@ -228,8 +228,7 @@ impl Reading {
                 return Ok(false);
             };
             let position = consumer.position(&partition).await;
-            if position.map_err(|error| Failure::because(format!("position of {partition}"), &error))? < *end
-            {
+            if position.map_err(|error| asked(format!("position of {partition}"), error))? < *end {
                 return Ok(false);
             }
         }
@@ -295,6 +294,14 @@ impl Reading {
             .try_for_each(|(partition, offset)| consumer.seek(partition, *offset))
             .and_then(|()| consumer.pause(partitions));
         printed.and(gone_back.map_err(|error| Failure::because("going back", &error)))
+    }
+}
+
+/// Why something about offsets was not answered; ctrl-c wakes whoever waits for the answer.
+fn asked(what: impl std::fmt::Display, error: OffsetError) -> Failure {
+    match error {
+        OffsetError::Wakeup => Failure::Interrupted,
+        error => Failure::because(what, &error),
     }
 }
 

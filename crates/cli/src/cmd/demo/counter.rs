@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kohort::consumer::{Callbacks, PollError, WakeupHandle};
+use kohort::consumer::{Callbacks, CommitError, PollError, WakeupHandle};
 use kohort::{Consumer, ConsumerRecords};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
@@ -109,8 +109,16 @@ async fn count(
                     from: name.clone(),
                     what: What::Counted(tally(&records)),
                 });
-                if let Err(error) = consumer.commit_sync().await {
-                    break Err(Failure::because(format!("{name} cannot commit"), &error));
+                let mut committed = consumer.commit_sync().await;
+                let is_stopped = matches!(committed, Err(CommitError::Wakeup));
+                if is_stopped {
+                    // What was counted is committed all the same, so that nobody counts it again.
+                    committed = consumer.commit_sync().await;
+                }
+                match committed {
+                    Ok(()) if is_stopped => break Ok(()),
+                    Ok(()) => {}
+                    Err(error) => break Err(Failure::because(format!("{name} cannot commit"), &error)),
                 }
             }
             Err(PollError::Wakeup) => break Ok(()),
