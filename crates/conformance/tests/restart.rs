@@ -72,7 +72,7 @@ async fn run(variable: &str) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 #[ignore = "kills the broker: see the top of this file"]
 async fn a_group_misses_nothing_while_its_broker_is_killed_and_comes_back() {
     let (topic, group) = (unique("restart"), unique("restart-group"));

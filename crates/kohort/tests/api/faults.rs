@@ -406,3 +406,27 @@ async fn a_topic_deleted_while_it_is_read_disturbs_no_other_and_costs_little() {
     }
     assert!(turns < 300 * 5, "{turns}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_member_whose_topic_is_deleted_gives_it_up_and_reads_the_others() {
+    let broker = brokers(1, 1).await;
+    broker.create_topic("gone", 1).await.expect("a new topic");
+    let mut reader = member(&broker)
+        .set("metadata.max.age.ms", "5000")
+        .set("allow.auto.create.topics", "false")
+        .build()
+        .expect("valid settings");
+    reader.subscribe(["t", "gone"]).expect("a group and topics");
+    values_within(&mut reader, 2 * SECOND).await;
+    assert_eq!(reader.assignment().len(), 2);
+    let admin = Admin::builder()
+        .bootstrap_servers(broker.bootstrap_servers())
+        .transport(transport(&broker))
+        .build()
+        .expect("valid settings");
+    admin.delete_topics(["gone"]).await.expect("it is deleted");
+    values_within(&mut reader, 30 * SECOND).await;
+    assert_eq!(reader.assignment(), [partition(0)]);
+    fill(&broker, "t", 1, 0, 10).await;
+    assert_eq!(values(&mut reader, 10).await, (0..10).collect::<Vec<_>>());
+}
