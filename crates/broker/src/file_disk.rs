@@ -196,7 +196,11 @@ impl Disk for FileDisk {
             "" => self.root.to_path_buf(),
             path => self.root.join(path),
         };
-        match File::open(full).and_then(|file| file.sync_data()) {
+        let sync = |file: File| match file.metadata()?.is_dir() {
+            true => file.sync_all(),
+            false => file.sync_data(),
+        };
+        match File::open(full).and_then(sync) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.failed("syncing", path, &error))
             }

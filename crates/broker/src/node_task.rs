@@ -47,6 +47,8 @@ pub(crate) struct NodeTask {
     controls: HashMap<Token, oneshot::Sender<Result<(), Box<ControlError>>>>,
     files: Option<Files>,
     done: mpsc::UnboundedReceiver<(Token, Result<(), StorageError>)>,
+    /// How many disk tasks were handed out and have not come back.
+    outstanding: usize,
 }
 
 /// What a node with a data directory needs.
@@ -68,6 +70,7 @@ impl NodeTask {
         Self {
             files,
             done,
+            outstanding: 0,
             node,
             clock,
             connections: HashMap::new(),
@@ -79,6 +82,14 @@ impl NodeTask {
     /// Runs until the broker ends, and closes its logs.
     pub(crate) async fn run(mut self, inputs: mpsc::Receiver<Input>, stop: watch::Receiver<bool>) {
         self.serve(inputs, stop).await;
+        // A sync that fails now is the last to say so: the system tells it once.
+        while self.outstanding > 0 {
+            let Some((token, result)) = self.done.recv().await else {
+                break;
+            };
+            self.disk_done(token, result);
+            self.perform();
+        }
         let Self { mut node, files, .. } = self;
         let Some(files) = files else { return };
         let closed = spawn_blocking(move || {
@@ -105,10 +116,7 @@ impl NodeTask {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
-                Some((token, result)) = self.done.recv() => {
-                    let event = Event::DiskDone { token, result: result.map_err(Box::new) };
-                    self.node.handle(self.clock.now(), event);
-                }
+                Some((token, result)) = self.done.recv() => self.disk_done(token, result),
                 input = inputs.recv() => match input {
                     Some(input) => self.take(input),
                     None => return,
@@ -116,6 +124,13 @@ impl NodeTask {
                 () = due(deadline) => self.node.handle_timeout(self.clock.now()),
             }
         }
+    }
+
+    fn disk_done(&mut self, token: Token, result: Result<(), StorageError>) {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        let result = result.map_err(Box::new);
+        self.node
+            .handle(self.clock.now(), Event::DiskDone { token, result });
     }
 
     fn take(&mut self, input: Input) {
@@ -177,9 +192,10 @@ impl NodeTask {
     }
 
     /// Lets another thread wait for the medium.
-    fn carry_out(&self, token: Token, task: DiskTask) {
+    fn carry_out(&mut self, token: Token, task: DiskTask) {
         if let Some(files) = &self.files {
             let (mut disk, done) = (files.disk.clone(), files.done.clone());
+            self.outstanding = self.outstanding.saturating_add(1);
             spawn_blocking(move || {
                 let result = task.carry_out(&mut disk);
                 // The node may have ended meanwhile.
@@ -208,12 +224,14 @@ mod tests {
     use std::time::Duration;
 
     use kohort_node::config::Config;
+    use kohort_node::log::SegmentStorage;
     use kohort_node::{Broker, Cluster};
     use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
     use kohort_protocol::messages::{ApiVersionsRequest, FetchRequest, RequestHeader};
     use kohort_protocol::{RequestBody, frame};
 
     use super::*;
+    use crate::data_dir::tests::Scratch;
 
     fn task() -> NodeTask {
         let broker = Broker {
@@ -281,5 +299,51 @@ mod tests {
         tokio::time::advance(Duration::from_millis(100)).await;
         send(&mut task, 1, 0, ApiVersionsRequest::default());
         assert!(matches!(waiting.try_recv(), Ok(Outgoing::Write(_))));
+    }
+
+    #[tokio::test]
+    async fn a_sync_that_fails_while_the_broker_ends_is_no_orderly_end() {
+        let scratch = Scratch::new("outstanding");
+        let dir = DataDir::take(scratch.path()).unwrap();
+        let storage = SegmentStorage::new(Box::new(dir.disk())).unwrap();
+        let broker = Broker {
+            id: 0,
+            host: "localhost".into(),
+            port: 9092,
+            rack: None,
+        };
+        let cluster = Cluster {
+            id: "cluster".into(),
+            brokers: vec![broker],
+        };
+        let node = Node::open(Config::default(), cluster, Box::new(storage), 0, 0).unwrap();
+        let mut task = NodeTask::new(node, Clock::start(), Some(dir));
+        task.perform();
+        let control = Control::CreateTopic {
+            name: "t".into(),
+            partitions: 1,
+            config: Vec::new(),
+        };
+        task.take(Input::Control {
+            control: Box::new(control),
+            reply: oneshot::channel().0,
+        });
+        // The medium has the sync of the new topic, and fails.
+        while let Some(action) = task.node.poll_action() {
+            if let Action::Disk { token, .. } = action {
+                task.outstanding += 1;
+                let error = StorageError {
+                    operation: "syncing",
+                    reason: "the medium failed".into(),
+                };
+                let done = task.files.as_ref().unwrap().done.clone();
+                done.send((token, Err(error))).unwrap();
+            }
+        }
+        assert!(task.outstanding > 0);
+        let (_inputs, inputs) = mpsc::channel(1);
+        let (_stop, stop) = watch::channel(true);
+        task.run(inputs, stop).await;
+        assert!(!scratch.path().join(".kafka_cleanshutdown").exists());
     }
 }
