@@ -78,6 +78,11 @@ impl Durability {
     pub(crate) fn waiting(&self) -> usize {
         self.parked.len().saturating_add(self.appends.len())
     }
+
+    /// A broker's coordinator is gone; nobody is to be told what becomes of its records.
+    pub(crate) fn forget_appends(&mut self, broker: BrokerId) {
+        self.appends.retain(|pending| pending.broker != broker);
+    }
 }
 
 /// What became of a wait.
@@ -143,7 +148,8 @@ impl Cx<'_> {
 
     /// A group's records wait.
     pub(crate) fn append_waits(&mut self, wait: Wait, broker: BrokerId, token: Token) {
-        let waits = wait_for_journal(self.topics).into_iter().chain([wait]).collect();
+        let journal = wait_for_journal(self.topics, true);
+        let waits = journal.into_iter().chain([wait]).collect();
         self.durability.appends.push(PendingAppend {
             waits,
             broker,
@@ -162,7 +168,8 @@ impl Cx<'_> {
     ) -> Option<ResponseBody> {
         let mut waits = core::mem::take(&mut self.durability.waits);
         if self.topics.journal_end() > journal_before || !waits.is_empty() {
-            waits.extend(wait_for_journal(self.topics));
+            let is_synced = !waits.is_empty();
+            waits.extend(wait_for_journal(self.topics, is_synced));
         }
         if waits.is_empty() {
             return Some(body);
@@ -188,7 +195,13 @@ impl Cx<'_> {
             let begun = self.topics.log_mut(key).map(PartitionLog::begin_sync);
             let mut flight = match begun {
                 Some(Some(flight)) => flight,
-                Some(None) => continue,
+                Some(None) => {
+                    if self.topics.log_mut(key).is_some_and(|log| log.has_failed()) {
+                        // No sync comes that would end the waiting.
+                        settled.extend(self.settle(key));
+                    }
+                    continue;
+                }
                 None => {
                     settled.extend(self.settle(key));
                     continue;
@@ -360,7 +373,7 @@ impl Cx<'_> {
         if let Err(error) = self.topics.keep_points() {
             self.storage_failed("checkpoints", &error);
         }
-        let paths = self.topics.take_unsynced();
+        let paths = self.topics.take_unsynced_points();
         if !paths.is_empty() {
             self.ask(Asked::Files, DiskTask::Sync(paths));
         }
@@ -373,11 +386,16 @@ impl Cx<'_> {
     }
 }
 
-/// What is appended to a topic lasts no longer than the topic does.
-fn wait_for_journal(topics: &mut Topics) -> Option<Wait> {
+/// What is appended to a topic lasts no longer than the topic does. Who waits for records waits for the journal to be synced;
+/// else it is waited for as the broker's settings say.
+fn wait_for_journal(topics: &mut Topics, is_synced: bool) -> Option<Wait> {
     let upto = topics.journal_end();
     let journal = topics.log_mut(JOURNAL)?;
-    (journal.high_watermark() < upto).then_some(Wait {
+    let waits = match is_synced {
+        true => !journal.is_synced(upto),
+        false => journal.high_watermark() < upto,
+    };
+    waits.then_some(Wait {
         log: JOURNAL,
         upto,
         place: None,

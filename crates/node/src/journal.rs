@@ -206,9 +206,8 @@ fn encode(entry: &Entry) -> (String, Option<String>) {
 }
 
 fn read_batch(batch: &Batch, remembered: &mut Remembered) -> Result<(), String> {
-    let open = batch
-        .open(LARGEST_DECOMPRESSED)
-        .map_err(|error| error.to_string())?;
+    let sound = batch.verify_crc().and_then(|()| batch.open(LARGEST_DECOMPRESSED));
+    let open = sound.map_err(|error| error.to_string())?;
     for record in open.iter() {
         let text = |bytes: &[u8]| core::str::from_utf8(bytes).map(ToString::to_string).ok();
         let key = record.key.and_then(text).unwrap_or_default();

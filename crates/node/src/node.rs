@@ -91,7 +91,7 @@ impl Node {
         seed: u64,
         wall_ms: i64,
     ) -> Result<Self, StorageError> {
-        let (topics, notes) = Topics::open(storage, &config, &cluster, wall_ms)?;
+        let (topics, notes) = Topics::open(storage, &config, &cluster, seed, wall_ms)?;
         let mut prng = Prng::from_seed(seed.wrapping_add(topics.run().cast_unsigned().rotate_left(32)));
         let mut node = Self {
             groups: Groups::new(&config, &cluster, &mut prng),

@@ -8,6 +8,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use kohort_machine::Prng;
 use kohort_protocol::{ErrorCode, Uuid};
 
 use crate::cluster::{BrokerId, Cluster};
@@ -95,11 +96,13 @@ pub(crate) struct Topics {
 }
 
 impl Topics {
-    /// The topics that a storage holds: none, if it is new. Gives lines for the operator, too.
+    /// The topics that a storage holds: none, if it is new. Gives lines for the operator, too. `seed` decides the ids of topics
+    /// that have none.
     pub(crate) fn open(
         mut storage: Box<dyn Storage>,
         config: &Config,
         cluster: &Cluster,
+        seed: u64,
         wall_ms: i64,
     ) -> Result<(Self, Vec<String>), StorageError> {
         let (journal, mut remembered) = match storage.is_lasting() {
@@ -122,7 +125,8 @@ impl Topics {
         let mut found = topics.storage.found()?;
         found.retain(|name| *name.topic != *journal::log_name().topic);
         if topics.journal.is_empty() {
-            topics.adopt(&found, &mut remembered, wall_ms, &mut notes)?;
+            let prng = Prng::from_seed(seed);
+            topics.adopt(&found, &mut remembered, prng, wall_ms, &mut notes)?;
         }
         for (name, entry) in &remembered.topics {
             topics.restore(name, entry, config, cluster, wall_ms, &mut notes)?;
@@ -141,11 +145,13 @@ impl Topics {
         Ok((topics, notes))
     }
 
-    /// Takes the logs of a directory without journal, as Kafka writes it, as topics with default settings.
+    /// Takes the logs of a directory without journal, as Kafka writes it, as topics. Their settings are not there: nothing is
+    /// removed of them until somebody says so.
     fn adopt(
         &mut self,
         found: &[LogName],
         remembered: &mut Remembered,
+        mut prng: Prng,
         wall_ms: i64,
         notes: &mut Vec<String>,
     ) -> Result<(), StorageError> {
@@ -156,13 +162,23 @@ impl Topics {
                 .or_insert_with(|| TopicEntry {
                     id: Uuid(name.topic_id),
                     partitions: 0,
-                    config: TopicConfig::default(),
+                    config: adopted(&name.topic),
                 });
+            if entry.id == Uuid::default() {
+                entry.id = Uuid(name.topic_id);
+            }
             entry.partitions = entry.partitions.max(name.partition.saturating_add(1));
+        }
+        for entry in remembered.topics.values_mut() {
+            // Kafka: before partition.metadata no id was kept beside a log.
+            if entry.id == Uuid::default() {
+                entry.id = Uuid(prng.uuid_v4());
+            }
         }
         if !remembered.topics.is_empty() {
             notes.push(format!(
-                "{} topics were found and are taken with default settings",
+                "{} topics were found whose settings are unknown; they are taken with retention.ms=-1 and retention.bytes=-1, \
+                 so that nothing is removed, and the internal ones with cleanup.policy=compact",
                 remembered.topics.len()
             ));
         }
@@ -239,6 +255,7 @@ impl Topics {
         let logs = topics.flat_map(|topic| topic.partitions.iter_mut().map(|partition| &mut partition.log));
         let mut logs: Vec<&mut PartitionLog> = logs.chain(self.journal.log_mut()).collect();
         let mut paths: Vec<String> = logs.iter_mut().flat_map(|log| log.take_unsynced()).collect();
+        paths.extend(self.storage.take_unsynced_points());
         paths.extend(self.storage.take_unsynced());
         self.storage.sync(&paths)?;
         for log in logs {
@@ -291,6 +308,11 @@ impl Topics {
     /// Paths written beside the logs, to be synced.
     pub(crate) fn take_unsynced(&mut self) -> Vec<String> {
         self.storage.take_unsynced()
+    }
+
+    /// Paths written by [`Topics::keep_points`], to be synced.
+    pub(crate) fn take_unsynced_points(&mut self) -> Vec<String> {
+        self.storage.take_unsynced_points()
     }
 
     /// Paths that are not needed any more.
@@ -515,6 +537,20 @@ impl Topics {
         }
         Ok((partition, &topic.log_config))
     }
+}
+
+/// The settings of a topic whose own are unknown.
+fn adopted(name: &str) -> TopicConfig {
+    let mut config = TopicConfig::default();
+    let settings: &[(&str, &str)] = match is_internal(name) {
+        true => &[("cleanup.policy", "compact")],
+        false => &[("retention.ms", "-1"), ("retention.bytes", "-1")],
+    };
+    for (key, value) in settings {
+        let set = config.set(key, value);
+        debug_assert!(set.is_ok(), "{key} is a setting of topics");
+    }
+    config
 }
 
 /// Removes the logs of a topic from partition `first` on, and the one that could not be opened, because they are not wanted.

@@ -173,6 +173,7 @@ impl Cx<'_> {
             self.groups.by_broker.insert(broker, empty);
             self.groups.waiting.retain(|_, (call, _)| call.broker != broker);
             self.groups.hosts.retain(|_, host| *host != broker);
+            self.durability.forget_appends(broker);
         }
     }
 

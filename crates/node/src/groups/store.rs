@@ -86,18 +86,27 @@ impl Cx<'_> {
             let mut from = partition.log.start_offset();
             while from < partition.log.high_watermark() {
                 let bytes = partition.log.read(from, LOAD_BYTES, true)?;
-                let before = from;
+                let (before, is_empty) = (from, bytes.is_empty());
                 for batch in batches(bytes) {
                     match batch {
                         Ok(batch) => {
                             from = batch.next_offset();
                             read_batch(&batch, &mut records, &mut damage);
                         }
-                        Err(error) => damage.push(format!("{error}")),
+                        Err(_) => break,
                     }
                 }
-                if from == before {
+                if is_empty {
                     break;
+                }
+                if from <= before {
+                    // Going on would mean to forget what was committed.
+                    return Err(StorageError {
+                        operation: "loading the groups",
+                        reason: format!(
+                            "{CONSUMER_OFFSETS}-{number}: the batch at offset {before} cannot be read"
+                        ),
+                    });
                 }
             }
         }

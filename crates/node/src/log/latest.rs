@@ -40,13 +40,13 @@ pub(crate) fn rewrite(
     }
     let mut latest: BTreeMap<Bytes, Latest> = BTreeMap::new();
     let mut is_readable = true;
-    log.for_each(&mut |batch| is_readable &= note(batch, &mut latest))?;
+    let read = log.for_each(&mut |batch| is_readable &= note(batch, &mut latest));
     let kept = latest.iter().fold(0u64, |sum, (key, record)| {
         sum.saturating_add(key.len() as u64)
             .saturating_add(record.value.len() as u64)
     });
     // What cannot be read is not thrown away.
-    if !is_readable || kept > total / 2 {
+    if read.is_err() || !is_readable || kept > total / 2 {
         return Ok(None);
     }
     let first = log.end_offset();
@@ -68,7 +68,7 @@ pub(crate) fn rewrite(
 
 /// Takes note of a batch's records; false when they cannot be read, or are of a producer's transaction.
 fn note(batch: &Batch, latest: &mut BTreeMap<Bytes, Latest>) -> bool {
-    if batch.is_control() || batch.is_transactional() {
+    if batch.is_control() || batch.is_transactional() || batch.verify_crc().is_err() {
         return false;
     }
     let Ok(open) = batch.open(LARGEST_DECOMPRESSED) else {

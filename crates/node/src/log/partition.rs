@@ -65,6 +65,8 @@ pub(crate) struct PartitionLog {
     producers: ProducerStates,
     segments: Segments,
     flush: Flush,
+    /// Lines for the operator, of how it was opened.
+    notes: Vec<String>,
 }
 
 impl PartitionLog {
@@ -94,12 +96,25 @@ impl PartitionLog {
             .find(|segment| kept.is_none() || is_remembered(segment.max_timestamp))
             .map_or(end_offset, |segment| segment.base_offset);
         let mut producers = ProducerStates::default();
-        stored.for_each(read_from, &mut |batch| {
-            epochs.observe(batch.partition_leader_epoch(), batch.base_offset());
-            if let Some(produced) = Produced::of(batch) {
-                producers.apply(&produced);
+        let mut notes = Vec::new();
+        let mut from = Some(read_from);
+        while let Some(offset) = from.take() {
+            let mut next_offset = offset;
+            let read = stored.for_each(offset, &mut |batch| {
+                next_offset = batch.next_offset();
+                epochs.observe(batch.partition_leader_epoch(), batch.base_offset());
+                if let Some(produced) = Produced::of(batch) {
+                    producers.apply(&produced);
+                }
+            });
+            if let Err(error) = read {
+                notes.push(alloc::format!(
+                    "{error}; what follows it up to the next segment cannot be read"
+                ));
+                let behind = facts.iter().map(|segment| segment.base_offset);
+                from = behind.filter(|base| *base > next_offset).min();
             }
-        })?;
+        }
         let mut log = Self {
             stored,
             start_offset,
@@ -108,6 +123,7 @@ impl PartitionLog {
             producers,
             segments: Segments::new(facts, wall_ms),
             flush: Flush::new(is_lasting, end_offset),
+            notes,
         };
         match is_new {
             true => log.assign_epoch(0)?,
@@ -467,7 +483,9 @@ impl PartitionLog {
 
     /// What an operator may want to know of how the log was opened.
     pub(crate) fn take_notes(&mut self) -> Vec<String> {
-        self.stored.take_notes()
+        let mut notes = self.stored.take_notes();
+        notes.append(&mut self.notes);
+        notes
     }
 
     /// Shows every batch of the log.

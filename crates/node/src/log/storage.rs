@@ -10,7 +10,8 @@
 //! * `append` makes the batch readable at once. It is durable when what [`StoredLog::take_unsynced`] gave after it was synced;
 //!   a log in memory has nothing to sync.
 //! * Reads give the bytes that were appended and stamped, as one piece.
-//! * Nothing here waits: a medium that can block keeps its writes to what the operating system takes without waiting.
+//! * Nothing here waits, but where a log begins is synced when it changes: a medium that can block keeps its writes to what
+//!   the operating system takes without waiting.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -112,6 +113,12 @@ pub trait Storage: Send {
     /// What was written beside the logs since the last call and is not synced: paths for [`super::DiskTask::Sync`].
     fn take_unsynced(&mut self) -> Vec<String>;
 
+    /// What [`Storage::keep`] wrote since the last call and is not synced, on which no acknowledgement rests: paths for
+    /// [`super::DiskTask::Sync`].
+    fn take_unsynced_points(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What is not needed any more: paths for [`super::DiskTask::Remove`].
     fn take_garbage(&mut self) -> Vec<String>;
 
@@ -150,12 +157,12 @@ pub trait StoredLog: Send {
     fn bounds(&self) -> (i64, i64);
 
     /// Whole batches in order, from the one that holds `from` (or the first after it) up to the last that begins below
-    /// `until`, as many as fit in `max_bytes`; with `at_least_one` the first is given even when it is larger. Fewer are
+    /// `until`, as many as fit in `max_bytes` (nothing, where the log has none between them); with `at_least_one` the first is given even when it is larger. Fewer are
     /// given where the medium keeps them apart (Kafka's reads end with a segment), but at least one that fits.
     ///
     /// # Errors
     ///
-    /// When the medium fails.
+    /// When the medium fails, or is damaged there.
     fn read(
         &mut self,
         from: i64,
@@ -201,11 +208,11 @@ pub trait StoredLog: Send {
     /// When the medium fails; the last segment then goes on.
     fn roll(&mut self, base_offset: i64) -> Result<(), StorageError>;
 
-    /// Shows every batch from the one that holds `from` on.
+    /// Shows every batch from the one that holds `from` on, to the end.
     ///
     /// # Errors
     ///
-    /// When the medium fails.
+    /// When the medium fails, or is damaged before the end.
     fn for_each(&mut self, from: i64, each: &mut dyn FnMut(&Batch)) -> Result<(), StorageError>;
 
     /// The leader epochs that were kept, with their first offsets; `None` when they are lost or there are none.

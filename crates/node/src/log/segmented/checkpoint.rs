@@ -49,6 +49,16 @@ pub(super) fn replace(disk: &mut dyn Disk, path: &str, text: &str) -> Result<(),
     disk.rename(&draft, path)
 }
 
+/// As [`replace`], and a machine that loses power leaves one of them, too. Waits for the medium.
+// Kafka: CheckpointFile.write
+pub(super) fn replace_synced(disk: &mut dyn Disk, path: &str, text: &str) -> Result<(), StorageError> {
+    let draft = format!("{path}.tmp");
+    disk.remove(&draft)?;
+    disk.write(&draft, 0, text.as_bytes())?;
+    disk.sync(&draft)?;
+    disk.rename(&draft, path)
+}
+
 /// Offsets by directory of the partition, as `recovery-point-offset-checkpoint` has them.
 // Kafka: OffsetCheckpointFile
 pub(super) fn offsets_to_text(offsets: &BTreeMap<String, i64>) -> String {

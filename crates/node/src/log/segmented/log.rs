@@ -22,6 +22,8 @@ use crate::log::storage::{BatchPlace, StorageError, StoredLog};
 /// A read gives no more bytes than this at once, so that one reader does not hold the others up; a larger batch is given
 /// whole.
 const LARGEST_READ: usize = 4 << 20;
+/// The bytes of a larger batch are not kept room for.
+const LARGEST_SCRATCH: usize = 64 << 10;
 /// How many places are remembered where reads ended or batches were appended.
 const REMEMBERED: usize = 64;
 
@@ -208,6 +210,8 @@ impl StoredLog for SegmentedLog {
                 return Err(error);
             }
         }
+        self.scratch.clear();
+        self.scratch.shrink_to(LARGEST_SCRATCH);
         self.is_written = true;
         self.is_appended = true;
         self.remember(&head, segment, position);
@@ -287,14 +291,23 @@ impl StoredLog for SegmentedLog {
             if bytes.len() < kohort_records::BATCH_OVERHEAD {
                 bytes = self.disk.read(path, position, kohort_records::BATCH_OVERHEAD)?;
             }
-            let Some(head) = Head::read(&bytes).filter(|head| head.base_offset < until) else {
-                return Ok(Bytes::new());
+            let Some(head) = Head::read(&bytes) else {
+                return Err(segment.damaged(position));
             };
+            if position.saturating_add(head.size as u64) > segment.len {
+                return Err(segment.damaged(position));
+            }
+            if head.base_offset >= until {
+                return Ok(Bytes::new());
+            }
             if head.size > max_bytes && !at_least_one {
                 return Ok(Bytes::new());
             }
             bytes = self.disk.read(path, position, head.size)?;
             end = whole_batches(&bytes, until);
+            if end == 0 {
+                return Err(segment.damaged(position));
+            }
         }
         let (base, after) = (segment.base_offset, position.saturating_add(end as u64));
         if after < segment.len
@@ -364,15 +377,25 @@ impl StoredLog for SegmentedLog {
     fn remove_before(&mut self, offset: i64) -> Result<(), StorageError> {
         self.start_offset = self.start_offset.max(offset);
         let keeps = self.segment_of(offset);
-        for segment in self.segments.drain(..keeps) {
-            for path in files(&segment) {
-                let removed = format!("{path}.deleted");
-                self.disk.rename(&path, &removed)?;
-                self.garbage.push(removed);
-            }
-            self.changed.retain(|path| !files(&segment).contains(path));
-        }
         self.remembered.retain(|place| place.last_offset >= offset);
+        for _ in 0..keeps {
+            let Some(files) = self.segments.first().map(files) else {
+                break;
+            };
+            // The batches first: without them the segment is gone, and its indexes are removed at the next start.
+            let mut left = Ok(());
+            for (nth, path) in files.iter().enumerate() {
+                let removed = format!("{path}.deleted");
+                match self.disk.rename(path, &removed) {
+                    Ok(()) => self.garbage.push(removed),
+                    Err(error) if nth == 0 => return Err(error),
+                    Err(error) => left = Err(error),
+                }
+            }
+            self.changed.retain(|path| !files.contains(path));
+            self.segments.remove(0);
+            left?;
+        }
         Ok(())
     }
 
@@ -381,13 +404,20 @@ impl StoredLog for SegmentedLog {
         let mut next = from.max(start);
         while next < end {
             let bytes = self.read(next, end, LARGEST_READ, true)?;
+            if bytes.is_empty() {
+                // What a cleaner of Kafka removed leaves no trace.
+                break;
+            }
             let before = next;
             for batch in batches(bytes).map_while(Result::ok) {
                 next = batch.next_offset();
                 each(&batch);
             }
-            if next == before {
-                break;
+            if next <= before {
+                return Err(StorageError {
+                    operation: "reading a log",
+                    reason: format!("{}: the batch at offset {before} cannot be read", self.directory),
+                });
             }
         }
         Ok(())

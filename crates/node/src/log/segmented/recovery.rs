@@ -104,6 +104,10 @@ pub(super) fn recover(
         .last()
         .is_some_and(|last| last.next_offset < known.start_offset)
     {
+        recovered.notes.push(format!(
+            "{directory}: all segments end before offset {}, where the log begins; they are removed",
+            known.start_offset
+        ));
         for segment in recovered.segments.drain(..) {
             for path in [&segment.log_path, &segment.index_path, &segment.time_path] {
                 disk.remove(path)?;

@@ -1,6 +1,7 @@
 //! One segment of a log: a `.log` file of record batches and its two indexes. Which segments a log has, and when one ends, is
 //! not known here.
 
+use alloc::format;
 use alloc::string::String;
 
 use super::head::{Head, Walk};
@@ -164,11 +165,25 @@ impl Segment {
     ) -> Result<Option<(u64, Head)>, StorageError> {
         let mut walk = Walk::new(&self.log_path, from, self.len);
         while let Some((position, head)) = walk.next(disk)? {
+            if head.base_offset < self.base_offset || head.last_offset >= self.next_offset {
+                return Err(self.damaged(position));
+            }
             if is_wanted(&head) {
                 return Ok(Some((position, head)));
             }
         }
-        Ok(None)
+        match walk.position() < self.len {
+            true => Err(self.damaged(walk.position())),
+            false => Ok(None),
+        }
+    }
+
+    /// What there is to say of bytes that should be a batch.
+    pub(super) fn damaged(&self, position: u64) -> StorageError {
+        StorageError {
+            operation: "reading a log",
+            reason: format!("{}: no whole batch begins at byte {position}", self.log_path),
+        }
     }
 
     /// The greatest timestamp of the segment, and the last offset of the first batch that has it.

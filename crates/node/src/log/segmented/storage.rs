@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use kohort_protocol::Uuid;
 
-use super::checkpoint::{self, read_text, replace};
+use super::checkpoint::{self, read_text, replace, replace_synced};
 use super::log::SegmentedLog;
 use super::names::{aside, is_deleted, parse_partition_directory, partition_directory};
 use super::recovery::{Known, recover};
@@ -26,10 +26,30 @@ const PARTITION_METADATA: &str = "partition.metadata";
 pub struct SegmentStorage {
     disk: Box<dyn Disk>,
     is_clean: bool,
-    recovery_points: BTreeMap<String, i64>,
-    start_offsets: BTreeMap<String, i64>,
+    recovery_points: Points,
+    start_offsets: Points,
+    /// What acknowledgements rest on.
     changed: Vec<String>,
+    changed_points: Vec<String>,
     garbage: Vec<String>,
+}
+
+/// A checkpoint of offsets by directory.
+#[derive(Debug, Default)]
+struct Points {
+    offsets: BTreeMap<String, i64>,
+    /// Whether the file says something else.
+    is_stale: bool,
+}
+
+impl Points {
+    fn get(&self, directory: &str) -> i64 {
+        self.offsets.get(directory).copied().unwrap_or(0)
+    }
+
+    fn forget(&mut self, directory: &str) {
+        self.is_stale |= self.offsets.remove(directory).is_some();
+    }
 }
 
 impl core::fmt::Debug for SegmentStorage {
@@ -57,15 +77,18 @@ impl SegmentStorage {
         let garbage = garbage.filter(|entry| entry.is_directory && is_deleted(&entry.name));
         let mut offsets = |point| {
             let text = read_text(disk.as_mut(), file_of(point));
-            text.as_deref()
-                .and_then(checkpoint::parse_offsets)
-                .unwrap_or_default()
+            let offsets = text.as_deref().and_then(checkpoint::parse_offsets);
+            Points {
+                offsets: offsets.unwrap_or_default(),
+                is_stale: false,
+            }
         };
         Ok(Self {
             is_clean,
             recovery_points: offsets(Point::Recovery),
             start_offsets: offsets(Point::Start),
             changed: Vec::new(),
+            changed_points: Vec::new(),
             garbage: garbage.map(|entry| entry.name).collect(),
             disk,
         })
@@ -91,9 +114,33 @@ impl SegmentStorage {
         let new_name = aside(&directory, &unique, why);
         self.disk.rename(&directory, &new_name)?;
         self.changed.push(String::new());
-        self.recovery_points.remove(&directory);
-        self.start_offsets.remove(&directory);
+        self.forget_points(&directory);
         Ok(new_name)
+    }
+
+    /// What was kept of a directory is not true of the next one of its name.
+    fn forget_points(&mut self, directory: &str) {
+        self.recovery_points.forget(directory);
+        self.start_offsets.forget(directory);
+    }
+
+    fn points(&mut self, point: Point) -> &mut Points {
+        match point {
+            Point::Recovery => &mut self.recovery_points,
+            Point::Start => &mut self.start_offsets,
+        }
+    }
+
+    fn write_points(&mut self, point: Point) -> Result<(), StorageError> {
+        let text = checkpoint::offsets_to_text(&self.points(point).offsets);
+        let file = file_of(point);
+        match point {
+            // Without a recovery point more is looked through, that is all.
+            Point::Recovery => replace(self.disk.as_mut(), file, &text)?,
+            Point::Start => replace_synced(self.disk.as_mut(), file, &text)?,
+        }
+        self.points(point).is_stale = false;
+        Ok(())
     }
 }
 
@@ -102,6 +149,13 @@ fn file_of(point: Point) -> &'static str {
         Point::Recovery => "recovery-point-offset-checkpoint",
         Point::Start => "log-start-offset-checkpoint",
     }
+}
+
+/// Directories after what is in them, each once.
+fn in_order(mut paths: Vec<String>) -> Vec<String> {
+    paths.sort_by_key(|path| (path.is_empty(), path.clone()));
+    paths.dedup();
+    paths
 }
 
 impl Storage for SegmentStorage {
@@ -120,6 +174,16 @@ impl Storage for SegmentStorage {
                 });
             }
             None => {
+                if self.disk.list(&directory)?.is_empty() {
+                    self.forget_points(&directory);
+                }
+                for point in [Point::Recovery, Point::Start] {
+                    // Before the directory is there: what the files say of its name is of an earlier one.
+                    if self.points(point).is_stale {
+                        self.write_points(point)?;
+                        self.changed.push(file_of(point).to_string());
+                    }
+                }
                 self.disk.create_directory(&directory)?;
                 let text = checkpoint::partition_metadata_to_text(Uuid(name.topic_id));
                 replace(self.disk.as_mut(), &metadata, &text)?;
@@ -128,8 +192,8 @@ impl Storage for SegmentStorage {
         }
         let known = Known {
             is_clean: self.is_clean,
-            recovery_point: self.recovery_points.get(&directory).copied().unwrap_or(0),
-            start_offset: self.start_offsets.get(&directory).copied().unwrap_or(0),
+            recovery_point: self.recovery_points.get(&directory),
+            start_offset: self.start_offsets.get(&directory),
         };
         let recovered = recover(self.disk.as_mut(), &directory, known, config)?;
         let disk = self.disk.share();
@@ -188,26 +252,24 @@ impl Storage for SegmentStorage {
             .iter()
             .map(|(name, offset)| (partition_directory(&name.topic, name.partition), *offset))
             .collect();
-        let kept = match point {
-            Point::Recovery => &mut self.recovery_points,
-            Point::Start => &mut self.start_offsets,
-        };
-        if *kept == by_directory {
+        let kept = self.points(point);
+        if !kept.is_stale && kept.offsets == by_directory {
             return Ok(());
         }
-        let text = checkpoint::offsets_to_text(&by_directory);
-        *kept = by_directory;
-        replace(self.disk.as_mut(), file_of(point), &text)?;
-        self.changed.extend([file_of(point).to_string(), String::new()]);
+        kept.offsets = by_directory;
+        kept.is_stale = true;
+        self.write_points(point)?;
+        self.changed_points
+            .extend([file_of(point).to_string(), String::new()]);
         Ok(())
     }
 
     fn take_unsynced(&mut self) -> Vec<String> {
-        let mut paths = core::mem::take(&mut self.changed);
-        // Directories after what is in them, each once.
-        paths.sort_by_key(|path| (path.is_empty(), path.clone()));
-        paths.dedup();
-        paths
+        in_order(core::mem::take(&mut self.changed))
+    }
+
+    fn take_unsynced_points(&mut self) -> Vec<String> {
+        in_order(core::mem::take(&mut self.changed_points))
     }
 
     fn take_garbage(&mut self) -> Vec<String> {

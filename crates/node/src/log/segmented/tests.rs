@@ -569,3 +569,123 @@ fn the_last_record_of_each_key_is_written_again_when_they_are_the_smaller_part()
         "it is small now"
     );
 }
+
+#[test]
+fn a_topic_created_again_does_not_begin_where_the_deleted_one_did() {
+    for is_kept in [false, true] {
+        let mut bench = Bench::new();
+        bench.fill(100);
+        bench.log.remove_before(151).expect("the disk is in order");
+        let points = [(name(), 151)];
+        bench
+            .storage
+            .keep(Point::Start, &points)
+            .expect("the disk is in order");
+        bench.storage.remove(&name()).expect("the disk is in order");
+        let stored = bench
+            .storage
+            .open(&name(), &bench.config)
+            .expect("the disk is in order");
+        bench.log = PartitionLog::open(stored, true, NOW).expect("the disk is in order");
+        bench.fill(5);
+        if is_kept {
+            bench
+                .storage
+                .keep(Point::Start, &[])
+                .expect("the disk is in order");
+        }
+        let mut bench = bench.crash();
+        bench.check(0..10);
+    }
+}
+
+#[test]
+fn a_log_that_ends_before_its_start_begins_anew_there_and_says_so() {
+    let mut bench = Bench::new();
+    bench.fill(5);
+    bench
+        .storage
+        .keep(Point::Start, &[(name(), 151)])
+        .expect("the disk is in order");
+    let mut bench = bench.crash();
+    assert_eq!((bench.log.start_offset(), bench.log.end_offset()), (151, 151));
+    let notes = bench.log.take_notes();
+    assert!(
+        notes.iter().any(|note| note.contains("before offset 151")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn where_a_log_begins_outlives_a_loss_of_power_as_soon_as_its_name_does() {
+    let mut bench = Bench::new();
+    bench
+        .storage
+        .keep(Point::Start, &[(name(), 151)])
+        .expect("the disk is in order");
+    bench.disk.sync("").expect("the disk is in order");
+    bench.disk.lose_power(1);
+    let text = bench.disk.read("log-start-offset-checkpoint", 0, 100);
+    assert_eq!(text.expect("there"), b"0\n1\nt 0 151\n");
+}
+
+#[test]
+fn damage_in_what_was_synced_is_an_error_and_not_the_end_of_the_log() {
+    let mut bench = Bench::new();
+    bench.fill(100);
+    bench.sync();
+    bench
+        .storage
+        .keep(Point::Recovery, &[(name(), 200)])
+        .expect("the disk is in order");
+    let size = bench.log.read(0, 1, true).expect("the disk is in order").len();
+    // The length of the second batch.
+    bench.disk.damage(&path(0, "log"), size + 8);
+    let mut bench = bench.crash();
+    assert!(!bench.log.take_notes().is_empty());
+    assert_eq!(bench.log.end_offset(), 200);
+    assert_eq!(
+        bench.log.read(0, 10_000, true).expect("before the damage").len(),
+        size
+    );
+    let error = bench.log.read(2, 10_000, true).expect_err("damage");
+    assert!(error.to_string().contains(&path(0, "log")), "{error}");
+    bench
+        .log
+        .for_each(&mut |_| {})
+        .expect_err("it does not reach the end");
+    bench.check(100..200);
+}
+
+#[test]
+fn a_segment_that_cannot_be_removed_keeps_those_behind_it() {
+    let mut bench = Bench::new();
+    bench.fill(100);
+    let logs = bench.files("log").len();
+    // The three files of the first segment are renamed, the next is not.
+    bench.disk.set_fuel(Some(3));
+    bench
+        .log
+        .remove_before(151)
+        .expect_err("the disk is out of order");
+    bench.disk.set_fuel(None);
+    assert_eq!(bench.files("log").len(), logs - 1);
+    bench.check(100..200);
+    bench.log.remove_before(151).expect("the disk is in order");
+    bench.check(151..200);
+}
+
+#[test]
+fn checkpoints_are_synced_apart_from_what_acknowledgements_rest_on() {
+    let mut bench = Bench::new();
+    bench
+        .storage
+        .keep(Point::Recovery, &[(name(), 1)])
+        .expect("the disk is in order");
+    let points = bench.storage.take_unsynced_points();
+    assert_eq!(points, ["recovery-point-offset-checkpoint", ""]);
+    assert_eq!(
+        bench.storage.take_unsynced(),
+        ["t-0", "t-0/partition.metadata", ""]
+    );
+}

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 use kohort_machine::Token;
 use kohort_machine::testing::Harness;
 use kohort_protocol::ErrorCode;
-use kohort_protocol::messages::create_topics::CreatableTopic;
+use kohort_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use kohort_protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsTopic};
-use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
+use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic, PartitionData};
 use kohort_protocol::messages::incremental_alter_configs::{AlterConfigsResource, AlterableConfig};
 use kohort_protocol::messages::offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kohort_protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
@@ -22,6 +22,7 @@ use kohort_records::batches;
 
 use super::{Bench, WALL_MS, batch, cluster, config, produce_request, reply};
 use crate::Node;
+use crate::control::Control;
 use crate::interface::{Action, ConnId, Event};
 use crate::log::testing::MemoryDisk;
 use crate::log::{Disk, DiskTask, SegmentStorage, StorageError};
@@ -165,8 +166,8 @@ impl Machine {
         }
     }
 
-    /// What a consumer reads of `t`, and the high watermark.
-    fn read(&mut self) -> (Vec<(i64, String)>, i64) {
+    /// The answer to a fetch of `t` from its first offset.
+    fn fetch(&mut self) -> PartitionData {
         let request = FetchRequest {
             max_bytes: i32::MAX,
             session_epoch: -1,
@@ -181,8 +182,12 @@ impl Machine {
             }],
             ..Default::default()
         };
-        let response = self.ask(11, request);
-        let partition = &response.responses[0].partitions[0];
+        self.ask(11, request).responses[0].partitions[0].clone()
+    }
+
+    /// What a consumer reads of `t`, and the high watermark.
+    fn read(&mut self) -> (Vec<(i64, String)>, i64) {
+        let partition = self.fetch();
         assert_eq!(partition.error_code, 0);
         let mut records = Vec::new();
         for batch in batches(partition.records.clone().unwrap_or_default()) {
@@ -547,4 +552,86 @@ fn records_in_memory_that_are_too_old_are_removed() {
     let produced = bench.produce("t", &["c"]);
     assert_eq!((produced.base_offset, produced.log_start_offset), (2, 2));
     assert_eq!(bench.harness.machine().waiting_fetches(), 0);
+}
+
+#[test]
+fn nothing_is_removed_of_logs_that_are_taken_without_their_settings() {
+    let mut machine = Machine::new(SYSTEM);
+    machine.create("u", 1);
+    machine.produce("a").expect("room");
+    assert_eq!(machine.commit(1), Some(ErrorCode::None));
+    // As Kafka leaves a directory: no journal; before it kept ids, no ids.
+    let mut disk = machine.disk.clone();
+    for path in [
+        "__kohort_metadata-0",
+        "t-0/partition.metadata",
+        "u-0/partition.metadata",
+    ] {
+        disk.remove(path).expect("the disk is in order");
+    }
+    let mut machine = Machine::start(disk, &[("log.retention.bytes", "0")]);
+    assert_eq!(machine.read().0, [(0, "a".to_string())]);
+    let node = machine.bench.harness.machine();
+    let offsets = node.topics.get("__consumer_offsets").expect("it was there");
+    assert!(!offsets.log_config.is_deleted);
+    let (t, u) = (node.topic_id("t"), node.topic_id("u"));
+    assert_ne!(t, u);
+    assert!(t.is_some_and(|id| id.0 != [0; 16]));
+}
+
+#[test]
+fn a_fetch_at_damage_is_answered_with_an_error() {
+    let mut machine = Machine::new(SYSTEM);
+    machine.produce("a").expect("room");
+    machine.disk.damage("t-0/00000000000000000000.log", 8);
+    let code = ErrorCode::from_code(machine.fetch().error_code);
+    assert_eq!(code, ErrorCode::KafkaStorageError);
+}
+
+#[test]
+fn a_record_that_waits_for_its_sync_waits_for_that_of_its_topic() {
+    let mut machine = Machine::start(MemoryDisk::default(), SYSTEM);
+    machine.is_lazy = true;
+    let topic = CreatableTopic {
+        name: "t".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: vec![CreatableTopicConfig {
+            name: "flush.messages".into(),
+            value: Some("1".into()),
+        }],
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    assert_eq!(machine.ask(5, request).topics[0].error_code, 0);
+    let journal = core::mem::take(&mut machine.asked);
+    let (_, response) = machine.send(12, produce_request("t", 0, batch(&["a"])));
+    assert_eq!(response, None);
+    let is_reply = |action: &Action| matches!(action, Action::Write { .. });
+    for (token, task) in core::mem::take(&mut machine.asked) {
+        assert!(!machine.done(token, &task).iter().any(is_reply));
+    }
+    let mut replies = 0;
+    for (token, task) in journal {
+        replies += machine
+            .done(token, &task)
+            .iter()
+            .filter(|action| is_reply(action))
+            .count();
+    }
+    assert_eq!(replies, 1);
+}
+
+#[test]
+fn records_of_a_coordinator_that_was_stopped_are_not_waited_for() {
+    let mut machine = Machine::new(EACH);
+    assert_eq!(machine.commit(1), Some(ErrorCode::None));
+    machine.is_lazy = true;
+    assert_eq!(machine.commit(2), None);
+    assert_eq!(machine.bench.harness.machine().waiting_for_sync(), 1);
+    machine.bench.control(Control::Stop { broker: 0 });
+    assert_eq!(machine.bench.harness.machine().waiting_for_sync(), 0);
 }
