@@ -68,8 +68,12 @@ impl Sequences {
         }
     }
 
+    /// A batch is in the log. Answers may come out of order, so this never goes back.
+    // Kafka: TxnPartitionEntry.maybeUpdateLastAckedSequence
     pub(super) fn on_acked(&mut self, stamp: Stamp) {
-        if self.is_of(stamp.identity) {
+        // Sequences begin again after the largest, so the larger number is not always the later one.
+        let is_later = |last: i32| (stamp.last.wrapping_sub(last) & i32::MAX) < i32::MAX / 2;
+        if self.is_of(stamp.identity) && self.last_acked.is_none_or(is_later) {
             self.last_acked = Some(stamp.last);
         }
     }
@@ -148,6 +152,20 @@ mod tests {
         );
         sequences.on_acked(first);
         assert!(sequences.is_gap(second, false));
+    }
+
+    #[test]
+    fn what_is_acknowledged_late_does_not_take_a_later_acknowledgement_back() {
+        let mut sequences = begun();
+        let (first, second) = (sequences.stamp(IDENTITY, 3), sequences.stamp(IDENTITY, 1));
+        sequences.on_acked(second);
+        sequences.on_acked(first);
+        assert!(sequences.resolve());
+        let stamp = |last| Stamp { last, ..second };
+        sequences.on_acked(stamp(i32::MAX / 2));
+        sequences.on_acked(stamp(i32::MAX - 10));
+        sequences.on_acked(stamp(4));
+        assert!(sequences.is_next(5), "4 comes after the largest");
     }
 
     #[test]
