@@ -149,8 +149,16 @@ impl<K, V> Consumer<K, V> {
                 Err(error) => tracing::debug!(%error, "not reported: the consumer is leaving"),
             }
         };
-        answer??;
-        failed.map_or(Ok(()), Err)
+        match (answer.and_then(|answer| answer.map_err(Into::into)), failed) {
+            (Err(unfinished), failed) => {
+                // Only one error can be given.
+                if let Some(error) = failed {
+                    tracing::warn!(%error, "the listener failed while the consumer was leaving");
+                }
+                Err(unfinished)
+            }
+            (Ok(_), failed) => failed.map_or(Ok(()), Err),
+        }
     }
 
     /// The partitions that are assigned now: by the group, or by [`assign`](Self::assign).
