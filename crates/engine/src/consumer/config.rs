@@ -123,7 +123,8 @@ pub struct ConsumerConfig {
     pub client_rack: String,
     /// `kohort.memory.budget` (64 MiB): bytes of fetched data that are in flight, not yet handed out, decompressed, or held by
     /// whoever keeps records. At most half of it is fetched ahead, at most half of it is decompressed. A batch larger than the
-    /// budget is admitted alone.
+    /// budget is admitted alone. Not counted: spare capacity of receive buffers, idle buffers, and one request more while all that
+    /// is buffered belongs to paused partitions.
     pub memory_budget: u64,
 }
 

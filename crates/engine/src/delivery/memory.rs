@@ -24,6 +24,10 @@ pub(super) struct Memory {
     decompressed: Tally,
 }
 
+/// What a record that is copied out takes beside its bytes: the owner of the bytes, the block's count, and the words that
+/// reference counts and the allocator put before each of the three allocations.
+const BESIDE_A_COPY: u64 = (size_of::<Leased>() + size_of::<Held>() + 7 * size_of::<usize>()) as u64;
+
 impl Memory {
     pub(super) fn new() -> Self {
         let blocks = Tally::new();
@@ -109,10 +113,16 @@ impl Delivery {
         self.memory.blocks().saturating_sub(self.table.buffered)
     }
 
-    /// Whether so much is decompressed that no further batch is: half of the budget.
+    /// Whether no further batch is decompressed: half of the budget is decompressed, or all of it is used.
     pub(super) fn is_full_of_decompressed(&self) -> bool {
         let decompressed = self.memory.decompressed();
-        decompressed > 0 && decompressed >= self.budget / 2
+        decompressed > 0 && (decompressed >= self.budget / 2 || self.memory.blocks() >= self.budget)
+    }
+
+    /// Whether the last [`Delivery::take`] or the engine, as far as it was told, waits for records to be dropped. Nobody tells
+    /// when they are, so take again soon. Unlike [`Delivery::held_up`] this stays so when they were dropped since that take.
+    pub fn is_waiting_for_memory(&self) -> bool {
+        self.is_stopped || (self.table.reported_held > 0 && self.table.reported_held >= self.budget)
     }
 
     /// Why there is nothing to take, when that is because records handed out earlier hold too much memory. Only after a
@@ -163,12 +173,13 @@ impl Delivery {
         with_user > 0 && with_user >= self.budget / 2
     }
 
-    /// The records of a chunk one by one, copied out, each a batch of its own that counts by its own size.
+    /// The records of a chunk one by one, copied out, each a batch of its own that counts by its own size and
+    /// that of its allocations.
     pub fn copies<'a>(&'a self, chunk: &'a TakenChunk) -> impl Iterator<Item = OpenBatch> + 'a {
         let share = self.share(chunk.slot);
         chunk.chunk.copies(move |bytes| {
             let bytes = Bytes::from(bytes);
-            let block = self.memory.block(bytes.len() as u64);
+            let block = self.memory.block(bytes.len() as u64 + BESIDE_A_COPY);
             match share {
                 Some(share) => lease(bytes, &block, share),
                 None => bytes,

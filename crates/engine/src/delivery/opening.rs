@@ -172,7 +172,8 @@ impl Delivery {
         let open = Open {
             batch,
             cursor,
-            at: None,
+            at: chunk.source.is_some().then_some(0),
+            source: chunk.source,
             size: 0,
             cut: None,
         };
@@ -211,6 +212,7 @@ fn take_open(
         slot,
         epoch: entry.epoch,
         chunk,
+        source: open.source.clone(),
         start,
         before,
         leader_epoch,
@@ -234,12 +236,17 @@ struct Opening<'a> {
 
 impl Run {
     fn of_open(open: Open) -> Self {
+        let source = open.source.as_ref();
+        let is_alone = source.is_none();
+        let mut batches =
+            kohort_records::batches(source.map(|batch| batch.bytes().clone()).unwrap_or_default());
+        batches.next();
         Self {
-            batches: kohort_records::batches(bytes::Bytes::new()),
+            batches,
             open: Some(open),
             unreadable: None,
             held: 0,
-            is_alone: true,
+            is_alone,
             aborted: None,
         }
     }
@@ -304,8 +311,8 @@ impl Run {
         self.unreadable = open.cut;
     }
 
-    /// Gives the open batch's memory free before its end; it is opened again when its turn comes. One that was put back is
-    /// nowhere else, and stays.
+    /// Gives the open batch's memory free before its end; it is opened again when its turn comes. One that was put back and
+    /// never was compressed is nowhere else, and stays.
     pub(super) fn close_early(&mut self) {
         if let Some(open) = self.open.take_if(|open| open.at.is_some())
             && let Some(at) = open.at
@@ -388,6 +395,7 @@ impl Run {
             batch: open,
             cursor,
             at: Some(at),
+            source: is_compressed(batch).then(|| batch.clone()),
             size,
             cut: cut.map(unreadable),
         });

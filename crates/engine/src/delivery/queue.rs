@@ -106,8 +106,17 @@ impl Queue {
         self.aside.push(item);
     }
 
-    /// Puts what was set aside for this slot back to the front, in its order.
+    /// Puts what was set aside for this slot back to the front, in its order. The batch that was being handed out is closed:
+    /// it must not keep those before it from being decompressed.
     pub(super) fn readmit(&mut self, slot: SlotId) {
+        if self.aside.iter().any(|item| item.slot == slot)
+            && let Some(Fetched {
+                content: Content::Batches(run),
+                ..
+            }) = self.items.front_mut()
+        {
+            run.close_early();
+        }
         for index in (0..self.aside.len()).rev() {
             if self.aside.get(index).is_some_and(|item| item.slot == slot) {
                 self.items.push_front(self.aside.remove(index));

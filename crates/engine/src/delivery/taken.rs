@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::{self, Vec};
 
 use kohort_groups::TopicPartition;
-use kohort_records::{Chunk, Cursor};
+use kohort_records::{Batch, Chunk, Cursor};
 
 use crate::consumer::{FetchEpoch, Position, SlotId};
 
@@ -33,6 +33,13 @@ impl Taken {
 
     pub(super) fn into_chunks(self) -> Vec<TakenChunk> {
         self.chunks
+    }
+
+    /// Keeps no compressed batch in memory: nothing of this will be put back.
+    pub fn forget_sources(&mut self) {
+        for chunk in &mut self.chunks {
+            chunk.source = None;
+        }
     }
 
     pub(super) fn advance(&mut self) {
@@ -85,6 +92,8 @@ pub struct TakenChunk {
     pub(super) slot: SlotId,
     pub(super) epoch: FetchEpoch,
     pub(super) chunk: Chunk,
+    /// The batch as it was fetched, if it was compressed: what is put back can be closed.
+    pub(super) source: Option<Batch>,
     /// Where the chunk begins in its batch.
     pub(super) start: Cursor,
     /// The position before the first record.

@@ -1,3 +1,5 @@
+//! What is handed out, in which order, and where the positions are then. What counts as memory is in [`memory`].
+
 mod memory;
 
 use alloc::vec;

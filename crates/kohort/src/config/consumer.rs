@@ -91,7 +91,10 @@ settings! {
     "receive.buffer.bytes" => receive_buffer_bytes(i32): i32 = 65_536, at_least(-1);
     /// the socket's send buffer in bytes; -1: the system's.
     "send.buffer.bytes" => send_buffer_bytes(i32): i32 = 131_072, at_least(-1);
-    /// bytes of records that the consumer holds at most: in flight, buffered and decompressed. A larger batch is let in alone.
+    /// bytes of records that the consumer holds at most: in flight, buffered, decompressed, and kept by the user. A larger batch is
+    /// let in alone. When what is kept fills it, `poll` fails with `MemoryHeld` after its timeout, or after a second if that is
+    /// longer. Not counted: spare capacity of receive buffers, idle buffers, and one request more while all that is buffered
+    /// belongs to paused partitions.
     "kohort.memory.budget" => kohort_memory_budget(i64): i64 = 67_108_864, at_least(1);
     /// where the network task runs.
     "kohort.runtime" => kohort_runtime(RuntimePlace): RuntimePlace = RuntimePlace::Ambient, any;

@@ -17,6 +17,9 @@ use crate::deserialize::{BoxError, Context, Origin, Payload, RecordDeserializati
 /// How often a poll looks whether records that hold up fetching were dropped.
 const MEMORY_CHECK: Duration = Duration::from_millis(10);
 
+/// How long a poll is held up by records that are kept before it says so, if its timeout is longer.
+const HELD_UP_AT_MOST: Duration = Duration::from_secs(1);
+
 impl<K, V> Consumer<K, V> {
     /// Returns records as soon as there are any, at most `max.poll.records`; none when `timeout` passes without.
     ///
@@ -33,8 +36,8 @@ impl<K, V> Consumer<K, V> {
     ///   position stays at it until [`seek`](Self::seek).
     /// * [`PollError::Read`] when a partition or the group cannot go on.
     /// * [`PollError::Listener`] when the listener failed.
-    /// * [`PollError::MemoryHeld`] when `timeout` passes and records of earlier polls that are still alive fill
-    ///   `kohort.memory.budget`.
+    /// * [`PollError::MemoryHeld`] when records of earlier polls that are still alive fill `kohort.memory.budget`, and `timeout`
+    ///   or a second passes, whichever is shorter.
     ///
     /// ```no_run
     /// use kohort::Consumer;
@@ -112,6 +115,7 @@ impl<K, V> Consumer<K, V> {
             .map(|deadline| Box::pin(self.core.sleep_until(deadline)));
         let _inside = self.core.channel.shared.enter();
         let mut yielded = false;
+        let mut held_up_since = None;
         loop {
             // Kafka: ClassicKafkaConsumer.poll looks for a wakeup before anything else, and not again once there are records.
             if self.core.channel.shared.take_wakeup() {
@@ -127,8 +131,9 @@ impl<K, V> Consumer<K, V> {
             if !taken.is_empty() {
                 return Ok(taken);
             }
-            // Nobody tells when the user drops records.
+            // Nobody tells when the user drops records. They may have been dropped since nothing was taken for them.
             let held_up = self.core.delivery.held_up();
+            let looks_again = held_up.is_some() || self.core.delivery.is_waiting_for_memory();
             if let Some(sleep) = &sleep
                 && sleep.deadline() <= Instant::now()
             {
@@ -140,10 +145,19 @@ impl<K, V> Consumer<K, V> {
                 tokio::task::yield_now().await;
                 continue;
             }
+            match held_up {
+                None => held_up_since = None,
+                Some(held_up) => {
+                    let since = *held_up_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= HELD_UP_AT_MOST {
+                        return Err(held_up.into());
+                    }
+                }
+            }
             let mut slice = None;
-            let timer = match held_up {
-                None => sleep.as_mut().map(|sleep| sleep.as_mut()),
-                Some(_) => {
+            let timer = match looks_again {
+                false => sleep.as_mut().map(|sleep| sleep.as_mut()),
+                true => {
                     let end = Instant::now() + MEMORY_CHECK;
                     let end = sleep.as_ref().map_or(end, |sleep| end.min(sleep.deadline()));
                     Some(slice.insert(Box::pin(self.core.sleep_until(end))).as_mut())

@@ -18,7 +18,8 @@ use kohort_records::RecordView;
 pub struct RawRecords(Taken);
 
 impl RawRecords {
-    pub(crate) const fn new(taken: Taken) -> Self {
+    pub(crate) fn new(mut taken: Taken) -> Self {
+        taken.forget_sources();
         Self(taken)
     }
 

@@ -109,7 +109,7 @@ async fn a_poll_that_waits_goes_on_soon_after_records_were_dropped_elsewhere() {
     ));
     let start = Instant::now();
     let dropping = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         drop(kept);
     });
     assert!(
@@ -120,11 +120,25 @@ async fn a_poll_that_waits_goes_on_soon_after_records_were_dropped_elsewhere() {
             .is_empty()
     );
     assert!(
-        start.elapsed() < Duration::from_millis(1100),
+        start.elapsed() < Duration::from_millis(600),
         "{:?}",
         start.elapsed()
     );
     dropping.await.expect("no panic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_is_held_up_says_so_after_a_second_however_long_its_timeout_is() {
+    let broker = broker("t", 1).await;
+    fill(&broker, 1, 600, "none").await;
+    let mut reader = reader(&broker, 1, BUDGET);
+    let mut kept = Vec::new();
+    assert!(keep(&mut reader, &mut kept, 600).await.is_some());
+    let start = Instant::now();
+    let polled = reader.poll(Duration::MAX).await;
+    assert!(matches!(polled, Err(PollError::MemoryHeld { .. })), "{polled:?}");
+    let waited = start.elapsed();
+    assert!(waited < Duration::from_millis(1100), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
