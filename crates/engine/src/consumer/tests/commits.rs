@@ -1,3 +1,5 @@
+//! Commits: which generation they carry, what is tried again, and what the automatic commit commits.
+
 use super::rig::*;
 use crate::consumer::{
     AutomaticCommit, Command, CommandError, CommandReply, CommitMode, ConsumerConfig, Event, OffsetReset,

@@ -1,3 +1,5 @@
+//! Fetching: which partitions are asked for and when, what is dropped, and what the memory budget admits.
+
 use super::rig::*;
 use crate::client::testing::Arrived;
 use crate::consumer::{Change, ConsumerConfig, OffsetReset, PollError, Position, SeekTo};

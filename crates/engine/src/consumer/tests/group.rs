@@ -1,3 +1,5 @@
+//! A member of a group: joining, what is revoked and assigned, the listener, and leaving.
+
 use super::rig::*;
 use crate::consumer::{
     AutomaticCommit, CallbackKind, Change, Command, CommandError, CommandReply, CommitMode, ConsumerConfig,

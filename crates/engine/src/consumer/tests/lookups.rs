@@ -1,3 +1,5 @@
+//! Look-ups: committed offsets, offsets by time, and the partitions of a topic.
+
 use super::rig::*;
 use crate::consumer::{Command, CommandError, CommandReply, FoundOffset, OffsetSpec};
 use alloc::vec;

@@ -1,3 +1,5 @@
+//! Where a partition begins, and what follows when its position is not in the log.
+
 use super::rig::*;
 use crate::consumer::{Command, CommandError, CommandReply, OffsetReset, PollError, Position, SeekTo};
 use kohort_groups::TopicPartition;
