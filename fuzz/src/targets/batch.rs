@@ -81,7 +81,6 @@ fn walk(batch: &Batch, decompressor: &mut Decompressor) {
     let mut cursor = open.cursor();
     open.skip_to(&mut cursor, middle);
     let _ = open.record_at(&mut cursor);
-    decompressor.recycle(open);
 }
 
 fn seeds() -> Vec<Vec<u8>> {

@@ -35,7 +35,6 @@ fn run(input: &[u8]) {
     let mut decompressor = Decompressor::new();
     if let Ok((open, _)) = batch.open_prefix(&mut decompressor, LIMIT) {
         assert!(open.size() <= LIMIT);
-        decompressor.recycle(open);
     }
     // What was opened before has no influence.
     let again = batch.open_with(&mut decompressor, LIMIT).map(|open| open.len());

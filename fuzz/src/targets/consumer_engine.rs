@@ -152,7 +152,7 @@ impl Bed {
                     });
                 }
                 Action::Net(NetAction::Disconnect { link }) => self.forget(link),
-                Action::Net(_) | Action::Rebalanced(_) => {}
+                Action::Net(_) | Action::Rebalanced(_) | Action::CommitFailed(_) => {}
                 Action::Reply { token, .. } => {
                     let answers = self.answers.entry(token).or_default();
                     *answers += 1;
