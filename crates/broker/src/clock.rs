@@ -1,7 +1,7 @@
 //! The node's time: tokio's clock, and wall time as a base read once plus what tokio's clock elapsed since. A paused tokio
 //! clock drives both.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -9,15 +9,15 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: Instant,
-    start_wall_ms: i64,
+    // Not in milliseconds: what two roundings down lose would put the node up to 2 ms behind.
+    start_wall: Duration,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             start: Instant::now(),
-            start_wall_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
+            start_wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         }
     }
 
@@ -29,13 +29,29 @@ impl Clock {
 
     /// Wall time at the machine's time `now`, in milliseconds since the epoch.
     pub(crate) fn wall_ms(&self, now: kohort_machine::Instant) -> i64 {
-        self.start_wall_ms
-            .saturating_add(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+        let wall = self
+            .start_wall
+            .saturating_add(Duration::from_nanos(now.as_nanos()));
+        i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// When tokio's clock reaches the machine's time `at`; `None` when that is beyond tokio's clock.
     pub(crate) fn tokio_instant(&self, at: kohort_machine::Instant) -> Option<Instant> {
-        self.start
-            .checked_add(std::time::Duration::from_nanos(at.as_nanos()))
+        self.start.checked_add(Duration::from_nanos(at.as_nanos()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_time_is_rounded_down_once() {
+        let clock = Clock {
+            start: Instant::now(),
+            start_wall: Duration::from_micros(5_700),
+        };
+        assert_eq!(clock.wall_ms(kohort_machine::Instant::from_nanos(200_000)), 5);
+        assert_eq!(clock.wall_ms(kohort_machine::Instant::from_nanos(1_300_000)), 7);
     }
 }

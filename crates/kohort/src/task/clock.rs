@@ -1,6 +1,6 @@
 //! Time for the engines: read through tokio, so that a paused tokio clock drives everything.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kohort_machine::Instant;
 
@@ -24,7 +24,7 @@ impl Clock {
 
     /// When tokio's clock shows `instant`; far ahead stays far ahead.
     pub(crate) fn at(&self, instant: Instant) -> tokio::time::Instant {
-        let year = core::time::Duration::from_secs(31_536_000);
+        let year = Duration::from_secs(31_536_000);
         self.start + (instant - Instant::ZERO).min(self.start.elapsed() + year)
     }
 }
@@ -33,21 +33,21 @@ impl Clock {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wall {
     start: tokio::time::Instant,
-    base_ms: i64,
+    // Not in milliseconds: what two roundings down lose would put the wall time up to 2 ms behind.
+    base: Duration,
 }
 
 impl Wall {
     pub(crate) fn start() -> Self {
-        let base = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             start: tokio::time::Instant::now(),
-            base_ms: i64::try_from(base.as_millis()).unwrap_or(i64::MAX),
+            base: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         }
     }
 
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> i64 {
-        let elapsed = i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX);
-        self.base_ms.saturating_add(elapsed)
+        let wall = self.base.saturating_add(self.start.elapsed());
+        i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)
     }
 }
