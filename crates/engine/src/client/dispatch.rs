@@ -216,6 +216,10 @@ impl Client {
         if let Some(peer) = found
             && let Some((host, port)) = self.address(peer)
         {
+            // The one that was tried longest ago comes first: one that accepts connections and never answers keeps no other back.
+            // Kafka: NetworkClient.leastLoadedNode
+            self.candidates.retain(|candidate| *candidate != peer);
+            self.candidates.push(peer);
             self.connect(now, key(peer), host, port);
         }
         Route::Wait

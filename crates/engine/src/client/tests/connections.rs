@@ -8,7 +8,7 @@ use kohort_protocol::messages::ApiVersionsResponse;
 use kohort_protocol::messages::api_versions::ApiVersion;
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
 
-use super::probe::{SECOND, ask, load_metadata, probe, probe_with, replies};
+use super::probe::{Event, SECOND, ask, load_metadata, probe, probe_with, replies};
 use crate::client::testing::Network;
 use crate::client::{LinkPurpose, MetadataRecovery, RequestFailure, Target, WaitedFor};
 
@@ -86,6 +86,22 @@ fn bootstrap_servers_are_tried_in_turn() {
     probe.step(ask(Target::Any, SECOND));
     probe.advance(Duration::from_millis(1));
     assert_eq!(probe.expect(ApiKey::ListGroups).port, 9003);
+}
+
+#[test]
+fn a_bootstrap_server_that_never_answers_is_tried_again_after_all_others() {
+    let mut network = Network::default();
+    network.is_handshake_manual = true;
+    let ports = [9001, 9002, 9003, 9004];
+    let mut probe = probe_with(&ports, network, |config| {
+        config.request_timeout = Duration::from_millis(400);
+    });
+    probe.step(Event::Call(|client, now| client.refresh_metadata(now)));
+    probe.advance(5 * SECOND);
+    let connects = probe.network.take_connects();
+    let mut first = connects[..4].to_vec();
+    first.sort_unstable();
+    assert_eq!(first, ports, "{connects:?}");
 }
 
 #[test]
