@@ -182,9 +182,12 @@ impl Accumulator {
                 Some(batch) if batch.stamp.is_some() => {
                     self.in_flight.iter().all(|(_, other)| other.order > batch.order)
                 }
+                // The first batch of an identity goes alone: a broker takes a producer that it does not know at any sequence
+                // (Kafka: ProducerAppendInfo.checkSequence), so a second batch that overtakes a refused first one would shut
+                // it out for good.
                 _ => {
-                    let is_next_of_identity = self.in_flight.is_empty() || self.sequences.is_of(identity);
-                    is_next_of_identity && !self.sequences.is_unresolved()
+                    let is_beside = self.sequences.is_of(identity) && self.sequences.has_begun();
+                    (self.in_flight.is_empty() || is_beside) && !self.sequences.is_unresolved()
                 }
             },
         }

@@ -57,6 +57,11 @@ impl Sequences {
         self.identity == Some(identity)
     }
 
+    /// Whether the broker has acknowledged a batch of this identity.
+    pub(super) fn has_begun(&self) -> bool {
+        self.last_acked.is_some()
+    }
+
     /// The stamp of a new batch of so many records.
     pub(super) fn stamp(&mut self, identity: Identity, records: usize) -> Stamp {
         let first = self.next;

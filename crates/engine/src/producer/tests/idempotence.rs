@@ -47,10 +47,38 @@ fn next(producer: &mut Driven<ProducerEngine>) -> Arrived {
     producer.expect(ApiKey::Produce)
 }
 
+/// As [`eager`], after the first batch of partition 0 was acknowledged.
+fn begun() -> Driven<ProducerEngine> {
+    let mut producer = eager();
+    producer.step(send(99, "t", Some(0), b"first"));
+    let first = next(&mut producer);
+    assert_eq!(stamp(&first), (4_000, 0, 0));
+    acknowledge(&mut producer, &first);
+    producer
+}
+
+// Kafka: ProducerAppendInfo.checkSequence takes a producer that it does not know at any sequence (KAFKA-14359)
+#[test]
+fn the_first_batch_of_a_partition_goes_alone_so_that_none_after_it_overtakes_it() {
+    let mut producer = eager();
+    producer.step(send(0, "t", Some(0), b"v"));
+    producer.step(send(1, "t", Some(0), b"w"));
+    for _ in 0..2 {
+        let first = next(&mut producer);
+        assert_eq!(stamp(&first), (4_000, 0, 0));
+        assert_eq!(producer.network.waiting().count(), 0);
+        refuse(&mut producer, &first, ErrorCode::NotLeaderOrFollower);
+        producer.advance(SECOND);
+    }
+    let first = next(&mut producer);
+    acknowledge(&mut producer, &first);
+    assert_eq!(stamp(&next(&mut producer)), (4_000, 0, 1));
+}
+
 // KIP-98
 #[test]
 fn batches_of_a_partition_are_in_flight_together_with_sequences_in_order() {
-    let mut producer = eager();
+    let mut producer = begun();
     for token in 0..7 {
         producer.step(send(token, "t", Some(0), b"v"));
     }
@@ -59,11 +87,11 @@ fn batches_of_a_partition_are_in_flight_together_with_sequences_in_order() {
     assert_eq!(
         stamps,
         [
-            (4_000, 0, 0),
             (4_000, 0, 1),
             (4_000, 0, 2),
             (4_000, 0, 3),
-            (4_000, 0, 4)
+            (4_000, 0, 4),
+            (4_000, 0, 5)
         ]
     );
     assert_eq!(
@@ -74,7 +102,7 @@ fn batches_of_a_partition_are_in_flight_together_with_sequences_in_order() {
     assert_eq!(acknowledge(&mut producer, &sent[0]), [acked(0, 0, 100)]);
     // What waited meanwhile is one batch.
     let sixth = next(&mut producer);
-    assert_eq!((stamp(&sixth), values(&sixth)[0].1.len()), ((4_000, 0, 5), 2));
+    assert_eq!((stamp(&sixth), values(&sixth)[0].1.len()), ((4_000, 0, 6), 2));
 }
 
 #[test]
@@ -93,7 +121,7 @@ fn a_batch_that_is_sent_again_keeps_its_sequence() {
 // Kafka: RecordAccumulator.shouldStopDrainBatchesForPartition
 #[test]
 fn what_is_sent_again_goes_one_by_one_and_before_what_is_new() {
-    let mut producer = eager();
+    let mut producer = begun();
     for token in 0..3 {
         producer.step(send(token, "t", Some(0), b"v"));
     }
@@ -106,7 +134,7 @@ fn what_is_sent_again_goes_one_by_one_and_before_what_is_new() {
     for sequence in 0..2 {
         producer.advance(SECOND);
         let arrived = next(&mut producer);
-        assert_eq!(stamp(&arrived), (4_000, 0, sequence));
+        assert_eq!(stamp(&arrived), (4_000, 0, 1 + sequence));
         assert_eq!(producer.network.waiting().count(), 0);
         let token = u64::from(sequence.unsigned_abs());
         assert_eq!(acknowledge(&mut producer, &arrived), [acked(token, 0, 100)]);
@@ -114,7 +142,7 @@ fn what_is_sent_again_goes_one_by_one_and_before_what_is_new() {
     // The last one that is sent again has what is new beside it.
     producer.advance(SECOND);
     let (last, new) = (next(&mut producer), next(&mut producer));
-    assert_eq!((stamp(&last), stamp(&new)), ((4_000, 0, 2), (4_000, 0, 3)));
+    assert_eq!((stamp(&last), stamp(&new)), ((4_000, 0, 3), (4_000, 0, 4)));
 }
 
 // Kafka: Sender.completeBatch
@@ -158,7 +186,7 @@ fn a_gap_in_the_sequences_raises_the_epoch_and_begins_anew() {
 // Kafka: TransactionManager.handleFailedBatch
 #[test]
 fn after_a_batch_that_is_refused_for_good_the_partition_begins_anew() {
-    let mut producer = eager();
+    let mut producer = begun();
     producer.step(send(0, "t", Some(0), b"v"));
     producer.step(send(1, "t", Some(0), b"w"));
     let (first, second) = (next(&mut producer), next(&mut producer));
@@ -293,7 +321,8 @@ fn without_acks_of_all_or_idempotence_batches_carry_no_sequence_and_go_one_by_on
 // Kafka: ProducerStateEntry
 #[derive(Default)]
 struct Log {
-    epoch: i16,
+    /// None before the producer's first batch, which may have any sequence.
+    epoch: Option<i16>,
     /// First and last sequence of the newest batches.
     newest: VecDeque<(i32, i32)>,
     values: Vec<u64>,
@@ -302,21 +331,26 @@ struct Log {
 impl Log {
     // Kafka: ProducerAppendInfo.checkSequence
     fn append(&mut self, batch: &Batch, values: Vec<u64>) -> ErrorCode {
-        let (first, last) = (batch.base_sequence(), batch.last_sequence());
-        if batch.producer_epoch() < self.epoch {
+        let (first, last, epoch) = (
+            batch.base_sequence(),
+            batch.last_sequence(),
+            batch.producer_epoch(),
+        );
+        let known = *self.epoch.get_or_insert(epoch);
+        if epoch < known {
             return ErrorCode::InvalidProducerEpoch;
         }
-        if batch.producer_epoch() > self.epoch {
+        if epoch > known {
             if first != 0 {
                 return ErrorCode::OutOfOrderSequenceNumber;
             }
-            self.epoch = batch.producer_epoch();
+            self.epoch = Some(epoch);
             self.newest.clear();
         }
         if self.newest.contains(&(first, last)) {
             return ErrorCode::None;
         }
-        if first != self.newest.back().map_or(0, |(_, last)| last + 1) {
+        if self.newest.back().is_some_and(|(_, last)| first != last + 1) {
             return ErrorCode::OutOfOrderSequenceNumber;
         }
         self.newest.push_back((first, last));
@@ -407,8 +441,8 @@ fn every_record_is_in_the_log_once_and_in_order_whatever_the_network_does() {
                 "seed {seed}, partition {partition}: {:?}",
                 log.values
             );
-            assert_eq!(
-                log.epoch, 0,
+            assert!(
+                log.epoch.is_none_or(|epoch| epoch == 0),
                 "seed {seed}: nothing was lost, so no epoch is needed"
             );
         }
