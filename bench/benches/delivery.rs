@@ -93,7 +93,7 @@ fn take(bencher: Bencher<'_, '_>, (codec, max): (&str, usize)) {
                 if taken.is_empty() {
                     break delivery;
                 }
-                let records = taken.chunks().iter().flat_map(|chunk| chunk.records());
+                let records = taken.chunks().flat_map(|chunk| chunk.records());
                 black_box(
                     records
                         .map(|record| record.value.map_or(0, <[u8]>::len))

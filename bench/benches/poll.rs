@@ -1,5 +1,5 @@
 //! One poll that finds its records buffered, checksums and opening of batches included: what `await` costs the caller's task,
-//! with nothing of the network in it. The argument is `max.poll.records`; records are of 100 bytes.
+//! with nothing of the network in it, and dropping the records. The argument is `max.poll.records`; records are of 100 bytes.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -18,8 +18,9 @@ use tokio::runtime::Runtime;
 /// About 4 MiB in one partition.
 const RECORDS: usize = 40_000;
 const WAIT: Duration = Duration::from_secs(5);
-/// Polls between two fillings of the buffer.
-const SAMPLE: u32 = 50;
+/// Polls between two fillings of the buffer: of few records, and of many.
+const FEW: u32 = 2_000;
+const MANY: u32 = 50;
 
 fn main() {
     divan::main();
@@ -30,13 +31,15 @@ struct Filled {
     runtime: Runtime,
     consumer: Consumer<(), Bytes>,
     partition: TopicPartition,
+    /// Polls between two fillings.
+    sample: u32,
     /// Polls until the buffer is filled again.
     left: u32,
     _broker: Broker,
 }
 
 impl Filled {
-    fn new(max_poll_records: usize) -> Self {
+    fn new(max_poll_records: usize, sample: u32) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -70,6 +73,7 @@ impl Filled {
             runtime,
             consumer,
             partition,
+            sample,
             left: 0,
             _broker: broker,
         }
@@ -78,7 +82,7 @@ impl Filled {
     /// Called before each poll of a sample, and before the first of them is measured.
     fn prepare(&mut self) {
         if self.left == 0 {
-            self.left = SAMPLE;
+            self.left = self.sample;
             self.runtime.block_on(async {
                 self.consumer
                     .seek_to_beginning([&self.partition])
@@ -101,9 +105,8 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-#[divan::bench(args = [1, 10, 500], sample_size = SAMPLE, sample_count = 200)]
-fn raw(bencher: Bencher<'_, '_>, max: usize) {
-    let filled = RefCell::new(Filled::new(max));
+fn raw(bencher: Bencher<'_, '_>, max: usize, sample: u32) {
+    let filled = RefCell::new(Filled::new(max, sample));
     bencher
         .counter(ItemsCount::new(max))
         .with_inputs(|| filled.borrow_mut().prepare())
@@ -112,13 +115,11 @@ fn raw(bencher: Bencher<'_, '_>, max: usize) {
             for (_partition, record) in polled.iter() {
                 divan::black_box(record.value);
             }
-            polled
         });
 }
 
-#[divan::bench(args = [1, 10, 500], sample_size = SAMPLE, sample_count = 200)]
-fn typed(bencher: Bencher<'_, '_>, max: usize) {
-    let filled = RefCell::new(Filled::new(max));
+fn typed(bencher: Bencher<'_, '_>, max: usize, sample: u32) {
+    let filled = RefCell::new(Filled::new(max, sample));
     bencher
         .counter(ItemsCount::new(max))
         .with_inputs(|| filled.borrow_mut().prepare())
@@ -127,6 +128,25 @@ fn typed(bencher: Bencher<'_, '_>, max: usize) {
             for record in &polled {
                 divan::black_box(&record.value);
             }
-            polled
         });
+}
+
+#[divan::bench(args = [1, 10], sample_size = FEW, sample_count = 50)]
+fn few_raw(bencher: Bencher<'_, '_>, max: usize) {
+    raw(bencher, max, FEW);
+}
+
+#[divan::bench(args = [1, 10], sample_size = FEW, sample_count = 50)]
+fn few_typed(bencher: Bencher<'_, '_>, max: usize) {
+    typed(bencher, max, FEW);
+}
+
+#[divan::bench(args = [500], sample_size = MANY, sample_count = 100)]
+fn many_raw(bencher: Bencher<'_, '_>, max: usize) {
+    raw(bencher, max, MANY);
+}
+
+#[divan::bench(args = [500], sample_size = MANY, sample_count = 100)]
+fn many_typed(bencher: Bencher<'_, '_>, max: usize) {
+    typed(bencher, max, MANY);
 }

@@ -118,9 +118,7 @@ impl Delivery {
 
     /// Drops what was taken; the next take uses its memory.
     pub fn reuse(&mut self, taken: Taken) {
-        let mut spare = taken.into_chunks();
-        spare.clear();
-        self.spare = spare;
+        self.spare = taken.into_spare();
     }
 
     #[cold]

@@ -2,6 +2,8 @@
 
 use alloc::sync::Arc;
 use alloc::vec::{self, Vec};
+use core::iter::Chain;
+use core::{option, slice};
 
 use kohort_groups::TopicPartition;
 use kohort_records::{Batch, Chunk, Cursor};
@@ -11,7 +13,9 @@ use crate::consumer::{FetchEpoch, Position, SlotId};
 /// Records of one poll: owned, `Send`, and independent of the consumer.
 #[derive(Debug, Clone, Default)]
 pub struct Taken {
-    chunks: Vec<TakenChunk>,
+    /// The first chunk has its place here, so that a poll of one record takes no memory.
+    first: Option<TakenChunk>,
+    more: Vec<TakenChunk>,
     records: usize,
     advanced: bool,
 }
@@ -20,7 +24,7 @@ impl Taken {
     /// Empty, in memory that was used before.
     pub(super) fn within(spare: Vec<TakenChunk>) -> Self {
         Self {
-            chunks: spare,
+            more: spare,
             ..Self::default()
         }
     }
@@ -28,16 +32,21 @@ impl Taken {
     pub(super) fn push(&mut self, chunk: TakenChunk) {
         self.records += chunk.chunk.len();
         self.advanced = true;
-        self.chunks.push(chunk);
+        match &self.first {
+            None => self.first = Some(chunk),
+            Some(_) => self.more.push(chunk),
+        }
     }
 
-    pub(super) fn into_chunks(self) -> Vec<TakenChunk> {
-        self.chunks
+    /// The memory of the chunks, for others.
+    pub(super) fn into_spare(mut self) -> Vec<TakenChunk> {
+        self.more.clear();
+        self.more
     }
 
     /// Keeps no compressed batch in memory: nothing of this will be put back.
     pub fn forget_sources(&mut self) {
-        for chunk in &mut self.chunks {
+        for chunk in self.first.iter_mut().chain(&mut self.more) {
             chunk.source = None;
         }
     }
@@ -62,26 +71,26 @@ impl Taken {
     }
 
     /// The chunks in the order of consumption. Those of one partition that follow each other are consecutive batches.
-    pub fn chunks(&self) -> &[TakenChunk] {
-        &self.chunks
+    pub fn chunks(&self) -> Chain<option::Iter<'_, TakenChunk>, slice::Iter<'_, TakenChunk>> {
+        self.first.iter().chain(&self.more)
     }
 }
 
 impl IntoIterator for Taken {
     type Item = TakenChunk;
-    type IntoIter = vec::IntoIter<TakenChunk>;
+    type IntoIter = Chain<option::IntoIter<TakenChunk>, vec::IntoIter<TakenChunk>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.chunks.into_iter()
+        self.first.into_iter().chain(self.more)
     }
 }
 
 impl<'a> IntoIterator for &'a Taken {
     type Item = &'a TakenChunk;
-    type IntoIter = core::slice::Iter<'a, TakenChunk>;
+    type IntoIter = Chain<option::Iter<'a, TakenChunk>, slice::Iter<'a, TakenChunk>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.chunks.iter()
+        self.chunks()
     }
 }
 

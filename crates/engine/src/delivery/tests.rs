@@ -92,7 +92,7 @@ fn offsets(taken: &Taken) -> Vec<(i32, i64)> {
             .map(|record| (number, record.offset))
             .collect::<Vec<_>>()
     };
-    taken.chunks().iter().flat_map(chunk_offsets).collect()
+    taken.chunks().flat_map(chunk_offsets).collect()
 }
 
 fn take(delivery: &mut Delivery, max: usize) -> Vec<(i32, i64)> {
@@ -117,7 +117,7 @@ fn the_position_is_that_after_the_last_record_taken() {
     take(&mut delivery, 3);
     assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(3)));
     let taken = delivery.take(500).unwrap();
-    assert_eq!(taken.chunks()[0].next_position(), Position::new(5));
+    assert_eq!(taken.chunks().next().unwrap().next_position(), Position::new(5));
     assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(5)));
     assert_eq!(delivery.consumed(), [(partition(0), OffsetAndMetadata::new(5))]);
     assert_eq!(delivery.lag(&partition(0)), Some(95));

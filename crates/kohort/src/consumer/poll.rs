@@ -178,7 +178,7 @@ impl<K, V> Consumer<K, V> {
         let mut runs = Runs::default();
         let mut failure = None;
         let is_tight = self.core.delivery.is_tight();
-        for (at, chunk) in taken.chunks().iter().enumerate() {
+        for (at, chunk) in taken.chunks().enumerate() {
             let begin = records.len();
             let mut next_offset = chunk.next_position().offset;
             let decoded = match is_tight && chunk.records().batch().len() > 1 {

@@ -36,7 +36,7 @@ impl RawRecords {
     /// All records, each with its partition; those of a partition in the order of their offsets. A record that is to be kept
     /// becomes owned by [`RecordView::to_owned`], which shares the batch, or [`RecordView::to_copy`].
     pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, RecordView<'_>)> {
-        self.0.chunks().iter().flat_map(|chunk| {
+        self.0.chunks().flat_map(|chunk| {
             let partition: &TopicPartition = chunk.partition();
             chunk.records().iter().map(move |record| (partition, record))
         })
@@ -44,7 +44,7 @@ impl RawRecords {
 
     /// The records batch by batch: the fastest way, since the partition is looked at once a batch.
     pub fn batches(&self) -> impl Iterator<Item = (&TopicPartition, kohort_records::Records<'_>)> {
-        self.0.chunks().iter().map(|chunk| {
+        self.0.chunks().map(|chunk| {
             let partition: &TopicPartition = chunk.partition();
             (partition, chunk.records().iter())
         })

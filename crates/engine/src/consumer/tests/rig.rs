@@ -255,7 +255,7 @@ impl Rig {
                 .collect::<Vec<_>>()
         };
         let taken = taken?;
-        let records = taken.chunks().iter().flat_map(of_chunk).collect();
+        let records = taken.chunks().flat_map(of_chunk).collect();
         if let Some(kept) = &mut self.kept {
             kept.push(taken);
         }

@@ -28,7 +28,7 @@ fn a_batch_counts_until_the_last_handle_of_a_record_is_dropped() {
     let taken = delivery.take(500).unwrap();
     assert_eq!(delivery.held(), size);
     assert_eq!(delivery.report(None).held, size);
-    let record = taken.chunks()[0].records().iter().next().unwrap();
+    let record = taken.chunks().next().unwrap().records().iter().next().unwrap();
     let (shared, copied) = (record.to_owned(), record.to_copy());
     drop(taken);
     assert_eq!(delivery.held(), size);
@@ -163,7 +163,11 @@ fn records_that_are_copied_out_count_by_their_own_size() {
     give(&mut delivery, 0, large(0, Compression::None));
     let taken = delivery.take(500).unwrap();
     assert!(delivery.is_tight());
-    let copies: Vec<_> = delivery.copies(&taken.chunks()[0]).skip(3).take(2).collect();
+    let copies: Vec<_> = delivery
+        .copies(taken.chunks().next().unwrap())
+        .skip(3)
+        .take(2)
+        .collect();
     let offsets: Vec<_> = copies
         .iter()
         .filter_map(|copy| copy.iter().next())
