@@ -1,5 +1,8 @@
 //! Nodes that outlive their process: a disk in memory carries what they leave over to the next one.
 
+mod directories;
+mod syncs;
+
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -332,61 +335,6 @@ fn settings_of_a_topic_and_deleted_records_are_there_after_a_crash() {
 }
 
 #[test]
-fn with_a_sync_for_each_record_the_acknowledgement_and_the_readers_wait_for_it() {
-    let mut machine = Machine::new(EACH);
-    machine.is_lazy = true;
-    let (conn, response) = machine.send(12, produce_request("t", 0, batch(&["a"])));
-    assert!(response.is_none());
-    assert_eq!(machine.read(), (Vec::new(), 0));
-    let actions = machine.catch_up();
-    assert!(reply::<ProduceRequest>(&actions, conn, 12).is_some());
-    assert_eq!(machine.read(), ([(0, "a".to_string())].into(), 1));
-    assert_eq!(machine.bench.harness.machine().waiting_for_sync(), 0);
-}
-
-#[test]
-fn producers_that_come_during_a_sync_share_the_next_one() {
-    let mut machine = Machine::new(EACH);
-    machine.is_lazy = true;
-    for value in ["a", "b", "c", "d"] {
-        machine.send(12, produce_request("t", 0, batch(&[value])));
-    }
-    assert_eq!(machine.asked.len(), 1);
-    let (token, task) = machine.asked.remove(0);
-    let actions = machine.done(token, &task);
-    let others = machine.drive(actions);
-    assert_eq!(others.len(), 1, "the first is acknowledged: {others:?}");
-    assert_eq!(machine.asked.len(), 1);
-    assert_eq!(machine.catch_up().len(), 3, "the others are, together");
-}
-
-#[test]
-fn a_commit_waits_for_its_sync() {
-    let mut machine = Machine::new(EACH);
-    assert_eq!(machine.commit(1), Some(ErrorCode::None));
-    machine.is_lazy = true;
-    assert_eq!(machine.commit(2), None);
-    let mut machine = machine.lose_power(1);
-    let committed = machine.committed();
-    assert!((1..=2).contains(&committed), "{committed}");
-}
-
-#[test]
-fn a_sync_that_fails_is_an_error_to_the_producer_and_ends_appending() {
-    let mut machine = Machine::new(EACH);
-    assert_eq!(machine.produce("a"), Ok(0));
-    machine.disk.set_fails_sync(true);
-    assert_eq!(machine.produce("b"), Err(ErrorCode::KafkaStorageError));
-    machine.disk.set_fails_sync(false);
-    // A sync would succeed now, and prove nothing about what was to be synced before.
-    assert_eq!(machine.produce("c"), Err(ErrorCode::KafkaStorageError));
-    assert_eq!(machine.read(), ([(0, "a".to_string())].into(), 1));
-    let mut machine = machine.lose_power(3);
-    assert_eq!(machine.read().0.first(), Some(&(0, "a".to_string())));
-    assert!(machine.produce("d").is_ok());
-}
-
-#[test]
 fn a_full_disk_is_an_error_to_the_producer_until_there_is_room() {
     let mut machine = Machine::new(EACH);
     assert_eq!(machine.produce("a"), Ok(0));
@@ -396,29 +344,6 @@ fn a_full_disk_is_an_error_to_the_producer_until_there_is_room() {
     assert_eq!(machine.produce("c"), Ok(1));
     let mut machine = machine.crash();
     assert_eq!(machine.read().0, [(0, "a".to_string()), (1, "c".to_string())]);
-}
-
-#[test]
-fn after_a_flush_interval_the_log_is_synced() {
-    let mut machine = Machine::new(&[("log.flush.interval.ms", "1000")]);
-    machine.produce("a").expect("room");
-    let actions = machine.bench.advance(999);
-    assert_eq!(machine.drive(actions), []);
-    assert!(machine.asked.is_empty());
-    let actions = machine.bench.advance(1);
-    machine.drive(actions);
-    for seed in 0..20 {
-        let copy = Machine::start(
-            {
-                let disk = machine.disk.copy();
-                disk.lose_power(seed);
-                disk
-            },
-            machine.settings,
-        );
-        let mut copy = copy;
-        assert_eq!(copy.read().0, [(0, "a".to_string())], "seed {seed}");
-    }
 }
 
 #[test]
@@ -470,63 +395,6 @@ fn a_topic_whose_creation_was_acknowledged_outlives_a_loss_of_power() {
 }
 
 #[test]
-fn a_node_that_was_closed_finds_nothing_to_put_right() {
-    let mut machine = Machine::new(SYSTEM);
-    machine.produce("a").expect("room");
-    let mut node = open(&machine.disk.copy(), SYSTEM).expect("the disk is in order");
-    node.close().expect("the disk is in order");
-    let disk = machine.disk.copy();
-    let mut node = open(&disk, SYSTEM).expect("the disk is in order");
-    node.close().expect("the disk is in order");
-    drop(node);
-    assert!(disk.paths().contains(&".kafka_cleanshutdown".to_string()));
-    // Not even a loss of power takes anything of it.
-    disk.lose_power(5);
-    let storage = SegmentStorage::new(disk.share()).expect("the disk is in order");
-    assert!(storage.is_clean());
-    drop(storage);
-    let mut machine = Machine::start(disk, SYSTEM);
-    assert_eq!(machine.read().0, [(0, "a".to_string())]);
-}
-
-#[test]
-fn logs_that_no_topic_has_are_put_aside() {
-    let machine = Machine::new(SYSTEM);
-    let mut disk = machine.disk.clone();
-    disk.create_directory("stranger-0").expect("room");
-    disk.write("stranger-0/00000000000000000000.log", 0, b"")
-        .expect("room");
-    let machine = machine.crash();
-    let paths = machine.disk.paths();
-    assert!(!paths.contains(&"stranger-0".to_string()));
-    assert!(
-        paths
-            .iter()
-            .any(|path| path.starts_with("stranger-0.") && path.ends_with("-stray")),
-        "{paths:?}"
-    );
-}
-
-#[test]
-fn a_topic_with_the_name_of_the_journal_is_refused_and_takes_nothing_away() {
-    let mut machine = Machine::new(SYSTEM);
-    machine.produce("a").expect("room");
-    let topic = CreatableTopic {
-        name: "__kohort_metadata".into(),
-        num_partitions: 1,
-        replication_factor: 1,
-        ..Default::default()
-    };
-    let request = CreateTopicsRequest {
-        topics: vec![topic],
-        ..Default::default()
-    };
-    assert_ne!(machine.ask(5, request).topics[0].error_code, 0);
-    let mut machine = machine.crash();
-    assert_eq!(machine.read().0, [(0, "a".to_string())]);
-}
-
-#[test]
 fn ids_of_members_and_topics_differ_from_those_before_the_restart() {
     let mut machine = Machine::new(SYSTEM);
     machine.create("a", 1);
@@ -552,86 +420,4 @@ fn records_in_memory_that_are_too_old_are_removed() {
     let produced = bench.produce("t", &["c"]);
     assert_eq!((produced.base_offset, produced.log_start_offset), (2, 2));
     assert_eq!(bench.harness.machine().waiting_fetches(), 0);
-}
-
-#[test]
-fn nothing_is_removed_of_logs_that_are_taken_without_their_settings() {
-    let mut machine = Machine::new(SYSTEM);
-    machine.create("u", 1);
-    machine.produce("a").expect("room");
-    assert_eq!(machine.commit(1), Some(ErrorCode::None));
-    // As Kafka leaves a directory: no journal; before it kept ids, no ids.
-    let mut disk = machine.disk.clone();
-    for path in [
-        "__kohort_metadata-0",
-        "t-0/partition.metadata",
-        "u-0/partition.metadata",
-    ] {
-        disk.remove(path).expect("the disk is in order");
-    }
-    let mut machine = Machine::start(disk, &[("log.retention.bytes", "0")]);
-    assert_eq!(machine.read().0, [(0, "a".to_string())]);
-    let node = machine.bench.harness.machine();
-    let offsets = node.topics.get("__consumer_offsets").expect("it was there");
-    assert!(!offsets.log_config.is_deleted);
-    let (t, u) = (node.topic_id("t"), node.topic_id("u"));
-    assert_ne!(t, u);
-    assert!(t.is_some_and(|id| id.0 != [0; 16]));
-}
-
-#[test]
-fn a_fetch_at_damage_is_answered_with_an_error() {
-    let mut machine = Machine::new(SYSTEM);
-    machine.produce("a").expect("room");
-    machine.disk.damage("t-0/00000000000000000000.log", 8);
-    let code = ErrorCode::from_code(machine.fetch().error_code);
-    assert_eq!(code, ErrorCode::KafkaStorageError);
-}
-
-#[test]
-fn a_record_that_waits_for_its_sync_waits_for_that_of_its_topic() {
-    let mut machine = Machine::start(MemoryDisk::default(), SYSTEM);
-    machine.is_lazy = true;
-    let topic = CreatableTopic {
-        name: "t".into(),
-        num_partitions: 1,
-        replication_factor: 1,
-        configs: vec![CreatableTopicConfig {
-            name: "flush.messages".into(),
-            value: Some("1".into()),
-        }],
-        ..Default::default()
-    };
-    let request = CreateTopicsRequest {
-        topics: vec![topic],
-        ..Default::default()
-    };
-    assert_eq!(machine.ask(5, request).topics[0].error_code, 0);
-    let journal = core::mem::take(&mut machine.asked);
-    let (_, response) = machine.send(12, produce_request("t", 0, batch(&["a"])));
-    assert_eq!(response, None);
-    let is_reply = |action: &Action| matches!(action, Action::Write { .. });
-    for (token, task) in core::mem::take(&mut machine.asked) {
-        assert!(!machine.done(token, &task).iter().any(is_reply));
-    }
-    let mut replies = 0;
-    for (token, task) in journal {
-        replies += machine
-            .done(token, &task)
-            .iter()
-            .filter(|action| is_reply(action))
-            .count();
-    }
-    assert_eq!(replies, 1);
-}
-
-#[test]
-fn records_of_a_coordinator_that_was_stopped_are_not_waited_for() {
-    let mut machine = Machine::new(EACH);
-    assert_eq!(machine.commit(1), Some(ErrorCode::None));
-    machine.is_lazy = true;
-    assert_eq!(machine.commit(2), None);
-    assert_eq!(machine.bench.harness.machine().waiting_for_sync(), 1);
-    machine.bench.control(Control::Stop { broker: 0 });
-    assert_eq!(machine.bench.harness.machine().waiting_for_sync(), 0);
 }
