@@ -164,7 +164,18 @@ impl Each for ListGroupOffsets {
             };
             results.insert(TopicPartition::new(topic, partition), result);
         }
-        alloc::vec![((), Ok(results))]
+        // One result for each that was asked for, whatever the broker says.
+        let Some(wanted) = &self.partitions else {
+            return alloc::vec![((), Ok(results))];
+        };
+        let of_wanted = wanted.iter().map(|partition| {
+            let left_out = AdminError::Nonsense {
+                what: "a partition that was asked for is left out",
+            };
+            let result = results.remove(partition).unwrap_or(Err(left_out));
+            (partition.clone(), result)
+        });
+        alloc::vec![((), Ok(of_wanted.collect()))]
     }
 
     fn reply(results: Results<(), GroupOffsets>) -> AdminReply {

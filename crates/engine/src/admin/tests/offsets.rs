@@ -15,7 +15,7 @@ use kohort_protocol::messages::{OffsetCommitResponse, OffsetDeleteResponse, Offs
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody, VersionRange};
 
 use super::{SECOND, admin, cluster, refused, reply, run};
-use crate::admin::{AdminCommand, AdminReply};
+use crate::admin::{AdminCommand, AdminError, AdminReply};
 use crate::client::testing::Network;
 
 #[test]
@@ -78,6 +78,42 @@ fn group_offsets_are_listed_in_old_and_new_versions() {
         let offset = results[&TopicPartition::new("t", 0)].clone().unwrap().unwrap();
         assert_eq!((offset.offset, &*offset.metadata), (42, "note"));
     }
+}
+
+#[test]
+fn what_a_broker_leaves_out_or_adds_changes_nothing_of_which_group_offsets_have_results() {
+    let mut admin = cluster();
+    let [asked, left_out, unasked] = [0, 1, 255].map(|number| TopicPartition::new("t", number));
+    let command = AdminCommand::ListGroupOffsets {
+        group: "g".into(),
+        partitions: Some(vec![asked.clone(), left_out.clone()]),
+        require_stable: false,
+    };
+    run(&mut admin, command);
+    let arrived = admin.expect(ApiKey::OffsetFetch);
+    let partition = |of: &TopicPartition| OffsetFetchResponsePartitions {
+        partition_index: of.partition,
+        committed_offset: 42,
+        ..Default::default()
+    };
+    let response = OffsetFetchResponse {
+        groups: vec![OffsetFetchResponseGroup {
+            group_id: "g".into(),
+            topics: vec![OffsetFetchResponseTopics {
+                name: "t".into(),
+                partitions: vec![partition(&unasked), partition(&asked)],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let AdminReply::GroupOffsets(Ok(results)) = reply(admin.answer(&arrived, response)) else {
+        panic!();
+    };
+    assert!(results[&asked].as_ref().unwrap().is_some());
+    assert!(matches!(results[&left_out], Err(AdminError::Nonsense { .. })));
+    assert_eq!(results.len(), 2);
 }
 
 #[test]
