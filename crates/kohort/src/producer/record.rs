@@ -75,7 +75,8 @@ pub struct RecordMetadata {
     pub topic: Arc<str>,
     /// The partition.
     pub partition: i32,
-    /// The offset; none with `acks=0`.
+    /// The offset; none with `acks=0`, and where the broker does not say it: of a batch that came again after it forgot the offset
+    /// (DUPLICATE_SEQUENCE_NUMBER).
     pub offset: Option<i64>,
     /// Milliseconds since 1970: the record's own, or the time of the append where the topic says so.
     pub timestamp: i64,
