@@ -137,6 +137,16 @@ impl Client {
     fn distrust(&mut self, now: Instant, id: LinkId, fault: &AnswerFault) {
         if let Some(link) = self.forget_link(id) {
             self.net.push(NetAction::Disconnect { link: id });
+            // During a handshake it is a connection that cannot be made, which is told as such.
+            if matches!(link.state, LinkState::Ready { .. }) {
+                self.distrusted = self.distrusted.saturating_add(1);
+                let (name, times) = (link.name(), self.distrusted);
+                self.warn(times, || {
+                    alloc::format!(
+                        "the connection to {name} is closed: {fault} (connections closed for such reasons so far: {times})"
+                    )
+                });
+            }
             self.on_link_down(now, link, &fault.to_string(), Some(fault));
         }
     }

@@ -77,6 +77,8 @@ pub struct Client {
     /// of them can be reached.
     pub(super) is_bootstrapping: bool,
     pub(super) last_connect_failure: Option<String>,
+    /// How many connections were ended because of what the broker answered.
+    pub(super) distrusted: u32,
     pub(super) is_closed: bool,
 }
 
@@ -105,6 +107,7 @@ impl Client {
             candidates: Vec::new(),
             is_bootstrapping: true,
             last_connect_failure: None,
+            distrusted: 0,
             is_closed: false,
             config,
             prng,

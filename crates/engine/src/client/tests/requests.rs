@@ -192,6 +192,11 @@ fn an_answer_that_cannot_be_decoded_closes_the_connection() {
     let failed = replies(probe.settle());
     assert!(matches!(&failed[0].result, Err(RequestFailure::Malformed { .. })));
     assert_eq!(probe.network.links().count(), 0);
+    let warnings = probe.network.take_warnings();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("ListGroups"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
