@@ -1,10 +1,11 @@
 //! What a user sees who gets something wrong, and how commands end.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::process::{Serve, kohort, run, run_with, signal};
+use crate::process::{Serve, kohort, run, run_with, signal, stdout_of};
 
 #[test]
 fn a_wrong_address_is_told_in_one_line_within_seconds() {
@@ -28,6 +29,43 @@ fn a_wrong_address_is_told_in_one_line_within_seconds() {
             output.stdout.is_empty() && began.elapsed() < Duration::from_secs(10),
             "{command:?}"
         );
+    }
+}
+
+/// A server whose connections are accepted, by the system, and never answered.
+fn silent() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    (listener, address)
+}
+
+#[test]
+fn a_bootstrap_server_that_stays_silent_does_not_keep_the_other_from_answering() {
+    let (_listener, silent) = silent();
+    let serve = Serve::start(&["--topic", "t:1"]);
+    serve.produce(&["-t", "t"], "a\n");
+    let both = format!("{silent},{}", serve.bootstrap);
+    // Clients try the servers in any order.
+    for _ in 0..4 {
+        let began = Instant::now();
+        let short = ["-X", "request.timeout.ms=500"];
+        let records = stdout_of(&[&["consume", "-b", &both, "-t", "t", "-e"], &short[..]].concat());
+        assert_eq!(records, "a\n");
+        assert_eq!(stdout_of(&["topics", "list", "-b", &both]), "t\n");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_server_that_stays_silent_alone_is_told_within_seconds() {
+    let (_listener, silent) = silent();
+    for command in [&["consume", "-t", "t"][..], &["topics", "list"]] {
+        let began = Instant::now();
+        let output = run(&[command, &["-b", &silent, "-X", "request.timeout.ms=500"]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {stderr}");
+        assert!(stderr.contains(&silent), "{stderr}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{command:?}");
     }
 }
 
