@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 
-const APIS: [ApiKey; 10] = [
+pub(super) const APIS: [ApiKey; 10] = [
     ApiKey::ApiVersions,
     ApiKey::Metadata,
     ApiKey::FindCoordinator,

@@ -1,7 +1,14 @@
-//! The client against a broker that lies: replies changed by the broker's fault API, and peers that speak no Kafka at all. In
-//! memory, on a paused clock, so that every time-out passes at once.
+//! The client against a broker that lies: replies changed by the broker's fault API or by a liar on the way, and peers that
+//! speak no Kafka at all. In memory, on a paused clock, so that every time-out passes at once. Decompression bombs are in
+//! `bombs.rs`, since they are measured.
 
+mod addresses;
+mod assignments;
+mod batches;
+mod encodings;
+mod liar;
 mod lies;
+mod log;
 mod peers;
 
 use std::time::Duration;
@@ -24,15 +31,25 @@ fn consumer(bootstrap: String, transport: Transport) -> ConsumerBuilder<Option<S
 /// A broker whose topic `t` has one partition with the values 0 to 19.
 async fn broker() -> Broker {
     let broker = Broker::builder().topic("t", 1).start().await.expect("it starts");
+    fill(&broker).await;
+    broker
+}
+
+/// Writes the values 0 to 19 to partition 0 of `t`.
+async fn fill(broker: &Broker) {
+    fill_partition(broker, 0).await;
+}
+
+/// Writes the values 0 to 19 to a partition of `t`, each in a batch of its own.
+async fn fill_partition(broker: &Broker, partition: i32) {
     let producer: Producer<Option<String>, String> = Producer::builder()
         .bootstrap_servers(broker.bootstrap_servers())
         .transport(Transport::new(broker.connector().into_fn()))
         .build()
         .expect("valid settings");
     for value in 0..20 {
-        let record = ProducerRecord::new("t", None, value.to_string());
+        let record = ProducerRecord::new("t", None, value.to_string()).partition(partition);
         producer.send(record).await.expect("it is written");
     }
     producer.close(10 * SECOND).await.expect("it closes");
-    broker
 }

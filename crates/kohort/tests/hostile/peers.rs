@@ -90,6 +90,16 @@ async fn a_peer_that_hangs_up_at_once_or_never_speaks_is_tried_again_at_the_back
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_closes_its_writing_half_and_goes_on_reading_is_hung_up_on() {
+    let (transport, connections) = way(|stream: DuplexStream| async move {
+        let (mut reading, mut writing) = tokio::io::split(stream);
+        let _ = writing.shutdown().await;
+        let _ = tokio::io::copy(&mut reading, &mut tokio::io::sink()).await;
+    });
+    poll_for_a_minute(transport, &connections).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_speaks_without_being_asked_is_hung_up_on() {
     let (transport, connections) = way(|mut stream: DuplexStream| async move {
         // Replies with the right correlation ids for requests that nobody made.

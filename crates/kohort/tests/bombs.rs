@@ -1,0 +1,151 @@
+//! A broker that answers Fetch with decompression bombs. One test alone, because the allocator counts for the whole process.
+
+#![allow(clippy::print_stdout, reason = "a measurement prints its figures")]
+
+#[allow(dead_code, reason = "this test needs some of its lies")]
+#[path = "hostile/liar.rs"]
+mod liar;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use kohort::config::AutoOffsetReset;
+use kohort::consumer::{PollError, ReadError};
+use kohort::transport::Transport;
+use kohort::{Consumer, Producer, ProducerRecord, TopicPartition};
+use kohort_broker::Broker;
+use kohort_protocol::ResponseBody;
+use kohort_records::{BatchBuilder, BatchError, Compression};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+const SOON: Duration = Duration::from_secs(10);
+/// The most that one batch may decompress to. A buffer that grows holds its old block until the new one is filled.
+const BOUND: usize = 2 * (256 << 20);
+/// What the broker and the answers themselves take.
+const BESIDE: usize = 64 << 20;
+
+/// A batch of one record of 257 MiB at offset 3.
+fn bomb(codec: Compression) -> Bytes {
+    let mut builder = BatchBuilder::new(codec, None).expect("the default level is valid");
+    let value = vec![0; 257 << 20];
+    builder.append(0, None, Some(&value), &[]).expect("it fits");
+    builder.build(3).expect("there is a record")
+}
+
+async fn fill(broker: &Broker) {
+    let producer: Producer<(), String> = Producer::builder()
+        .bootstrap_servers(broker.bootstrap_servers())
+        .transport(Transport::new(broker.connector().into_fn()))
+        .build()
+        .expect("valid settings");
+    for partition in 0..2 {
+        for value in 0..6 {
+            let record = ProducerRecord::new("t", (), value.to_string()).partition(partition);
+            // One batch each, so that a bomb can take the place of one.
+            producer.send(record).await.expect("it is written");
+        }
+    }
+    producer.close(SOON).await.expect("it closes");
+}
+
+#[tokio::test]
+async fn a_bomb_is_an_error_that_names_its_place_within_a_bound_and_the_consumer_goes_on() {
+    for codec in Compression::ALL
+        .into_iter()
+        .filter(|codec| *codec != Compression::None)
+    {
+        let broker = Broker::builder().topic("t", 2).start().await.expect("it starts");
+        fill(&broker).await;
+        let bomb = bomb(codec);
+        let is_lying = Arc::new(AtomicBool::new(true));
+        let transport = {
+            let is_lying = Arc::clone(&is_lying);
+            // Partition 0 explodes at offset 3, whatever is asked for.
+            liar::transport(&broker, move |answer| {
+                let ResponseBody::Fetch(response) = &mut answer.body else {
+                    return;
+                };
+                let partitions = response
+                    .responses
+                    .iter_mut()
+                    .flat_map(|topic| &mut topic.partitions);
+                for partition in partitions.filter(|partition| partition.partition_index == 0) {
+                    let has_records = partition
+                        .records
+                        .as_ref()
+                        .is_some_and(|records| !records.is_empty());
+                    if has_records && is_lying.load(Ordering::Relaxed) {
+                        partition.records = Some(bomb.clone());
+                    }
+                }
+            })
+        };
+        let mut reader: Consumer<(), String> = Consumer::builder()
+            .bootstrap_servers(broker.bootstrap_servers())
+            .auto_offset_reset(AutoOffsetReset::Earliest)
+            .transport(transport)
+            .build()
+            .expect("valid settings");
+        let [bad, good] = [0, 1].map(|partition| TopicPartition::new("t", partition));
+        reader.assign([bad.clone(), good.clone()]).expect("partitions");
+        reader.seek(&bad, 3).expect("it is assigned");
+        MEMORY.reset_peak_usage();
+        let before = MEMORY.current_usage();
+
+        let (mut values, mut errors) = (Vec::new(), 0);
+        while values.len() < 6 || errors < 2 {
+            match reader.poll(SOON).await {
+                Ok(records) => values.extend(records.into_iter().map(|record| {
+                    assert_eq!(record.partition(), 1, "{codec}: nothing comes out of the bomb");
+                    record.value
+                })),
+                Err(PollError::Read(ReadError::UnreadableBatch {
+                    partition,
+                    offset,
+                    next_offset,
+                    error,
+                })) => {
+                    errors += 1;
+                    assert_eq!(
+                        (partition, offset, next_offset),
+                        (bad.clone(), 3, Some(4)),
+                        "{codec}"
+                    );
+                    assert!(matches!(error, BatchError::TooLarge { .. }), "{codec}: {error}");
+                    // The other partition goes on while this one is paused.
+                    reader.pause([&bad]).expect("it is assigned");
+                    if values.len() == 6 || errors == 1 {
+                        let position = reader.position(&bad).await.expect("it has one");
+                        assert_eq!(position, 3, "{codec}: the position stays");
+                    }
+                    while values.len() < 6 {
+                        let records = reader.poll(SOON).await.expect("the other one has no bomb");
+                        values.extend(records.into_iter().map(|record| record.value));
+                    }
+                    reader.resume([&bad]).expect("it is assigned");
+                }
+                Err(error) => panic!("{codec}: {error}"),
+            }
+        }
+        let grew = MEMORY.peak_usage().saturating_sub(before);
+        println!("{codec}: {grew} bytes at most");
+        assert!(grew < BOUND + BESIDE, "{codec}: {grew}");
+        assert_eq!(values, ["0", "1", "2", "3", "4", "5"], "{codec}");
+
+        // Past the bomb it goes on.
+        is_lying.store(false, Ordering::Relaxed);
+        reader.seek(&bad, 4).expect("it is assigned");
+        let mut rest = Vec::new();
+        while rest.len() < 2 {
+            let records = reader.poll(SOON).await.expect("the truth can be read");
+            rest.extend(records.into_iter().map(|record| (record.offset, record.value)));
+        }
+        assert_eq!(rest, [(4, "4".to_owned()), (5, "5".to_owned())], "{codec}");
+        reader.close(SOON).await.expect("it closes");
+    }
+}
