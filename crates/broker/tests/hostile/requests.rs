@@ -2,15 +2,102 @@
 
 use kohort_protocol::Message;
 use kohort_protocol::messages::create_topics::CreatableTopic;
+use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
 use kohort_protocol::messages::join_group::JoinGroupRequestProtocol;
 use kohort_protocol::messages::metadata::MetadataRequestTopic;
 use kohort_protocol::messages::sync_group::SyncGroupRequestAssignment;
 use kohort_protocol::messages::{
-    CreateTopicsRequest, FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest, MetadataRequest,
-    SyncGroupRequest,
+    CreateTopicsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest,
+    MetadataRequest, SyncGroupRequest,
 };
 
 use super::*;
+
+#[tokio::test]
+async fn correlation_ids_that_are_repeated_or_strange_are_given_back() {
+    let mut bed = Bed::new().await;
+    let mut client = bed.client().await;
+    for id in [7, 7, 7, 0, -1, i32::MIN, i32::MAX, 7] {
+        let header = RequestHeader {
+            correlation_id: id,
+            ..Default::default()
+        };
+        let body = MetadataRequest::default().into();
+        let request = frame::encode_request(&header, 12, &body).unwrap();
+        client.stream.write_all(&request).await.unwrap();
+        let answer = timeout(SOON, client.frame())
+            .await
+            .expect("an answer")
+            .expect("no end");
+        assert_eq!(answer[..4], id.to_be_bytes());
+    }
+    bed.others_are_served().await;
+}
+
+#[tokio::test]
+async fn a_partition_that_is_asked_for_thousands_of_times_is_answered_within_the_bytes_asked_for() {
+    let mut bed = Bed::new().await;
+    let mut client = bed.client().await;
+    let value = vec![b'x'; 500_000];
+    let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+    builder.append(0, None, Some(&value), &[]).unwrap();
+    client.ask(9, produce(builder.build(0).unwrap())).await;
+    let partition = FetchPartition {
+        partition_max_bytes: i32::MAX,
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        ..Default::default()
+    };
+    for topics in [1, 50] {
+        let topic = FetchTopic {
+            topic: "t".into(),
+            partitions: vec![partition.clone(); 5_000 / topics],
+            ..Default::default()
+        };
+        let fetch = FetchRequest {
+            max_bytes: 1_000_000,
+            session_epoch: -1,
+            topics: vec![topic; topics],
+            ..Default::default()
+        };
+        client.send(11, fetch).await;
+        let answer = timeout(SOON, client.frame())
+            .await
+            .expect("an answer")
+            .expect("no end");
+        assert!(
+            (500_000..2_000_000).contains(&answer.len()),
+            "{topics}: {}",
+            answer.len()
+        );
+        bed.others_are_served().await;
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_is_written_twice_by_one_request_keeps_its_offsets_apart() {
+    let mut bed = Bed::new().await;
+    let mut client = bed.client().await;
+    let mut request = produce(batch(Compression::None, 2));
+    let again = request.topic_data[0].partition_data.clone();
+    request.topic_data[0].partition_data.extend(again);
+    let again = request.topic_data.clone();
+    request.topic_data.extend(again);
+    let response = timeout(SOON, client.ask(9, request)).await.expect("an answer");
+    let answers = response
+        .responses
+        .iter()
+        .flat_map(|topic| &topic.partition_responses);
+    let offsets: Vec<i64> = answers
+        .filter(|answer| answer.error_code == 0)
+        .map(|answer| answer.base_offset)
+        .collect();
+    let mut apart = offsets.clone();
+    apart.sort_unstable();
+    apart.dedup();
+    assert_eq!(apart.len(), offsets.len(), "{offsets:?}");
+    bed.others_are_served().await;
+}
 
 /// The beginning of a request: a header, then the bytes of a body.
 fn request(key: kohort_broker::ApiKey, version: i16, body: &[u8]) -> Vec<u8> {
