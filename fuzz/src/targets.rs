@@ -1,6 +1,8 @@
 //! The targets.
 
+mod admin_engine;
 mod batch;
+mod bed;
 mod codec;
 mod config;
 mod consumer_engine;
@@ -9,6 +11,7 @@ mod group_records;
 mod membership;
 mod node;
 pub mod ops;
+mod producer_engine;
 mod request;
 mod response;
 mod samples;
@@ -50,5 +53,7 @@ pub const ALL: &[Target] = &[
     framing::TARGET,
     node::TARGET,
     consumer_engine::TARGET,
+    producer_engine::TARGET,
+    admin_engine::TARGET,
     config::TARGET,
 ];
