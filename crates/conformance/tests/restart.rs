@@ -5,6 +5,8 @@
 //! cargo test -p kohort-conformance --test restart -- --ignored --nocapture
 //! scripts/real-kafka/real-kafka stop
 //! ```
+//!
+//! `KOHORT_RESTARTS` says how often (2).
 
 #![allow(clippy::print_stdout, reason = "a measurement prints its figures")]
 
@@ -19,10 +21,17 @@ use kohort_conformance::{cluster, unique};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const PARTITIONS: i32 = 4;
-const RECORDS: usize = 30_000;
-/// How long the broker is away.
-const AWAY: Duration = Duration::from_secs(10);
-const ROUNDS: usize = 3;
+/// Records written per restart: 6 s of writing, and what waits while the broker is away.
+const RECORDS_EACH: usize = 6_000;
+/// How long the broker is there before it is killed.
+const THERE: Duration = Duration::from_secs(4);
+/// How long it is away at least, which is longer than every backoff.
+const AWAY: Duration = Duration::from_secs(5);
+
+fn rounds() -> usize {
+    let given = std::env::var("KOHORT_RESTARTS").ok();
+    given.map_or(2, |given| given.parse().expect("KOHORT_RESTARTS is a number"))
+}
 
 /// Partition, offset and value of records, and whether they are committed.
 type Seen = (Vec<(i32, i64, String)>, bool);
@@ -62,6 +71,7 @@ async fn run(variable: &str) {
         // What the command starts must not hold a pipe of this test open.
         Command::new("sh")
             .args(["-c", &command])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
@@ -76,7 +86,8 @@ async fn run(variable: &str) {
 #[ignore = "kills the broker: see the top of this file"]
 async fn a_group_misses_nothing_while_its_broker_is_killed_and_comes_back() {
     let (topic, group) = (unique("restart"), unique("restart-group"));
-    let servers = cluster().bootstrap;
+    let (rounds, servers) = (rounds(), cluster().bootstrap);
+    let records = rounds * RECORDS_EACH;
     let admin = Admin::builder()
         .bootstrap_servers(&servers)
         .build()
@@ -97,7 +108,7 @@ async fn a_group_misses_nothing_while_its_broker_is_killed_and_comes_back() {
         let topic = topic.clone();
         tokio::spawn(async move {
             // Slowly, so that each time the broker is killed there is something under way.
-            for n in 0..RECORDS {
+            for n in 0..records {
                 let record = ProducerRecord::new(topic.as_str(), (), n.to_string());
                 let sending = producer.send_soon(record).await.expect("there is room");
                 if n % 100 == 0 {
@@ -118,8 +129,8 @@ async fn a_group_misses_nothing_while_its_broker_is_killed_and_comes_back() {
 
     let killing = tokio::spawn(async move {
         let mut back = Vec::new();
-        for _ in 0..ROUNDS {
-            tokio::time::sleep(Duration::from_secs(6)).await;
+        for _ in 0..rounds {
+            tokio::time::sleep(THERE).await;
             run("KOHORT_KILL").await;
             tokio::time::sleep(AWAY).await;
             run("KOHORT_RESUME").await;
@@ -135,10 +146,10 @@ async fn a_group_misses_nothing_while_its_broker_is_killed_and_comes_back() {
     let mut arrivals = Vec::new();
     let (mut doubled, mut doubled_committed) = (0, 0);
     let end = Instant::now() + Duration::from_secs(300);
-    while seen.len() < RECORDS {
+    while seen.len() < records {
         let next = tokio::time::timeout(end.saturating_duration_since(Instant::now()), told.recv()).await;
         let (values, written) = next
-            .unwrap_or_else(|_| panic!("only {} of {RECORDS} came", seen.len()))
+            .unwrap_or_else(|_| panic!("only {} of {records} came", seen.len()))
             .expect("the members run");
         arrivals.push(Instant::now());
         for (partition, offset, value) in values {
@@ -164,7 +175,7 @@ async fn a_group_misses_nothing_while_its_broker_is_killed_and_comes_back() {
         println!("round {round}: the first records {after:?} ms after the broker answers");
     }
     println!(
-        "{RECORDS} records, {doubled} read twice, {doubled_committed} of them after they were committed"
+        "{records} records, {doubled} read twice, {doubled_committed} of them after they were committed"
     );
     assert_eq!(doubled_committed, 0);
 }
