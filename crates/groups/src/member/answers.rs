@@ -120,7 +120,7 @@ impl Member {
         self.fail(now, error);
     }
 
-    fn retry_at_once(&mut self, now: Instant, cause: Cause) {
+    pub(super) fn retry_at_once(&mut self, now: Instant, cause: Cause) {
         if self.failures >= RETRIES_AT_ONCE {
             return self.retry_later(now, cause);
         }

@@ -160,7 +160,6 @@ impl Member {
             );
             return self.fail_inconsistent(now, detail);
         }
-        self.failures = 0;
         self.pending = None;
         if let Some(rebalance) = self.journal.open() {
             rebalance.synced = Some(now);
@@ -168,8 +167,10 @@ impl Member {
         let assignment = response.assignment;
         if !self.adopt_topics(&assignment) {
             self.needs_prepare = true;
-            return self.begin(now, Cause::AssignmentMismatch);
+            // A leader that stays wrong is not to be asked without a pause.
+            return self.retry_at_once(now, Cause::AssignmentMismatch);
         }
+        self.failures = 0;
         let kept: BTreeSet<&TopicPartition> = assignment.partitions.iter().collect();
         let revoked: Vec<_> = self
             .owned

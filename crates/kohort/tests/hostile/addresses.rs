@@ -52,7 +52,10 @@ fn change(body: &mut ResponseBody, is_metadata: bool, host: &str, port: i32) -> 
             true
         }
         ResponseBody::FindCoordinator(response) if !is_metadata => {
-            (response.host, response.port) = (host.to_owned(), port);
+            // Older versions than 4 know of one only.
+            if response.coordinators.is_empty() {
+                (response.host, response.port) = (host.to_owned(), port);
+            }
             for coordinator in &mut response.coordinators {
                 (coordinator.host, coordinator.port) = (host.to_owned(), port);
             }

@@ -89,7 +89,7 @@ fn the_last_record_of_each_key_is_written_again_when_they_are_the_smaller_part()
     }
     append(&mut bench, "gone", None);
     append(&mut bench, "b", Some("last"));
-    let first = super::super::rewrite_latest(&mut bench.log, &config, NOW).expect("the disk is in order");
+    let first = crate::log::rewrite_latest(&mut bench.log, &config, NOW).expect("the disk is in order");
     assert_eq!(first, Some(103));
     bench.sync();
     bench.log.remove_before(103).expect("the disk is in order");
@@ -97,7 +97,7 @@ fn the_last_record_of_each_key_is_written_again_when_they_are_the_smaller_part()
     let kept = bench.records(103);
     assert_eq!(kept, [(103, value), (104, "last".to_string())]);
     assert_eq!(
-        super::super::rewrite_latest(&mut bench.log, &config, NOW).expect("the disk is in order"),
+        crate::log::rewrite_latest(&mut bench.log, &config, NOW).expect("the disk is in order"),
         None,
         "it is small now"
     );
