@@ -33,7 +33,8 @@ mod tests;
 mod topics;
 
 pub use action::{
-    Action, AutomaticCommit, CallbackKind, Compute, FailedCommit, FetchedBatches, Halt, NewPosition, ToCaller,
+    Action, AutomaticCommit, CallbackKind, Compute, Describe, FailedCommit, FetchedBatches, Halt,
+    NewPosition, ToCaller,
 };
 pub use command::{
     BrokerAddress, Command, CommandReply, CommitMode, FoundOffset, LeaveGroup, OffsetSpec,

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use kohort_groups::assign::{Assigned, GroupTopics};
 use kohort_groups::member::Rebalance;
 use kohort_groups::{OffsetAndMetadata, Subscription, TopicPartition};
 use kohort_machine::Token;
@@ -31,6 +32,11 @@ pub enum Action {
     /// Run the application's own assignor and answer with [`Event::Computed`](super::Event::Computed). The built-in ones are run
     /// by the engine.
     Compute(Box<Compute>),
+    /// Ask the application's own assignors what they add to the member's subscription, and answer with
+    /// [`Event::Described`](super::Event::Described).
+    Describe(Box<Describe>),
+    /// Tell the application's assignor of this name what the member got under it.
+    OnAssignment(Box<(Arc<str>, Assigned)>),
     /// A rebalance ended (for logs, metrics, and whoever asks why).
     Rebalanced(Box<Rebalance>),
     /// An automatic commit failed, for which nobody waits (for logs).
@@ -72,8 +78,19 @@ pub struct Compute {
     pub assignor: Arc<str>,
     /// Every member and its subscription.
     pub members: Arc<BTreeMap<String, Subscription>>,
-    /// The number of partitions of each topic that exists.
-    pub partitions: BTreeMap<Arc<str>, u32>,
+    /// The topics of all members, as far as they exist.
+    pub topics: GroupTopics,
+}
+
+/// A member about to join, as its assignors see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Describe {
+    /// The name of this question.
+    pub step: u64,
+    /// The topics it subscribes to.
+    pub topics: Vec<Arc<str>>,
+    /// Those of its assignors that are the application's own, each with what the member got the last time that it was in use.
+    pub assignors: Vec<(Arc<str>, Option<Assigned>)>,
 }
 
 /// What the engine tells the caller, in one ordered stream. [`Delivery::accept`](crate::delivery::Delivery::accept) takes each,

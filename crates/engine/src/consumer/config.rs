@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use kohort_groups::RebalanceProtocol;
+use kohort_groups::assign::by_name;
 use kohort_groups::member::OfferedAssignor;
 
 use crate::client::ClientConfig;
@@ -65,6 +65,13 @@ pub struct GroupConfig {
     pub assignors: Vec<OfferedAssignor>,
 }
 
+/// These of Kafka's own assignors.
+fn assignors(names: &[&str]) -> Vec<OfferedAssignor> {
+    let offered =
+        |name: &&str| by_name(name).map(|kafkas| OfferedAssignor::new(kafkas.name(), kafkas.protocols()));
+    names.iter().filter_map(offered).collect()
+}
+
 impl GroupConfig {
     /// Kafka's defaults for this group.
     // Kafka: ConsumerConfig
@@ -75,11 +82,7 @@ impl GroupConfig {
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(3),
             max_poll_interval: Duration::from_secs(300),
-            assignors: alloc::vec![OfferedAssignor {
-                name: "range".into(),
-                protocols: alloc::vec![RebalanceProtocol::Eager],
-                user_data: None,
-            }],
+            assignors: assignors(&["range", "cooperative-sticky"]),
         }
     }
 }

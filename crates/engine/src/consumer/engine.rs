@@ -296,6 +296,7 @@ impl Machine for ConsumerEngine {
             Event::Progress(progress) => self.on_progress(now, *progress),
             Event::ListenerDone { step } => self.on_called(now, step),
             Event::Computed { step, result } => self.on_computed(now, step, *result),
+            Event::Described { step, user_data } => self.on_described(now, step, user_data),
             Event::PollCounter { polls, inside } => self.on_poll_counter(now, polls, inside),
         }
         self.settle(now);

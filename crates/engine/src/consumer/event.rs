@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use kohort_groups::TopicPartition;
 use kohort_groups::member::Computed;
 use kohort_machine::Token;
@@ -46,6 +47,13 @@ pub enum Event {
         step: u64,
         /// What it shared.
         result: Box<Result<Computed, Box<str>>>,
+    },
+    /// The answer to [`Action::Describe`](super::Action::Describe).
+    Described {
+        /// Which question.
+        step: u64,
+        /// What each assignor adds.
+        user_data: Vec<(Arc<str>, Option<Bytes>)>,
     },
     /// The answer to [`Action::ReadPollCounter`](super::Action::ReadPollCounter).
     PollCounter {

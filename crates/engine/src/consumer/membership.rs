@@ -6,6 +6,7 @@
 
 mod handover;
 mod leading;
+mod own;
 mod polls;
 
 use alloc::boxed::Box;
@@ -28,6 +29,7 @@ use super::{Action, CallbackKind, ConsumerConfig, ConsumerEngine, GroupConfig, P
 use crate::client::{Reply, RequestFailure, Target, WaitedFor};
 use handover::Listening;
 use leading::Computing;
+use own::Describing;
 use polls::PollWatch;
 
 /// The member, and what it waits for.
@@ -41,6 +43,8 @@ pub(super) struct Membership {
     listening: Option<Listening>,
     /// What is to be computed when the metadata of all members' topics is there.
     computing: Option<Computing>,
+    /// A JoinGroup to which the application's own assignors have something to add.
+    describing: Option<Describing>,
     /// Whether what is given up on the way out is committed first.
     commits_on_leave: bool,
     polls: PollWatch,
@@ -66,6 +70,7 @@ impl Membership {
             active: false,
             listening: None,
             computing: None,
+            describing: None,
             commits_on_leave: false,
             polls: PollWatch {
                 interval: group.max_poll_interval,
@@ -149,9 +154,14 @@ impl ConsumerEngine {
         match action {
             MemberAction::Send {
                 token,
+                request: MemberRequest::Join(join),
+                timeout,
+            } => self.send_join(now, token, join, timeout),
+            MemberAction::Send {
+                token,
                 request,
                 timeout,
-            } => self.send_for_member(now, token, request, timeout),
+            } => self.send_member_request(now, token, request, timeout),
             MemberAction::CoordinatorMoved => {
                 if let Some(membership) = &self.membership {
                     self.client.forget_coordinator(now, &membership.group);
@@ -161,7 +171,10 @@ impl ConsumerEngine {
                 self.give_up(step, CallbackKind::Revoked, partitions)
             }
             MemberAction::Lost { step, partitions } => self.give_up(step, CallbackKind::Lost, partitions),
-            MemberAction::Assign { step, assignment } => self.take(now, step, *assignment),
+            MemberAction::Assign { step, assignment } => {
+                self.tell_assignor(&assignment.assignor);
+                self.take(now, step, *assignment);
+            }
             MemberAction::Compute {
                 step,
                 assignor,
@@ -180,7 +193,7 @@ impl ConsumerEngine {
         }
     }
 
-    fn send_for_member(&mut self, now: Instant, token: Token, request: MemberRequest, timeout: Duration) {
+    fn send_member_request(&mut self, now: Instant, token: Token, request: MemberRequest, timeout: Duration) {
         let Some(membership) = &self.membership else {
             return;
         };

@@ -1,5 +1,6 @@
 //! The engine together with the caller's side, against a scripted cluster on a driven clock.
 
+mod assignors;
 mod commits;
 mod fetching;
 mod group;

@@ -1,13 +1,12 @@
 //! The round-robin assignor: all partitions of all topics dealt out in turn.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use alloc::vec;
 
-use super::Assignor;
-use super::order::{compare, in_order};
-use crate::{Subscription, TopicPartition};
+use super::group::{Group, NONE};
+use super::{AssignError, Assignor, GroupTopics, Shares};
+use crate::Subscription;
 
 /// Deals out the partitions, topic by topic, to the members in turn, passing over those that do not subscribe to the topic.
 /// Balanced when all subscribe to the same topics, not in general.
@@ -19,51 +18,35 @@ impl Assignor for RoundRobin {
         "roundrobin"
     }
 
-    // Kafka: RoundRobinAssignor.assign
+    // Kafka: RoundRobinAssignor.assign, which knows no racks
     fn assign(
         &self,
-        partitions: &BTreeMap<Arc<str>, u32>,
+        topics: &GroupTopics,
         members: &BTreeMap<String, Subscription>,
-    ) -> BTreeMap<String, Vec<TopicPartition>> {
-        let mut hands: Vec<Hand<'_>> = in_order(members)
-            .into_iter()
-            .map(|(member, subscription)| Hand {
-                member,
-                topics: subscription.topics.iter().collect(),
-                dealt: Vec::new(),
-            })
-            .collect();
-        let subscribed: BTreeSet<&Arc<str>> = hands
-            .iter()
-            .flat_map(|hand| hand.topics.iter().copied())
-            .collect();
-        let mut topics: Vec<&Arc<str>> = subscribed.into_iter().collect();
-        topics.sort_by(|a, b| compare(a, b));
+    ) -> Result<Shares, AssignError> {
+        let group = Group::new(topics, members);
+        let circle = group.static_first();
+        let mut places = vec![0u32; circle.len()];
+        for (place, member) in circle.iter().enumerate() {
+            places[*member as usize] = place as u32;
+        }
+        let subscribers = group.subscribers(&circle);
+        let mut owners = vec![NONE; group.partitions as usize];
+        // The place in the circle whose turn it is.
         let mut turn = 0;
-        for topic in topics {
-            for partition in 0..partitions.get(topic).copied().unwrap_or(0) {
-                // Once around at most: some member subscribes to the topic.
-                for _ in 0..hands.len() {
-                    let at = turn;
-                    turn = (turn + 1) % hands.len();
-                    if let Some(hand) = hands.get_mut(at).filter(|hand| hand.topics.contains(topic)) {
-                        hand.dealt
-                            .push(TopicPartition::new(topic.clone(), partition as i32));
-                        break;
-                    }
-                }
+        for (topic, subscribers) in group.topics.iter().zip(&subscribers) {
+            // The subscribers are in the order of the circle: the next one is the first at or after the turn.
+            let mut next = subscribers.partition_point(|member| places[*member as usize] < turn);
+            let first = topic.first as usize;
+            for owner in &mut owners[first..first + topic.partitions as usize] {
+                let Some(member) = subscribers.get(next).or_else(|| subscribers.first()) else {
+                    break;
+                };
+                next = if next < subscribers.len() { next + 1 } else { 1 };
+                *owner = *member;
+                turn = places[*member as usize] + 1;
             }
         }
-        hands
-            .into_iter()
-            .map(|hand| (hand.member.clone(), hand.dealt))
-            .collect()
+        Ok(group.shares(&owners))
     }
-}
-
-/// A member and what it was dealt.
-struct Hand<'a> {
-    member: &'a String,
-    topics: BTreeSet<&'a Arc<str>>,
-    dealt: Vec<TopicPartition>,
 }

@@ -4,7 +4,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
 use kohort_machine::Backoff;
 
 use crate::RebalanceProtocol;
@@ -16,8 +15,16 @@ pub struct OfferedAssignor {
     pub name: Arc<str>,
     /// How partitions may be given up under it.
     pub protocols: Vec<RebalanceProtocol>,
-    /// What it adds to the member's subscription.
-    pub user_data: Option<Bytes>,
+}
+
+impl OfferedAssignor {
+    /// An assignor of this name that supports these protocols.
+    pub fn new(name: impl Into<Arc<str>>, protocols: impl Into<Vec<RebalanceProtocol>>) -> Self {
+        Self {
+            name: name.into(),
+            protocols: protocols.into(),
+        }
+    }
 }
 
 /// The settings of a [`Member`](super::Member).

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,6 +11,7 @@ use kohort_machine::{Instant, Token};
 
 use super::state::State;
 use super::{Computed, Member, MemberError};
+use crate::assign::{by_name, check};
 use crate::{Assignment, RebalanceProtocol, Subscription, TopicPartition};
 
 /// The assignor that keeps the rules of cooperation itself, by the generations of what is owned.
@@ -44,6 +45,10 @@ impl Member {
             mut assignments,
             partitions,
         } = computed;
+        let is_kafkas = self.assignor.as_deref().and_then(by_name).is_some();
+        if !is_kafkas && let Err(error) = check(&assignments, &partitions, &members) {
+            return self.fail_assignor(now, error.to_string().into());
+        }
         if let Some(moved) = self.moved_too_early(&members, &assignments) {
             let reason = format!(
                 "{moved} is given to a new owner before its owner gave it up, against the cooperative protocol"

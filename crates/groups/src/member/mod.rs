@@ -40,7 +40,7 @@ pub use request::{
     PROTOCOL_TYPE, SyncRequest, SyncResponse,
 };
 
-use crate::{Identity, RebalanceProtocol, TopicPartition};
+use crate::{Identity, RebalanceProtocol, TopicPartition, assign};
 use heartbeat::Heartbeat;
 use journal::Journal;
 use leading::Leadership;
@@ -70,7 +70,7 @@ enum Timer {
 /// use kohort_groups::member::{Action, Event, Member, MemberConfig, MemberRequest, OfferedAssignor};
 /// use kohort_machine::{Instant, Machine};
 ///
-/// let range = OfferedAssignor { name: "range".into(), protocols: vec![RebalanceProtocol::Eager], user_data: None };
+/// let range = OfferedAssignor::new("range", vec![RebalanceProtocol::Eager]);
 /// let mut member = Member::new(MemberConfig::new("orders", vec![range]), 42)?;
 /// member.handle(Instant::ZERO, Event::Subscribed { topics: vec!["paid".into()], by_pattern: false });
 /// assert!(matches!(member.poll_action(), Some(Action::Began { .. })));
@@ -96,6 +96,8 @@ pub struct Member {
     /// The assignor of the generation.
     assignor: Option<Arc<str>>,
     owned: BTreeSet<TopicPartition>,
+    /// What each assignor made of this member when it was last in use, for what the next JoinGroup says under it.
+    last: BTreeMap<Arc<str>, assign::Assigned>,
     /// Whether the listener must give up partitions before the next JoinGroup.
     needs_prepare: bool,
     listening: Option<Listening>,
@@ -144,6 +146,7 @@ impl Member {
             identity,
             assignor: None,
             owned: BTreeSet::new(),
+            last: BTreeMap::new(),
             needs_prepare: true,
             listening: None,
             pending: None,
@@ -202,6 +205,11 @@ impl Member {
     /// The generation that the member is in.
     pub fn generation(&self) -> Option<i32> {
         self.is_in_generation().then_some(self.identity.generation)
+    }
+
+    /// What `assignor` made of this member when it was last in use.
+    pub fn last_assigned(&self, assignor: &str) -> Option<&assign::Assigned> {
+        self.last.get(assignor)
     }
 
     /// The id that the coordinator gave.

@@ -16,6 +16,7 @@ use super::{
     Action, Assigned, Cause, JoinRequest, JoinResponse, Member, MemberApi, MemberRequest, Outcome,
     PROTOCOL_TYPE, SyncRequest, SyncResponse,
 };
+use crate::assign::{self, by_name};
 use crate::{Assignment, Subscription, TopicPartition};
 
 /// How much longer than the rebalance time-out JoinGroup may take.
@@ -59,7 +60,10 @@ impl Member {
             group_instance_id: None,
         };
         let protocols = self.config.assignors.iter().map(|offered| {
-            let user_data = offered.user_data.clone();
+            let last = self.last.get(&offered.name);
+            // The engine adds the user data of the application's own assignors.
+            let user_data = by_name(&offered.name)
+                .and_then(|kafkas| kafkas.subscription_user_data(&subscription.topics, last));
             let subscription = Subscription {
                 user_data,
                 ..subscription.clone()
@@ -208,6 +212,14 @@ impl Member {
 
     /// Owns the assignment and has the listener take what is new.
     pub(super) fn take(&mut self, assignment: Assignment) {
+        // Kafka: ConsumerPartitionAssignor.onAssignment
+        if let Some(assignor) = &self.assignor {
+            let last = assign::Assigned {
+                assignment: assignment.clone(),
+                identity: self.identity.clone(),
+            };
+            self.last.insert(assignor.clone(), last);
+        }
         let assigned: BTreeSet<TopicPartition> = assignment.partitions.into_iter().collect();
         let added: Vec<TopicPartition> = assigned.difference(&self.owned).cloned().collect();
         self.owned = assigned;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kohort_groups::assign::by_name;
+use kohort_groups::assign::{TopicLayout, by_name};
 use kohort_groups::coordinator::{
     Action as BrokerAction, Client, Coordinator, CoordinatorConfig, CoordinatorRecord, Event as BrokerEvent,
     GroupRequest,
@@ -13,7 +13,7 @@ use kohort_groups::member::{
     Action, Computed, Event, Failure, Member, MemberConfig, MemberError, MemberRequest, MemberResponse,
     OfferedAssignor,
 };
-use kohort_groups::{Assignment, RebalanceProtocol, Subscription, TopicPartition};
+use kohort_groups::{RebalanceProtocol, Subscription, TopicPartition};
 use kohort_machine::{Instant, Machine, Prng, Token};
 
 use crate::translate;
@@ -99,11 +99,7 @@ impl World {
 
     /// Starts a process; with the instance id of one that is gone, it takes its place.
     pub(crate) fn start(&mut self, instance: Option<Arc<str>>, topics: &[&str]) {
-        let offered = OfferedAssignor {
-            name: self.assignor.into(),
-            protocols: vec![RebalanceProtocol::Eager],
-            user_data: None,
-        };
+        let offered = OfferedAssignor::new(self.assignor, [RebalanceProtocol::Eager]);
         let config = MemberConfig {
             group_instance_id: instance.clone(),
             session_timeout: SESSION,
@@ -388,21 +384,16 @@ impl World {
                 partitions,
             };
         }
-        let shares = by_name(assignor)
+        let layouts = partitions
+            .iter()
+            .map(|(topic, count)| (topic.clone(), TopicLayout::new(*count)))
+            .collect();
+        let assignments = by_name(assignor)
             .expect("a built-in one")
-            .assign(&partitions, members);
-        let assignments = shares.into_iter().map(|(member, partitions)| {
-            let user_data = None;
-            (
-                member,
-                Assignment {
-                    partitions,
-                    user_data,
-                },
-            )
-        });
+            .assign(&layouts, members)
+            .expect("it never fails");
         Computed {
-            assignments: assignments.collect(),
+            assignments,
             partitions,
         }
     }

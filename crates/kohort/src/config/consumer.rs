@@ -62,7 +62,7 @@ settings! {
     "heartbeat.interval.ms" => heartbeat_interval_ms(i32): i32 = 3_000, at_least(1);
     /// assignors in order of preference: Kafka's class names, short names (`range`), or the names of own assignors given to
     /// the builder.
-    "partition.assignment.strategy" => partition_assignment_strategy(List): List = List::from(["range"]), strategies;
+    "partition.assignment.strategy" => partition_assignment_strategy(List): List = List::from(["range", "cooperative-sticky"]), strategies;
     /// ms that calls other than `poll` may take when none is given.
     "default.api.timeout.ms" => default_api_timeout_ms(i32): i32 = 60_000, at_least(0);
     /// ms that one request may take before it counts as lost.

@@ -138,57 +138,31 @@ pub(crate) fn made_client_id(kind: &str) -> String {
 /// The assignors that the member offers, from class names, short names, and the names of the application's own.
 fn assignors(list: &List, own: &[Arc<dyn Assignor>]) -> Result<Vec<OfferedAssignor>, ConfigError> {
     const KEY: &str = "partition.assignment.strategy";
-    let mut names: Vec<String> = list.iter().map(assignor).collect();
-    // Kafka's default list begins eager: with it, too, range is what a group uses until every member drops it.
-    if names == ["range", "cooperative-sticky"] {
-        names.truncate(1);
+    if let Some(taken) = own.iter().find(|own| by_name(own.name()).is_some()) {
+        return Err(invalid(
+            KEY,
+            taken.name(),
+            "another name for an own assignor: this is one of Kafka's",
+        ));
     }
-    let mut offered: Vec<OfferedAssignor> = Vec::with_capacity(names.len());
-    for name in &names {
-        let found = own
-            .iter()
-            .find(|own| own.name() == name)
-            .cloned()
-            .or_else(|| by_name(name));
-        let Some(found) = found else {
-            return Err(match name.as_str() {
-                "sticky" | "cooperative-sticky" => ConfigError::NotSupportedYet {
-                    key: KEY,
-                    value: name.clone(),
-                    default: "range, cooperative-sticky",
-                },
-                _ => invalid(
-                    KEY,
-                    name,
-                    "range, roundrobin, the Java class of one of them, or the name of an own assignor",
-                ),
-            });
+    let mut offered: Vec<OfferedAssignor> = Vec::new();
+    for text in list.iter() {
+        let text = text.strip_prefix("class ").unwrap_or(text);
+        let mine = own.iter().find(|own| own.name() == text);
+        let Some(found) = mine.map(|own| &**own as &dyn Assignor).or_else(|| by_name(text)) else {
+            return Err(invalid(
+                KEY,
+                text,
+                "range, roundrobin, sticky, cooperative-sticky, the Java class of one of them, or the name of an own assignor",
+            ));
         };
-        if offered.iter().any(|earlier| *earlier.name == **name) {
-            return Err(invalid(KEY, name, "each assignor once"));
+        // Kafka: ConsumerPartitionAssignor.getAssignorInstances
+        if offered.iter().any(|earlier| *earlier.name == *found.name()) {
+            return Err(invalid(KEY, text, "each assignor once"));
         }
-        offered.push(OfferedAssignor {
-            name: name.as_str().into(),
-            protocols: found.protocols().to_vec(),
-            user_data: found.subscription_user_data(&[]),
-        });
+        offered.push(OfferedAssignor::new(found.name(), found.protocols()));
     }
     Ok(offered)
-}
-
-fn assignor(text: &str) -> String {
-    let class = text.strip_prefix("class ").unwrap_or(text);
-    let simple = class
-        .strip_prefix("org.apache.kafka.clients.consumer.")
-        .unwrap_or(class);
-    match simple {
-        "RangeAssignor" => "range",
-        "RoundRobinAssignor" => "roundrobin",
-        "StickyAssignor" => "sticky",
-        "CooperativeStickyAssignor" => "cooperative-sticky",
-        other => other,
-    }
-    .to_owned()
 }
 
 /// Refuses a Java class that reads or writes other bytes than the Rust type does.

@@ -1,5 +1,12 @@
 //! The settings against Kafka's own list of them (`kafka-consumer-configs.tsv`: name, type, default, validator).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kohort_groups::assign::{AssignError, Assignor, GroupTopics, Shares};
+use kohort_groups::member::MemberConfig;
+use kohort_groups::{RebalanceProtocol, Subscription};
+
 use super::settings::Settings;
 use super::*;
 
@@ -55,7 +62,7 @@ fn the_defaults_are_kafkas() {
         config
             .apply(name, text_of(default))
             .expect("Kafka's default is valid");
-        // Kafka's list of two is what `[range]` does until all members drop it.
+        // Classes there, short names here.
         if name != "partition.assignment.strategy" {
             assert_eq!(config, ConsumerConfig::default(), "{name}");
         }
@@ -208,10 +215,11 @@ fn assignors_go_by_class_or_short_name() {
     assert_eq!(assignors("roundrobin, range").expect("short names"), both);
     let classes = "org.apache.kafka.clients.consumer.RoundRobinAssignor,org.apache.kafka.clients.consumer.RangeAssignor";
     assert_eq!(assignors(classes).expect("class names"), both);
-    assert!(matches!(
-        assignors("sticky"),
-        Err(ConfigError::NotSupportedYet { .. })
-    ));
+    assert_eq!(
+        assignors("CooperativeStickyAssignor,class org.apache.kafka.clients.consumer.StickyAssignor")
+            .expect("classes"),
+        ["cooperative-sticky", "sticky"]
+    );
     assert!(matches!(
         assignors("org.acme.Mine"),
         Err(ConfigError::InvalidValue { .. })
@@ -221,6 +229,75 @@ fn assignors_go_by_class_or_short_name() {
         Err(ConfigError::InvalidValue { .. })
     ));
     assert!(matches!(assignors(""), Err(ConfigError::InvalidValue { .. })));
+}
+
+struct Named(&'static str);
+
+impl Assignor for Named {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn assign(&self, _: &GroupTopics, _: &BTreeMap<String, Subscription>) -> Result<Shares, AssignError> {
+        Err(AssignError::new("it is only named here"))
+    }
+}
+
+#[test]
+fn own_assignors_go_by_their_names_and_may_not_take_kafkas() {
+    let with = |name, strategy| {
+        let mut draft = minimal();
+        draft.set("group.id", "g");
+        draft.set("partition.assignment.strategy", strategy);
+        let (config, _) = draft.finish().expect("valid settings");
+        let own: Arc<dyn Assignor> = Arc::new(Named(name));
+        let group = config.engine("c", &[own])?.group.expect("a group is set");
+        Ok(group
+            .assignors
+            .iter()
+            .map(|offered| offered.name.to_string())
+            .collect::<Vec<_>>())
+    };
+    assert_eq!(
+        with("mine", "mine,range"),
+        Ok(vec!["mine".to_owned(), "range".to_owned()])
+    );
+    assert!(matches!(
+        with("range", "range"),
+        Err(ConfigError::InvalidValue { .. })
+    ));
+    assert!(matches!(
+        with("mine", "yours"),
+        Err(ConfigError::InvalidValue { .. })
+    ));
+}
+
+#[test]
+fn a_group_begins_eager_unless_all_that_it_offers_can_cooperate() {
+    let protocol = |strategy: Option<&str>| {
+        let mut draft = minimal();
+        draft.set("group.id", "g");
+        if let Some(strategy) = strategy {
+            draft.set("partition.assignment.strategy", strategy);
+        }
+        let (config, _) = draft.finish().expect("valid settings");
+        let group = config
+            .engine("c", &[])
+            .expect("valid settings")
+            .group
+            .expect("a group is set");
+        MemberConfig::new("g", group.assignors).rebalance_protocol()
+    };
+    assert_eq!(protocol(None), Ok(RebalanceProtocol::Eager));
+    assert_eq!(
+        protocol(Some("cooperative-sticky,range")),
+        Ok(RebalanceProtocol::Eager)
+    );
+    assert_eq!(protocol(Some("sticky")), Ok(RebalanceProtocol::Eager));
+    assert_eq!(
+        protocol(Some("cooperative-sticky")),
+        Ok(RebalanceProtocol::Cooperative)
+    );
 }
 
 #[test]

@@ -110,7 +110,47 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
     }
 
     /// Makes an assignor of one's own known under its name, for `partition.assignment.strategy` to list. Should this member
-    /// be its group's leader, the assignor runs on the network task and must not block.
+    /// be its group's leader, the assignor runs on the network task and must not block. What it may do wrong is told by `poll`
+    /// as [`MemberError::Assignor`](super::MemberError::Assignor). A name of Kafka's own assignors is refused by
+    /// [`build`](Self::build).
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use kohort::consumer::{AssignError, Assignment, Assignor, GroupTopics, Shares, Subscription};
+    /// use kohort::{Consumer, TopicPartition};
+    ///
+    /// /// Gives each topic as a whole to one member.
+    /// struct WholeTopics;
+    ///
+    /// impl Assignor for WholeTopics {
+    ///     fn name(&self) -> &str {
+    ///         "whole-topics"
+    ///     }
+    ///
+    ///     fn assign(
+    ///         &self,
+    ///         topics: &GroupTopics,
+    ///         members: &BTreeMap<String, Subscription>,
+    ///     ) -> Result<Shares, AssignError> {
+    ///         let mut shares = Shares::new();
+    ///         for (turn, (topic, layout)) in topics.iter().enumerate() {
+    ///             let subscribers: Vec<_> = members.iter().filter(|(_, member)| member.topics.contains(topic)).collect();
+    ///             let (id, _) = subscribers[turn % subscribers.len()];
+    ///             let share: &mut Assignment = shares.entry(id.clone()).or_default();
+    ///             let numbers = 0..layout.partitions as i32;
+    ///             share.partitions.extend(numbers.map(|number| TopicPartition::new(topic.clone(), number)));
+    ///         }
+    ///         Ok(shares)
+    ///     }
+    /// }
+    ///
+    /// let builder = Consumer::<String, String>::builder()
+    ///     .bootstrap_servers(["localhost:9092"])
+    ///     .group_id("orders")
+    ///     .assignor(WholeTopics)
+    ///     .set("partition.assignment.strategy", "whole-topics");
+    /// # let _ = builder;
+    /// ```
     pub fn assignor(mut self, assignor: impl Assignor + 'static) -> Self {
         self.assignors.push(Arc::new(assignor));
         self

@@ -5,12 +5,13 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kohort_engine::consumer::ConsumerEngine;
 use kohort_engine::consumer::{
-    Action, AutomaticCommit, Change, Command, Compute, Event, FailedCommit, LeaveGroup, Progress, ToCaller,
+    Action, AutomaticCommit, Change, Command, Compute, Describe, Event, FailedCommit, LeaveGroup, Progress,
+    ToCaller,
 };
-use kohort_groups::Assignment;
-use kohort_groups::assign::Assignor;
+use kohort_groups::assign::{Assigned, Assignor, TopicLayout};
 use kohort_groups::member::Computed;
 use kohort_machine::Token;
 
@@ -48,31 +49,33 @@ impl ConsumerHost {
         }
     }
 
+    fn own(&self, name: &str) -> Option<&dyn Assignor> {
+        self.assignors
+            .iter()
+            .find(|own| own.name() == name)
+            .map(|own| &**own as &dyn Assignor)
+    }
+
     /// Runs an assignor of the application; its panic is a failed assignment, not the end of the task.
     fn compute(&self, compute: Compute) -> Event {
         let Compute {
             step,
             assignor,
             members,
-            partitions,
+            topics,
         } = compute;
-        let own = self.assignors.iter().find(|own| own.name() == &*assignor);
-        let shares = own.map(|own| catch_unwind(AssertUnwindSafe(|| own.assign(&partitions, &members))));
+        let shares = self
+            .own(&assignor)
+            .map(|own| catch_unwind(AssertUnwindSafe(|| own.assign(&topics, &members))));
         let result = match shares {
             None => Err(format!("there is no assignor {assignor}").into()),
             Some(Err(_panic)) => Err(format!("the assignor {assignor} panicked").into()),
-            Some(Ok(shares)) => {
-                let assignment = |partitions| Assignment {
-                    partitions,
-                    ..Assignment::default()
-                };
-                let assignments = shares
-                    .into_iter()
-                    .map(|(member, share)| (member, assignment(share)))
-                    .collect();
+            Some(Ok(Err(error))) => Err(error.to_string().into()),
+            Some(Ok(Ok(assignments))) => {
+                let count = |(topic, layout): (Arc<str>, TopicLayout)| (topic, layout.partitions);
                 Ok(Computed {
                     assignments,
-                    partitions,
+                    partitions: topics.into_iter().map(count).collect(),
                 })
             }
         };
@@ -81,6 +84,18 @@ impl ConsumerHost {
             result: Box::new(result),
         }
     }
+}
+
+/// What an assignor of the application adds to a subscription; a panic of it counts as nothing.
+fn user_data(own: &dyn Assignor, topics: &[Arc<str>], last: Option<&Assigned>) -> Option<Bytes> {
+    let added = catch_unwind(AssertUnwindSafe(|| own.subscription_user_data(topics, last)));
+    added.unwrap_or_else(|_panic| {
+        tracing::error!(
+            assignor = own.name(),
+            "the assignor panicked: the member joins without its user data"
+        );
+        None
+    })
 }
 
 /// One warning for commits that fail one after another.
@@ -183,6 +198,33 @@ impl Host<ConsumerEngine> for ConsumerHost {
                 Some(Event::PollCounter { polls, inside })
             }
             Action::Compute(compute) => Some(self.compute(*compute)),
+            Action::Describe(describe) => {
+                let Describe {
+                    step,
+                    topics,
+                    assignors,
+                } = *describe;
+                let added = |(name, last): (Arc<str>, Option<Assigned>)| {
+                    let added = self
+                        .own(&name)
+                        .and_then(|own| user_data(own, &topics, last.as_ref()));
+                    (name, added)
+                };
+                let user_data = assignors.into_iter().map(added).collect();
+                Some(Event::Described { step, user_data })
+            }
+            Action::OnAssignment(told) => {
+                let (name, assigned) = *told;
+                if let Some(own) = self.own(&name)
+                    && catch_unwind(AssertUnwindSafe(|| own.on_assignment(&assigned))).is_err()
+                {
+                    tracing::error!(
+                        assignor = &*name,
+                        "the assignor panicked when it was told of an assignment"
+                    );
+                }
+                None
+            }
             Action::Rebalanced(rebalance) => {
                 tracing::info!(
                     generation = rebalance.generation,

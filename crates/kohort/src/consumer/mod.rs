@@ -30,9 +30,9 @@ pub use kohort_engine::consumer::{
     BrokerAddress, CommandError, FoundOffset, LeaveGroup, OffsetSpec, PartitionDescription,
 };
 pub use kohort_engine::delivery::NotAssigned;
-pub use kohort_groups::assign::Assignor;
+pub use kohort_groups::assign::{AssignError, Assigned, Assignor, GroupTopics, Shares, TopicLayout};
 pub use kohort_groups::member::MemberError;
-pub use kohort_groups::{Identity, RebalanceProtocol, Subscription};
+pub use kohort_groups::{Assignment, Identity, RebalanceProtocol, Subscription};
 pub use listener::{CallbackFuture, CallbackResult, Callbacks, RebalanceContext, RebalanceListener};
 pub use raw::RawRecords;
 pub use records::{ConsumerRecord, ConsumerRecords};

@@ -2,12 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
-use kohort_groups::assign::by_name;
+use kohort_groups::Subscription;
+use kohort_groups::assign::{GroupTopics, Shares, TopicLayout, by_name};
 use kohort_groups::member::{Computed, Event as MemberEvent};
-use kohort_groups::{Assignment, Subscription};
 use kohort_machine::{Instant, Token};
 
 use crate::consumer::{Action, Compute, ConsumerEngine};
@@ -62,35 +62,34 @@ impl ConsumerEngine {
         let Some(computing) = membership.computing.take_if(is_ready) else {
             return;
         };
-        let partitions = self.partition_counts(&computing.topics);
-        let assignments = if computing.skip {
-            BTreeMap::new()
-        } else if let Some(assignor) = by_name(&computing.assignor) {
-            let shares = assignor.assign(&partitions, &computing.members);
-            let assignment = |(member, partitions)| {
-                (
-                    member,
-                    Assignment {
-                        partitions,
-                        user_data: None,
-                    },
-                )
-            };
-            shares.into_iter().map(assignment).collect()
+        let Computing {
+            step,
+            assignor,
+            members,
+            skip,
+            topics,
+        } = computing;
+        let partitions = self.partition_counts(&topics);
+        let shares = if skip {
+            Ok(Shares::new())
+        } else if let Some(kafkas) = by_name(&assignor) {
+            kafkas.assign(&self.layouts(&topics), &members)
         } else {
             self.outbox.push(Action::Compute(Box::new(Compute {
-                step: computing.step.0,
-                assignor: Arc::clone(&computing.assignor),
-                members: Arc::clone(&computing.members),
-                partitions,
+                step: step.0,
+                assignor,
+                members,
+                topics: self.layouts(&topics),
             })));
             return;
         };
-        let step = computing.step;
-        let result = Ok(Box::new(Computed {
-            assignments,
-            partitions,
-        }));
+        let result = match shares {
+            Ok(assignments) => Ok(Box::new(Computed {
+                assignments,
+                partitions,
+            })),
+            Err(error) => Err(error.to_string().into()),
+        };
         self.member_event(now, MemberEvent::Computed { step, result });
     }
 
@@ -111,6 +110,36 @@ impl ConsumerEngine {
             Some((Arc::clone(topic), u32::try_from(count).ok()?))
         };
         topics.iter().filter_map(count).collect()
+    }
+
+    /// What an assignor is told of those of these topics that exist.
+    // Kafka: AbstractPartitionAssignor takes all replicas into account, in sync or not.
+    fn layouts(&self, topics: &BTreeSet<Arc<str>>) -> GroupTopics {
+        let cluster = self.client.cluster();
+        let racks: BTreeMap<i32, Arc<str>> = cluster
+            .brokers()
+            .filter_map(|broker| Some((broker.id, broker.rack.as_deref()?.into())))
+            .collect();
+        let layout = |topic: &Arc<str>| {
+            let known = cluster.topic(topic).filter(|known| known.error.is_none())?;
+            let partitions = u32::try_from(known.partitions.len()).ok()?;
+            let mut layout = TopicLayout::new(partitions);
+            if !racks.is_empty() {
+                layout.racks = (0..partitions as i32)
+                    .map(|number| known.partitions.get(&number))
+                    .map(|partition| {
+                        let replicas = partition.map(|partition| partition.replicas.iter());
+                        replicas
+                            .into_iter()
+                            .flatten()
+                            .filter_map(|replica| racks.get(replica).cloned())
+                            .collect()
+                    })
+                    .collect();
+            }
+            Some((Arc::clone(topic), layout))
+        };
+        topics.iter().filter_map(layout).collect()
     }
 
     /// Metadata came.

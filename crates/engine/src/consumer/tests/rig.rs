@@ -108,6 +108,8 @@ pub(super) struct Rig {
     pub(super) failed_commits: Vec<FailedCommit>,
     /// What the user keeps, when it keeps anything.
     pub(super) kept: Option<Vec<Taken>>,
+    /// What the application's own assignor is asked and told.
+    pub(super) own_assignor: Vec<Action>,
     polls: u64,
     tokens: u64,
 }
@@ -147,6 +149,7 @@ impl Rig {
             generation: 0,
             failed_commits: Vec::new(),
             kept: None,
+            own_assignor: Vec::new(),
             polls: 0,
             tokens: 0,
         }
@@ -228,6 +231,9 @@ impl Rig {
                     more.extend(self.driven.step(event));
                 }
                 Action::Rebalanced(_) => {}
+                Action::Describe(_) | Action::OnAssignment(_) | Action::Compute(_) => {
+                    self.own_assignor.push(action);
+                }
                 Action::CommitFailed(failed) => self.failed_commits.push(*failed),
                 other => panic!("{other:?}"),
             }
@@ -356,7 +362,7 @@ impl Rig {
                 JoinGroupResponse {
                     generation_id: self.generation,
                     protocol_type: Some("consumer".into()),
-                    protocol_name: Some("range".into()),
+                    protocol_name: Some(request.protocols[0].name.clone()),
                     leader: member_id.clone(),
                     members: vec![JoinGroupResponseMember {
                         member_id: member_id.clone(),
@@ -370,7 +376,7 @@ impl Rig {
             }
             RequestBody::SyncGroup(request) => SyncGroupResponse {
                 protocol_type: Some("consumer".into()),
-                protocol_name: Some("range".into()),
+                protocol_name: request.protocol_name.clone(),
                 assignment: request.assignments[0].assignment.clone(),
                 ..Default::default()
             }

@@ -36,11 +36,7 @@ pub(super) fn cooperative() -> MemberConfig {
 }
 
 pub(super) fn offered(name: &str, protocols: &[RebalanceProtocol]) -> OfferedAssignor {
-    OfferedAssignor {
-        name: name.into(),
-        protocols: protocols.to_vec(),
-        user_data: None,
-    }
+    OfferedAssignor::new(name, protocols)
 }
 
 pub(super) fn driven(config: MemberConfig) -> Driven {
