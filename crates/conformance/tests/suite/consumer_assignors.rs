@@ -1,14 +1,11 @@
 //! Which member gets which partitions. Ids of members begin with their `client.id`, so that "a" comes before "b".
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use kohort::TopicPartition;
-use kohort::consumer::{Assignor, MemberError, PollError, ReadError, RebalanceProtocol, Subscription};
+use kohort::consumer::{MemberError, PollError, ReadError};
 use kohort_conformance::unique;
 
 use crate::broker_groups::describe;
-use crate::consumer_setup::{Reader, built, failure, new_topic, of_group, settle};
+use crate::consumer_setup::{Diary, Reader, SOON, built, failure, new_topic, of_group, settle};
 
 fn member(group: &str, client: &str, assignors: &[&str], topics: &[&str]) -> Reader {
     let mut member = built(
@@ -145,53 +142,133 @@ async fn a_member_without_a_common_assignor_is_refused_with_a_typed_error() {
     );
 }
 
-/// Gives everything to the last member.
-struct LastTakesAll;
-
-impl Assignor for LastTakesAll {
-    fn name(&self) -> &str {
-        "last-takes-all"
-    }
-
-    fn protocols(&self) -> &[RebalanceProtocol] {
-        &[RebalanceProtocol::Eager]
-    }
-
-    fn assign(
-        &self,
-        partitions: &BTreeMap<Arc<str>, u32>,
-        members: &BTreeMap<String, Subscription>,
-    ) -> BTreeMap<String, Vec<TopicPartition>> {
-        let all = partitions.iter().flat_map(|(topic, count)| {
-            (0..*count).map(|number| TopicPartition::new(Arc::clone(topic), number as i32))
-        });
-        let last = members.keys().next_back().cloned();
-        let mut shares: BTreeMap<_, _> = members.keys().map(|id| (id.clone(), Vec::new())).collect();
-        shares.extend(last.map(|last| (last, all.collect())));
-        shares
-    }
-}
-
-// Kafka: ConsumerPartitionAssignor
+// Kafka: ConsumerConfig's default of partition.assignment.strategy
 #[tokio::test]
-async fn an_assignor_of_the_application_decides() {
-    let (topic, group) = (new_topic(3).await, unique("group"));
-    let member = |client: &str| {
-        let settings = of_group(&group)
-            .client_id(client)
-            .assignor(LastTakesAll)
-            .set("partition.assignment.strategy", "last-takes-all");
-        let mut member = built(settings);
+async fn by_default_a_group_uses_range_and_cooperative_sticky_once_all_members_drop_range() {
+    let (topic, group) = (new_topic(4).await, unique("group"));
+    let by_default = |client: &str| {
+        let mut member = built(of_group(&group).client_id(client));
         member.subscribe([&*topic]).expect("a topic");
         member
     };
-    let mut members = vec![member("b")];
-    settle(&mut members, |shares| shares[0] == [0, 1, 2]).await;
-    members.push(member("a"));
-    members.push(member("c"));
+    let mut members = vec![by_default("a"), by_default("b")];
+    settle(&mut members, |shares| shares[0] == [0, 1] && shares[1] == [2, 3]).await;
+    assert_eq!(describe(&group, 5).await.protocol_data, "range");
+    // One bounce: each member comes back without range.
+    for client in ["a", "b"] {
+        members.remove(0).close(SOON).await.expect("it leaves");
+        members.push(self::member(&group, client, &["cooperative-sticky"], &[&topic]));
+        settle(&mut members, |shares| shares.iter().all(|share| share.len() == 2)).await;
+    }
+    assert_eq!(describe(&group, 5).await.protocol_data, "cooperative-sticky");
+}
+
+/// What all members have together, each with the number of the member, in order.
+fn owners(members: &[Reader]) -> Vec<(TopicPartition, usize)> {
+    let owned = members.iter().enumerate().flat_map(|(number, member)| {
+        let assignment = member.assignment().to_vec();
+        assignment.into_iter().map(move |partition| (partition, number))
+    });
+    let mut owners: Vec<_> = owned.collect();
+    owners.sort();
+    owners
+}
+
+/// How many of `before` have another owner in `after`.
+fn moved(before: &[(TopicPartition, usize)], after: &[(TopicPartition, usize)]) -> usize {
+    before.iter().filter(|owned| !after.contains(owned)).count()
+}
+
+/// Members join and leave: shares stay even, and only what has to move does.
+async fn only_what_has_to_move_does(assignor: &str) {
+    let (topics, group) = (topics(&[5, 4]).await, unique("group"));
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let with = |client: &str| member(&group, client, &[assignor], &topics);
+    let sizes = |shares: &[Vec<i32>], expected: &[usize]| {
+        let mut sizes: Vec<_> = shares.iter().map(Vec::len).collect();
+        sizes.sort_unstable();
+        sizes == expected
+    };
+    let mut members = vec![with("a"), with("b")];
+    settle(&mut members, |shares| sizes(shares, &[4, 5])).await;
+    let two = owners(&members);
+    members.push(with("c"));
+    settle(&mut members, |shares| sizes(shares, &[3, 3, 3])).await;
+    let three = owners(&members);
+    assert_eq!(moved(&two, &three), 3, "{two:?} {three:?}");
+    members
+        .pop()
+        .expect("three")
+        .close(SOON)
+        .await
+        .expect("it leaves");
+    settle(&mut members, |shares| sizes(shares, &[4, 5])).await;
+    let again = owners(&members);
+    assert_eq!(
+        moved(&three, &again),
+        3,
+        "what the one that left had: {three:?} {again:?}"
+    );
+    assert_eq!(describe(&group, 5).await.protocol_data, assignor);
+}
+
+// Kafka: StickyAssignorTest.testReassignmentAfterOneConsumerAdded, testReassignmentAfterOneConsumerLeaves
+#[tokio::test]
+async fn sticky_moves_only_what_has_to_move() {
+    only_what_has_to_move_does("sticky").await;
+}
+
+// Kafka: CooperativeStickyAssignorTest, the same tests of AbstractStickyAssignorTest
+#[tokio::test]
+async fn cooperative_sticky_moves_only_what_has_to_move() {
+    only_what_has_to_move_does("cooperative-sticky").await;
+}
+
+// Kafka: StickyAssignor's documentation, example 2: subscriptions differ
+#[tokio::test]
+async fn sticky_balances_members_with_different_subscriptions() {
+    let (topics, group) = (topics(&[1, 2, 3]).await, unique("group"));
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut members = [
+        member(&group, "a", &["sticky"], &topics[..1]),
+        member(&group, "b", &["sticky"], &topics[..2]),
+        member(&group, "c", &["sticky"], &topics),
+    ];
     settle(&mut members, |shares| {
-        shares[0].is_empty() && shares[1].is_empty() && shares[2] == [0, 1, 2]
+        shares[0].len() == 1 && shares[1].len() == 2 && shares[2].len() == 3
     })
     .await;
-    assert_eq!(describe(&group, 5).await.protocol_data, "last-takes-all");
+    assert_eq!(share(&members[0], &topics), ["t1(0)"]);
+    assert_eq!(share(&members[1], &topics), ["t2(0)", "t2(1)"]);
+    assert_eq!(share(&members[2], &topics), ["t3(0)", "t3(1)", "t3(2)"]);
+}
+
+// Kafka: CooperativeStickyAssignor; ConsumerCoordinator.onJoinComplete revokes what is left out, and joins again
+#[tokio::test]
+async fn a_cooperative_group_revokes_only_what_moves_and_assigns_only_what_is_new() {
+    let (topic, group, diary) = (new_topic(4).await, unique("group"), Diary::default());
+    let member = |client: &'static str| {
+        let mut member = built(
+            of_group(&group)
+                .client_id(client)
+                .set("partition.assignment.strategy", "cooperative-sticky"),
+        );
+        member
+            .subscribe_with([&*topic], diary.listener(client))
+            .expect("a topic");
+        member
+    };
+    let mut members = vec![member("a")];
+    settle(&mut members, |shares| shares[0].len() == 4).await;
+    members.push(member("b"));
+    settle(&mut members, |shares| shares[0] == [0, 1] && shares[1] == [2, 3]).await;
+    let what_matters: Vec<String> = diary
+        .lines()
+        .into_iter()
+        .filter(|line| !line.ends_with("[]"))
+        .collect();
+    assert_eq!(
+        what_matters,
+        ["a assigned [0, 1, 2, 3]", "a revoked [2, 3]", "b assigned [2, 3]"]
+    );
 }

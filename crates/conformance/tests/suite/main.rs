@@ -24,6 +24,7 @@ mod consumer_fetch;
 mod consumer_groups;
 mod consumer_leaving;
 mod consumer_lookups;
+mod consumer_own_assignors;
 mod consumer_positions;
 mod consumer_producer;
 mod consumer_rebalance;
