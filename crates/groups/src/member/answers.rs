@@ -182,7 +182,7 @@ impl Member {
         self.end_rebalance(now, Outcome::Abandoned);
         self.enter(State::Failed);
         if self.listening.is_none() {
-            self.lose_after_failure();
+            self.lose_after_failure(now);
         }
         self.outbox.push(Action::Failed {
             error: Box::new(error),
@@ -190,9 +190,9 @@ impl Member {
     }
 
     /// What a failed member owned without being in a generation has other owners.
-    pub(super) fn lose_after_failure(&mut self) {
+    pub(super) fn lose_after_failure(&mut self, now: Instant) {
         if !self.is_in_generation() && !self.owned.is_empty() {
-            self.give_up_all(true);
+            self.give_up_all(now, true);
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct MemberConfig {
     pub rebalance_timeout: Duration,
     /// `heartbeat.interval.ms`.
     pub heartbeat_interval: Duration,
+    /// How long after a round the first heartbeat is sent, and how close two may be; not above `heartbeat_interval`.
+    pub first_heartbeat: Duration,
     /// `request.timeout.ms`; JoinGroup alone may take longer.
     pub request_timeout: Duration,
     /// `retry.backoff.ms` to `retry.backoff.max.ms`.
@@ -51,6 +53,9 @@ pub struct MemberConfig {
 }
 
 impl MemberConfig {
+    /// The default of [`first_heartbeat`](Self::first_heartbeat).
+    pub const FIRST_HEARTBEAT: Duration = Duration::from_millis(50);
+
     /// Kafka's defaults for a dynamic member of `group_id` that offers `assignors`.
     // Kafka: ConsumerConfig
     pub fn new(group_id: impl Into<Arc<str>>, assignors: Vec<OfferedAssignor>) -> Self {
@@ -61,6 +66,7 @@ impl MemberConfig {
             session_timeout: Duration::from_secs(45),
             rebalance_timeout: Duration::from_secs(300),
             heartbeat_interval: Duration::from_secs(3),
+            first_heartbeat: Self::FIRST_HEARTBEAT,
             request_timeout: Duration::from_secs(30),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(1)),
             assignors,
@@ -87,6 +93,19 @@ impl MemberConfig {
             .ok_or(ConfigError::NoCommonProtocol)
     }
 
+    /// The time between two heartbeats: `heartbeat.interval.ms` and a hundredth.
+    ///
+    /// Members beat in step, counted from the last round. When one dies, its session expires a whole number of intervals after
+    /// its last heartbeat, if `session.timeout.ms` is such a number (by default it is 15 of them): just when the others beat. Those
+    /// that beat right before would hear of it a whole interval later, so all beat a little after.
+    pub(super) fn heartbeat_period(&self) -> Duration {
+        let interval = self.heartbeat_interval;
+        match interval.saturating_mul(2) <= self.session_timeout {
+            true => interval.saturating_add(interval / 100),
+            false => interval,
+        }
+    }
+
     /// Checks the settings that depend on each other.
     pub(super) fn check(&self) -> Result<RebalanceProtocol, ConfigError> {
         // Kafka: Heartbeat's constructor
@@ -99,6 +118,9 @@ impl MemberConfig {
         // Kafka's has no such bound; a timer of 0 is due as soon as it is armed.
         if self.heartbeat_interval.is_zero() {
             return Err(ConfigError::NoHeartbeatInterval);
+        }
+        if self.first_heartbeat.is_zero() {
+            return Err(ConfigError::NoFirstHeartbeat);
         }
         self.rebalance_protocol()
     }
@@ -119,6 +141,9 @@ pub enum ConfigError {
     /// Heartbeats would follow each other without a pause.
     #[error("heartbeat.interval.ms is 0: set at least 1")]
     NoHeartbeatInterval,
+    /// Heartbeats after a round would follow each other without a pause.
+    #[error("kohort.rebalance.heartbeat.ms is 0: set at least 1")]
+    NoFirstHeartbeat,
     /// The session would expire between two heartbeats.
     #[error("heartbeat.interval.ms ({interval_ms}) must be below session.timeout.ms ({session_ms})")]
     HeartbeatTooSlow {

@@ -1,8 +1,11 @@
 //! Why each rebalance began and how it went: the member's half of the rebalance journal.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use alloc::{format, string::String};
+use core::fmt;
+use core::time::Duration;
 
 use kohort_machine::Instant;
 
@@ -82,6 +85,15 @@ impl Cause {
     }
 }
 
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FirstJoin => f.write_str("subscribed"),
+            other => f.write_str(&other.reason()),
+        }
+    }
+}
+
 fn api_name(api: MemberApi) -> &'static str {
     match api {
         MemberApi::JoinGroup => "JOIN_GROUP",
@@ -122,12 +134,21 @@ pub struct Rebalance {
     pub ended: Option<Instant>,
     /// The generation reached.
     pub generation: Option<i32>,
-    /// Whether this member led it.
-    pub led: bool,
-    /// What the member gave up.
+    /// The member's id in it.
+    pub member_id: Option<Arc<str>>,
+    /// The id of the member that led it.
+    pub leader: Option<Arc<str>>,
+    /// The assignor that the coordinator chose.
+    pub assignor: Option<Arc<str>>,
+    /// What the member gave up, or lost, in order.
     pub gave_up: Vec<TopicPartition>,
-    /// What it got.
+    /// What it got, in order.
     pub got: Vec<TopicPartition>,
+    /// How many partitions stayed with it all the time (KIP-429).
+    pub kept: usize,
+    /// Those that it gave up and got back, in order, and for how long it did not read each. How long a partition was not read that
+    /// went to another member, or came from one, is not known here.
+    pub pauses: Vec<(TopicPartition, Duration)>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -146,6 +167,36 @@ pub enum Outcome {
 impl Rebalance {
     /// How many retries are remembered.
     pub const MAX_RETRIES: usize = 16;
+
+    /// Whether this member led it.
+    pub fn led(&self) -> bool {
+        self.leader.is_some() && self.leader == self.member_id
+    }
+
+    /// How long each phase took, as far as it was reached.
+    pub fn phases(&self) -> Phases {
+        let between = |from: Option<Instant>, to: Option<Instant>| Some(to? - from?);
+        let is_whole = self.outcome == Outcome::Assigned;
+        Phases {
+            giving_up: between(Some(self.began), self.prepared),
+            joining: between(self.prepared, self.joined),
+            syncing: between(self.joined, self.synced),
+            taking: between(self.synced, self.ended.filter(|_| is_whole)),
+        }
+    }
+}
+
+/// How long the phases of a rebalance took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Phases {
+    /// From its beginning until JoinGroup was sent first: commit and listener, for what has to go before.
+    pub giving_up: Option<Duration>,
+    /// Until JoinGroup was answered last: until all others had joined, too.
+    pub joining: Option<Duration>,
+    /// Until SyncGroup was answered: the leader's assignor ran.
+    pub syncing: Option<Duration>,
+    /// Until the listener had given up what goes (KIP-429) and taken what is new.
+    pub taking: Option<Duration>,
 }
 
 /// The rebalance under way.
@@ -153,6 +204,8 @@ impl Rebalance {
 pub(super) struct Journal {
     count: u64,
     open: Option<Rebalance>,
+    /// What the member gave up in the one under way, and since when it does not read it.
+    stopped: BTreeMap<TopicPartition, Instant>,
 }
 
 impl Journal {
@@ -175,12 +228,33 @@ impl Journal {
             synced: None,
             ended: None,
             generation: None,
-            led: false,
+            member_id: None,
+            leader: None,
+            assignor: None,
             gave_up: Vec::new(),
             got: Vec::new(),
+            kept: 0,
+            pauses: Vec::new(),
             outcome: Outcome::Open,
         });
+        self.stopped.clear();
         Some(self.count)
+    }
+
+    /// The member reads these no more.
+    pub(super) fn stopped(&mut self, now: Instant, partitions: &[TopicPartition]) {
+        if self.open.is_some() {
+            let stopped = partitions.iter().map(|partition| (partition.clone(), now));
+            self.stopped.extend(stopped);
+        }
+    }
+
+    /// It reads what it got.
+    pub(super) fn taken(&mut self, now: Instant) {
+        if let Some(open) = &mut self.open {
+            let pause = |got: &TopicPartition| Some((got.clone(), now - self.stopped.remove(got)?));
+            open.pauses = open.got.iter().filter_map(pause).collect();
+        }
     }
 
     pub(super) fn open(&mut self) -> Option<&mut Rebalance> {

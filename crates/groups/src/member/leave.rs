@@ -50,7 +50,7 @@ impl Member {
         };
         if !self.owned.is_empty() {
             let lost = *rebalancing || !self.is_in_generation();
-            return self.give_up_all(lost);
+            return self.give_up_all(now, lost);
         }
         // Kafka: AbstractCoordinator.shouldSendLeaveGroupRequest
         let tells = match operation {

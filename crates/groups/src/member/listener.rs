@@ -33,7 +33,7 @@ impl Member {
         match call {
             Some(call) => {
                 self.enter(State::Revoking { then: Then::Join });
-                self.call(call);
+                self.call(now, call);
             }
             None => self.join(now),
         }
@@ -57,8 +57,11 @@ impl Member {
     }
 
     /// Asks for one call of the listener. There is never a second one under way.
-    pub(super) fn call(&mut self, call: Call) {
+    pub(super) fn call(&mut self, now: Instant, call: Call) {
         let step = self.tokens.issue();
+        if let Call::Revoked(partitions) | Call::Lost(partitions) = &call {
+            self.journal.stopped(now, partitions);
+        }
         match &call {
             Call::Revoked(partitions) => self.outbox.push(Action::Revoke {
                 step,
@@ -78,9 +81,9 @@ impl Member {
     }
 
     /// Gives up all that is owned: as lost when it may have other owners by now.
-    pub(super) fn give_up_all(&mut self, lost: bool) {
+    pub(super) fn give_up_all(&mut self, now: Instant, lost: bool) {
         let all = self.owned_list();
-        self.call(if lost { Call::Lost(all) } else { Call::Revoked(all) });
+        self.call(now, if lost { Call::Lost(all) } else { Call::Revoked(all) });
     }
 
     pub(super) fn on_listener_done(&mut self, now: Instant, step: Token) {
@@ -104,7 +107,7 @@ impl Member {
                 let assignment = assignment.clone();
                 if self.is_in_generation() {
                     self.pending.get_or_insert(Cause::GaveUpPartitions);
-                    self.take(assignment);
+                    self.take(now, assignment);
                 } else {
                     self.rejoin_without_identity(now);
                 }
@@ -113,7 +116,7 @@ impl Member {
             State::Leaving {
                 phase: LeavePhase::Listening { .. },
             } => self.leave_owned(now),
-            State::Failed => self.lose_after_failure(),
+            State::Failed => self.lose_after_failure(now),
             _ => {}
         }
     }

@@ -34,7 +34,7 @@ use kohort_machine::{Deadline, Instant, Machine, Outbox, Prng, Timers, Token, To
 pub use config::{ConfigError, MemberConfig, OfferedAssignor};
 pub use event::{Action, Assigned, Computed, Event, LeaveOperation};
 pub use failure::{Failure, MemberError, Refusal};
-pub use journal::{Cause, Outcome, Rebalance};
+pub use journal::{Cause, Outcome, Phases, Rebalance};
 pub use request::{
     HeartbeatRequest, JoinRequest, JoinResponse, LeaveRequest, MemberApi, MemberRequest, MemberResponse,
     PROTOCOL_TYPE, SyncRequest, SyncResponse,
@@ -179,12 +179,15 @@ impl Member {
         self.state.kind() == Kind::Stable
     }
 
-    /// Whether the member is on its way into a generation, so that a commit is to be tried again later.
+    /// Whether the member is on its way into a generation, so that a commit is to be tried again later. One that was removed is
+    /// not before it joins again: what it would commit is lost.
+    // Kafka: AbstractCoordinator.rebalanceInProgress, resetStateOnResponseError
     pub fn is_rebalancing(&self) -> bool {
-        matches!(
-            self.state.kind(),
-            Kind::Revoking | Kind::Joining | Kind::Computing | Kind::Syncing | Kind::Assigning
-        )
+        match self.state.kind() {
+            Kind::Joining | Kind::Computing | Kind::Syncing => true,
+            Kind::Revoking | Kind::Assigning => self.is_in_generation(),
+            _ => false,
+        }
     }
 
     /// Whether the member is out of its group, with nothing under way.

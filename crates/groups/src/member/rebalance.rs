@@ -116,7 +116,9 @@ impl Member {
         if let Some(rebalance) = self.journal.open() {
             rebalance.joined = Some(now);
             rebalance.generation = Some(response.generation);
-            rebalance.led = leads;
+            rebalance.member_id = Some(self.identity.member_id.clone());
+            rebalance.leader = Some(response.leader);
+            rebalance.assignor = Some(response.protocol.clone());
         }
         if leads {
             let step = self.tokens.issue();
@@ -165,6 +167,7 @@ impl Member {
             return self.fail_inconsistent(now, detail);
         }
         self.pending = None;
+        self.count_heartbeats_from(now);
         if let Some(rebalance) = self.journal.open() {
             rebalance.synced = Some(now);
         }
@@ -183,12 +186,12 @@ impl Member {
             .cloned()
             .collect();
         if revoked.is_empty() {
-            return self.take(assignment);
+            return self.take(now, assignment);
         }
         self.enter(State::Revoking {
             then: Then::Assign(assignment),
         });
-        self.call(Call::Revoked(revoked));
+        self.call(now, Call::Revoked(revoked));
     }
 
     /// Whether all topics of the assignment are wanted. A pattern's member trusts its leader for those it has not seen yet.
@@ -211,7 +214,7 @@ impl Member {
     }
 
     /// Owns the assignment and has the listener take what is new.
-    pub(super) fn take(&mut self, assignment: Assignment) {
+    pub(super) fn take(&mut self, now: Instant, assignment: Assignment) {
         // Kafka: ConsumerPartitionAssignor.onAssignment
         if let Some(assignor) = &self.assignor {
             let last = assign::Assigned {
@@ -225,6 +228,7 @@ impl Member {
         self.owned = assigned;
         if let Some(rebalance) = self.journal.open() {
             rebalance.got = added.clone();
+            rebalance.kept = self.owned.len() - added.len();
         }
         let assigned = Assigned {
             assignor: self.assignor.clone().unwrap_or_default(),
@@ -234,11 +238,12 @@ impl Member {
             user_data: assignment.user_data,
         };
         self.enter(State::Assigning);
-        self.call(Call::Assigned(Box::new(assigned)));
+        self.call(now, Call::Assigned(Box::new(assigned)));
     }
 
     /// The listener has taken the assignment: the rebalance is over, and another one may be due.
     pub(super) fn complete(&mut self, now: Instant) {
+        self.journal.taken(now);
         self.end_rebalance(now, Outcome::Assigned);
         if self.is_in_generation() {
             self.needs_prepare = true;

@@ -2,14 +2,86 @@
 
 use super::*;
 
-#[test]
-fn a_stable_member_beats_every_interval() {
-    let mut member = stable(config(), &[("t", 0)]);
-    for _ in 0..3 {
-        assert!(member.advance(2_999 * SECOND / 1000).is_empty());
-        let token = sent_heartbeat(&member.advance(SECOND / 1000));
+/// Sends and answers heartbeats for this long; when they were sent, in ms.
+fn beats(member: &mut Driven, within: Duration) -> Vec<u64> {
+    let end = member.now() + within;
+    let mut beats = Vec::new();
+    while member
+        .machine()
+        .next_deadline()
+        .is_some_and(|next| next.at <= end)
+    {
+        let (timer, actions) = member.advance_to_deadline().expect("there is one");
+        assert_eq!(timer, "heartbeat");
+        let token = sent_heartbeat(&actions);
         assert!(member.step(reply(token, MemberResponse::Heartbeat)).is_empty());
+        beats.push(member.now().as_millis());
     }
+    assert!(member.advance(end - member.now()).is_empty());
+    beats
+}
+
+#[test]
+fn a_stable_member_beats_every_interval_and_a_hundredth() {
+    let mut member = stable(config(), &[("t", 0)]);
+    beats(&mut member, 3 * SECOND);
+    assert_eq!(beats(&mut member, 10 * SECOND), [3_030, 6_060, 9_090, 12_120]);
+}
+
+#[test]
+fn after_a_round_a_member_beats_soon_and_then_ever_more_slowly() {
+    let mut member = stable(config(), &[("t", 0)]);
+    assert_eq!(
+        beats(&mut member, 3 * SECOND),
+        [50, 100, 150, 225, 337, 506, 759, 1_139, 1_708, 2_562]
+    );
+}
+
+#[test]
+fn the_quick_heartbeats_begin_anew_when_the_assignment_comes() {
+    let (mut member, token) = syncing(config());
+    beats(&mut member, 2 * SECOND);
+    let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0)]))));
+    assert_eq!(beats(&mut member, SECOND / 10), [2_050, 2_100]);
+    member.step(Event::Assigned { step });
+}
+
+#[test]
+fn with_a_first_heartbeat_after_the_interval_there_are_no_quick_ones() {
+    let quiet = MemberConfig {
+        first_heartbeat: 60 * SECOND,
+        ..config()
+    };
+    let mut member = stable(quiet, &[("t", 0)]);
+    assert_eq!(beats(&mut member, 7 * SECOND), [3_030, 6_060]);
+}
+
+#[test]
+fn a_member_beats_right_after_the_session_of_one_that_died_with_its_last_heartbeat_in_step() {
+    let session = 6 * SECOND;
+    let short = || MemberConfig {
+        session_timeout: session,
+        ..config()
+    };
+    let (mut dead, mut survivor) = (stable(short(), &[]), stable(short(), &[]));
+    let last = *beats(&mut dead, 31 * SECOND).last().expect("it beats");
+    let expired = last + u64::try_from(session.as_millis()).expect("small");
+    let hears = beats(&mut survivor, 60 * SECOND)
+        .into_iter()
+        .find(|beat| *beat >= expired)
+        .expect("it beats");
+    assert_eq!(hears - expired, 60);
+}
+
+// Kafka: ConsumerCoordinator.onJoinComplete, requestRejoin: what was given up goes to its new owner in a second round
+#[test]
+fn the_new_owner_of_what_others_give_up_hears_of_the_second_round_within_a_tenth_of_a_second() {
+    let mut newcomer = stable(cooperative(), &[]);
+    assert_eq!(beats(&mut newcomer, SECOND * 7 / 100), [50]);
+    // Now the others join again.
+    let token = sent_heartbeat(&newcomer.advance(SECOND * 3 / 100));
+    sent_join(&newcomer.step(refuse(token, Refusal::RebalanceInProgress)));
+    assert_eq!(newcomer.now().as_millis(), 100);
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn a_follower_syncs_without_assignments_and_takes_its_own() {
         panic!("{actions:?}");
     };
     assert_eq!(
-        (rebalance.number, rebalance.generation, rebalance.led),
+        (rebalance.number, rebalance.generation, rebalance.led()),
         (1, Some(7), false)
     );
     assert_eq!(
