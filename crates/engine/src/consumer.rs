@@ -33,7 +33,7 @@ mod tests;
 mod topics;
 
 pub use action::{
-    Action, AutomaticCommit, CallbackKind, Compute, Describe, FailedCommit, FetchedBatches, Halt,
+    Action, AutomaticCommit, CallbackKind, Compute, Describe, FailedCommit, FetchedBatches, Halt, LatePoll,
     NewPosition, ToCaller,
 };
 pub use command::{
@@ -43,5 +43,5 @@ pub use command::{
 pub use config::{ConsumerConfig, GroupConfig, IsolationLevel, OffsetReset};
 pub use engine::ConsumerEngine;
 pub use error::{CommandError, PollError};
-pub use event::{Change, Event, Progress, Seek, SeekTo, SlotProgress};
+pub use event::{Change, Event, InHand, Progress, Seek, SeekTo, SlotProgress};
 pub use slot::{FetchEpoch, Position, SlotId};

@@ -202,6 +202,8 @@ impl Delivery {
             ToCaller::BecameLost { step } => return Some(Due::BecameLost { step }),
             ToCaller::ProgressWanted { step } => return Some(Due::Report { step }),
             ToCaller::Failed(error) => return Some(Due::Fail(error)),
+            // For the one who polls alone.
+            ToCaller::PollLate(_) => {}
         }
         None
     }

@@ -69,9 +69,10 @@ impl Caller for User {
                 return Some(Event::PollCounter {
                     polls: self.polls,
                     inside: false,
+                    in_hand: Vec::new(),
                 });
             }
-            Action::Net(_) | Action::Rebalanced(_) | Action::CommitFailed(_) => {}
+            Action::Net(_) | Action::Rebalanced(_) | Action::CommitFailed(_) | Action::PollLate(_) => {}
         }
         None
     }

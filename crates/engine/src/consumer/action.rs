@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use kohort_groups::assign::{Assigned, GroupTopics};
@@ -41,6 +42,8 @@ pub enum Action {
     Rebalanced(Box<Rebalance>),
     /// An automatic commit failed, for which nobody waits (for logs).
     CommitFailed(Box<FailedCommit>),
+    /// The caller did not poll for `max.poll.interval.ms`, and the member leaves its group (for logs).
+    PollLate(Box<LatePoll>),
     /// Read the poll counter and answer with [`Event::PollCounter`](super::Event::PollCounter).
     ReadPollCounter,
 }
@@ -56,6 +59,17 @@ pub struct FailedCommit {
     pub error: CommandError,
     /// Whether the one before failed, too.
     pub is_repeated: bool,
+}
+
+/// A poll that did not come within `max.poll.interval.ms`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatePoll {
+    /// How long the caller had not polled when the member left.
+    pub idle: Duration,
+    /// `max.poll.interval.ms`.
+    pub interval: Duration,
+    /// The records that the last poll had handed out, by partition: the first and the last offset.
+    pub in_hand: Vec<(TopicPartition, i64, i64)>,
 }
 
 /// When a commit is automatic, with `enable.auto.commit`.
@@ -128,6 +142,8 @@ pub enum ToCaller {
         /// The name of the call.
         step: u64,
     },
+    /// The caller did not poll in time, and the member leaves its group; what it owned is lost.
+    PollLate(Box<LatePoll>),
     /// Report progress now (inside of the next poll, before records are taken): for a commit.
     ProgressWanted {
         /// Comes back in [`Progress::answers`](super::Progress::answers).

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use kohort_groups::assign::by_name;
-use kohort_groups::member::OfferedAssignor;
+use kohort_groups::member::{MemberConfig, OfferedAssignor};
 
 use crate::client::ClientConfig;
 
@@ -57,6 +57,9 @@ pub struct GroupConfig {
     pub session_timeout: Duration,
     /// `heartbeat.interval.ms` (3 s).
     pub heartbeat_interval: Duration,
+    /// `kohort.rebalance.heartbeat.ms` (50 ms): how long after a round of a rebalance the first heartbeat is sent; those after it
+    /// come ever more slowly, until they are `heartbeat.interval.ms` apart.
+    pub first_heartbeat: Duration,
     /// `max.poll.interval.ms` (5 min): the longest time between two polls before the member leaves its group; also how long a
     /// rebalance waits for it.
     pub max_poll_interval: Duration,
@@ -81,6 +84,7 @@ impl GroupConfig {
             group_instance_id: None,
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(3),
+            first_heartbeat: MemberConfig::FIRST_HEARTBEAT,
             max_poll_interval: Duration::from_secs(300),
             assignors: assignors(&["range", "cooperative-sticky"]),
         }

@@ -297,7 +297,11 @@ impl Machine for ConsumerEngine {
             Event::ListenerDone { step } => self.on_called(now, step),
             Event::Computed { step, result } => self.on_computed(now, step, *result),
             Event::Described { step, user_data } => self.on_described(now, step, user_data),
-            Event::PollCounter { polls, inside } => self.on_poll_counter(now, polls, inside),
+            Event::PollCounter {
+                polls,
+                inside,
+                in_hand,
+            } => self.on_poll_counter(now, polls, inside, in_hand),
         }
         self.settle(now);
     }

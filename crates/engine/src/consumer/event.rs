@@ -61,7 +61,20 @@ pub enum Event {
         polls: u64,
         /// Whether it is inside of a poll right now.
         inside: bool,
+        /// What the last poll handed out.
+        in_hand: Vec<InHand>,
     },
+}
+
+/// Records of one partition that the last poll handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InHand {
+    /// Which partition.
+    pub slot: SlotId,
+    /// The offset of the first.
+    pub first: i64,
+    /// The offset of the last.
+    pub last: i64,
 }
 
 /// What the caller changed on its side, in effect there already.

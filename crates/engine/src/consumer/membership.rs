@@ -59,6 +59,7 @@ impl Membership {
             session_timeout: group.session_timeout,
             rebalance_timeout: group.max_poll_interval,
             heartbeat_interval: group.heartbeat_interval,
+            first_heartbeat: group.first_heartbeat,
             request_timeout: config.client.request_timeout,
             backoff: Backoff::new(config.client.retry_backoff, config.client.retry_backoff_max),
             ..MemberConfig::new(Arc::clone(&group.group_id), group.assignors.clone())

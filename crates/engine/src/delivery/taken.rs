@@ -8,7 +8,7 @@ use core::{option, slice};
 use kohort_groups::TopicPartition;
 use kohort_records::{Batch, Chunk, Cursor};
 
-use crate::consumer::{FetchEpoch, Position, SlotId};
+use crate::consumer::{FetchEpoch, InHand, Position, SlotId};
 
 /// Records of one poll: owned, `Send`, and independent of the consumer.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +53,19 @@ impl Taken {
 
     pub(super) fn advance(&mut self) {
         self.advanced = true;
+    }
+
+    /// What is handed out of each partition: runs of offsets in the order of the records, those of one partition that follow each
+    /// other as one.
+    pub fn in_hand(&self) -> impl Iterator<Item = InHand> + '_ {
+        let mut chunks = self.chunks().map(TakenChunk::in_hand).peekable();
+        core::iter::from_fn(move || {
+            let mut run = chunks.next()?;
+            while let Some(more) = chunks.next_if(|more| more.slot == run.slot) {
+                run.last = more.last;
+            }
+            Some(run)
+        })
     }
 
     /// The number of records.
@@ -124,6 +137,14 @@ impl TakenChunk {
     /// The leader epoch of the records, if the batch has one (KIP-320).
     pub fn leader_epoch(&self) -> Option<i32> {
         self.leader_epoch
+    }
+
+    fn in_hand(&self) -> InHand {
+        InHand {
+            slot: self.slot,
+            first: self.before.offset,
+            last: self.chunk.next_offset() - 1,
+        }
     }
 
     /// The position after these records.

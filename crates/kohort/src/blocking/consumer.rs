@@ -11,8 +11,8 @@ use super::{refuse_inside_async, wait};
 use crate::config::RuntimePlace;
 use crate::consumer::{
     BuildError, CloseError, CommitError, CommittedOffsets, ConsumerBuilder, ConsumerRecords, FoundOffset,
-    LeaveGroup, OffsetError, PartitionDescription, PollError, RawRecords, RebalanceListener, SeekError,
-    SubscribeError, WakeupHandle,
+    LeaveGroup, OffsetError, PartitionDescription, PollError, RawRecords, RebalanceJournal,
+    RebalanceListener, SeekError, SubscribeError, WakeupHandle,
 };
 use crate::deserialize::Deserializer;
 
@@ -156,6 +156,7 @@ impl<K, V> Consumer<K, V> {
         client_id() -> &str;
         group_id() -> Option<&str>;
         wakeup_handle() -> WakeupHandle;
+        rebalance_journal() -> RebalanceJournal;
         assignment() -> Vec<TopicPartition>;
         subscription() -> Vec<Arc<str>>;
         paused() -> Vec<TopicPartition>;

@@ -96,6 +96,10 @@ settings! {
     /// longer. Not counted: spare capacity of receive buffers, idle buffers, and one request more while all that is buffered
     /// belongs to paused partitions.
     "kohort.memory.budget" => kohort_memory_budget(i64): i64 = 67_108_864, at_least(1);
+    /// ms after a round of a rebalance at which the first heartbeat is sent; the next ones come ever more slowly, about ten until
+    /// they are `heartbeat.interval.ms` apart. They notice at once that others join again with what they gave up. From
+    /// `heartbeat.interval.ms` on there are none of them.
+    "kohort.rebalance.heartbeat.ms" => kohort_rebalance_heartbeat_ms(i32): i32 = 50, at_least(1);
     /// where the network task runs.
     "kohort.runtime" => kohort_runtime(RuntimePlace): RuntimePlace = RuntimePlace::Ambient, any;
 }

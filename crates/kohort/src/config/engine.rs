@@ -63,6 +63,7 @@ impl ConsumerConfig {
             group.group_instance_id = self.group_instance_id.as_deref().map(Into::into);
             group.session_timeout = ms(self.session_timeout_ms);
             group.heartbeat_interval = ms(self.heartbeat_interval_ms);
+            group.first_heartbeat = ms(self.kohort_rebalance_heartbeat_ms);
             group.max_poll_interval = ms(self.max_poll_interval_ms);
             group.assignors = assignors;
             group

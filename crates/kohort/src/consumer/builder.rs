@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::channel::Channel;
 use super::core::Core;
 use super::host::ConsumerHost;
-use super::{BuildError, Consumer, Interest};
+use super::{BuildError, Consumer, Interest, RebalanceJournal};
 use crate::config::{ConfigError, ConsumerConfig, Draft, check_class, made_client_id, ms};
 use crate::deserialize::{Deserializer, Native};
 use crate::task::{Clock, Driver, Wall, seed, spawn};
@@ -208,14 +208,17 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
         let delivery = Delivery::new(&engine_config);
         let buffers = SocketBuffers::new(config.receive_buffer_bytes, config.send_buffer_bytes);
         let transport = self.transport.unwrap_or_else(|| Transport::tcp(buffers));
-        let engine = ConsumerEngine::new(engine_config, seed(), Wall::start().now_ms())?;
+        let wall_ms = Wall::start().now_ms();
+        let engine = ConsumerEngine::new(engine_config, seed(), wall_ms)?;
+        let journal = RebalanceJournal::default();
+        let for_task = journal.clone();
         let (channel, to_consumer, inputs) = Channel::new();
         let max_frame = max_frame(&config);
         let runtime = spawn(config.kohort_runtime, move || {
             let clock = Clock::start();
             Driver::new(
                 engine,
-                ConsumerHost::new(to_consumer, assignors),
+                ConsumerHost::new(to_consumer, assignors, for_task, wall_ms),
                 inputs,
                 transport,
                 max_frame,
@@ -233,6 +236,7 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
             key: Box::new(key),
             value: Box::new(value),
             listener: None,
+            journal,
             interest: Interest::Nothing,
             max_poll_records: usize::try_from(config.max_poll_records).unwrap_or(1),
             group_id: config.group_id.as_deref().map(Into::into),

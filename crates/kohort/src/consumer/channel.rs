@@ -3,11 +3,11 @@
 
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
 use core::task::Poll;
 use std::sync::Arc;
 
-use kohort_engine::consumer::{CommandError, CommandReply, Event, ToCaller};
+use kohort_engine::consumer::{CommandError, CommandReply, Event, InHand, SlotId, ToCaller};
 use kohort_machine::Token;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::time::Sleep;
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     polls: AtomicU64,
     inside: AtomicBool,
     wakeup: AtomicBool,
+    /// What the last poll handed out.
+    pub(super) in_hand: LastPoll,
 }
 
 impl Shared {
@@ -82,6 +84,60 @@ impl Shared {
 
     pub(super) fn take_wakeup(&self) -> bool {
         self.is_woken() && self.wakeup.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// What the last poll handed out: written by the consumer at each poll, read by the task when a poll is late. No lock: the
+/// version is odd while the consumer writes, and another one afterwards.
+#[derive(Debug, Default)]
+pub(super) struct LastPoll {
+    version: AtomicU64,
+    count: AtomicUsize,
+    runs: [SharedRun; LastPoll::RUNS],
+}
+
+#[derive(Debug, Default)]
+struct SharedRun {
+    slot: AtomicU64,
+    first: AtomicI64,
+    last: AtomicI64,
+}
+
+impl LastPoll {
+    /// Runs of offsets that are kept; a poll that handed out more is told by these.
+    const RUNS: usize = 16;
+
+    /// Only the consumer writes.
+    pub(super) fn write(&self, in_hand: impl Iterator<Item = InHand>) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        let mut count = 0;
+        for (shared, run) in self.runs.iter().zip(in_hand) {
+            shared.slot.store(run.slot.0, Ordering::Relaxed);
+            shared.first.store(run.first, Ordering::Relaxed);
+            shared.last.store(run.last, Ordering::Relaxed);
+            count += 1;
+        }
+        self.count.store(count, Ordering::Relaxed);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// What was written last; nothing while it is being written, which is a poll.
+    pub(super) fn read(&self) -> Vec<InHand> {
+        let version = self.version.load(Ordering::Acquire);
+        let count = self.count.load(Ordering::Relaxed);
+        let runs = self.runs.iter().take(count).map(|shared| InHand {
+            slot: SlotId(shared.slot.load(Ordering::Relaxed)),
+            first: shared.first.load(Ordering::Relaxed),
+            last: shared.last.load(Ordering::Relaxed),
+        });
+        let runs = runs.collect();
+        fence(Ordering::Acquire);
+        match version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version {
+            true => runs,
+            false => Vec::new(),
+        }
     }
 }
 

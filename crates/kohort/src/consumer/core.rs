@@ -4,7 +4,9 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use kohort_engine::consumer::{Change, Command, CommandReply, CommitMode, Event, Position, SeekTo};
+use kohort_engine::consumer::{
+    Change, Command, CommandError, CommandReply, CommitMode, Event, Position, SeekTo, ToCaller,
+};
 use kohort_engine::delivery::{Delivery, Due};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_machine::{Token, TokenSource};
@@ -13,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::channel::{Answer, Channel, Told};
-use super::{CommitError, OffsetError, SeekError};
+use super::{CommitError, LatePoll, OffsetError, SeekError};
 use crate::task::timer_of;
 
 /// What an asynchronous commit reports to.
@@ -40,6 +42,8 @@ pub(super) struct Core {
     /// Wakeups are of no use any more.
     // Kafka: KafkaConsumer.close disables them
     pub(super) is_closing: bool,
+    /// The poll that did not come in time, until the group is joined again.
+    pub(super) late: Option<Box<LatePoll>>,
     /// The network task's runtime, for timers where the caller has none.
     runtime: Handle,
 }
@@ -103,6 +107,7 @@ impl Core {
             committed: VecDeque::new(),
             api_timeout,
             is_closing: false,
+            late: None,
             runtime,
         }
     }
@@ -129,14 +134,17 @@ impl Core {
 
     pub(super) fn take_in(&mut self, told: Told) {
         match told {
-            Told::Engine(told) => {
-                if let Some(due) = self.delivery.accept(*told) {
-                    due.enqueue(&mut self.due);
+            Told::Engine(told) => match *told {
+                ToCaller::PollLate(late) => self.late = Some(Box::new((*late).into())),
+                told => {
+                    if let Some(due) = self.delivery.accept(told) {
+                        due.enqueue(&mut self.due);
+                    }
                 }
-            }
+            },
             Told::Answer { token, answer } => {
                 if let Some(commit) = self.commits.remove(&token) {
-                    let result = answer.map(drop).map_err(CommitError::from);
+                    let result = answer.map(drop).map_err(|error| self.commit_error(error));
                     self.committed.push_back((commit, result));
                 }
             }
@@ -213,6 +221,21 @@ impl Core {
         Ok(self.call(command).await??)
     }
 
+    pub(super) async fn position(
+        &mut self,
+        partition: &TopicPartition,
+        timeout: Duration,
+    ) -> Result<i64, OffsetError> {
+        loop {
+            self.take_mail();
+            if let Some(position) = self.delivery.position(partition)? {
+                return Ok(position.offset);
+            }
+            let slot = self.delivery.slot(partition)?;
+            self.lookup(Command::Position { slot, timeout }).await?;
+        }
+    }
+
     pub(super) fn consumed(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
         self.delivery.consumed()
     }
@@ -233,7 +256,15 @@ impl Core {
         let mode = CommitMode::Sync { timeout };
         let answer = self.call(Command::Commit { offsets, mode }).await;
         self.run_commit_callbacks();
-        answer?.map(drop).map_err(CommitError::from)
+        answer?.map(drop).map_err(|error| self.commit_error(error))
+    }
+
+    /// Why a commit failed: when the member left because it was not polled, that is why.
+    fn commit_error(&self, error: CommandError) -> CommitError {
+        match (CommitError::from(error), &self.late) {
+            (CommitError::CommitFailed { .. }, Some(late)) => CommitError::PollIntervalExceeded(late.clone()),
+            (error, _) => error,
+        }
     }
 
     pub(super) fn commit_async(

@@ -9,6 +9,7 @@ use kohort_groups::TopicPartition;
 use kohort_protocol::ErrorCode;
 use thiserror::Error;
 
+use super::LatePoll;
 use super::core::Unanswered;
 use crate::config::ConfigError;
 use crate::deserialize::{BoxError, RecordDeserializationError};
@@ -144,6 +145,10 @@ pub enum CommitError {
         /// The broker's error.
         code: ErrorCode,
     },
+    /// The member left its group because it was not polled within `max.poll.interval.ms` (Java: `CommitFailedException`, too).
+    /// What it had in hand others read again; poll to join again.
+    #[error("the commit is refused: {0}")]
+    PollIntervalExceeded(Box<LatePoll>),
     /// A rebalance is under way; poll, then commit again.
     #[error("the commit is refused while the group rebalances; poll, then commit again")]
     RebalanceInProgress,

@@ -4,6 +4,7 @@
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use kohort_engine::consumer::ConsumerEngine;
@@ -16,6 +17,8 @@ use kohort_groups::member::Computed;
 use kohort_machine::Token;
 
 use super::channel::{ToConsumer, Told};
+use super::journal::wall;
+use super::{LatePoll, Rebalance, RebalanceJournal};
 use crate::task::Host;
 
 /// How long leaving may take after the consumer was dropped.
@@ -27,6 +30,9 @@ pub(super) struct ConsumerHost {
     consumer: ToConsumer,
     /// The application's own.
     assignors: Vec<Arc<dyn Assignor>>,
+    journal: RebalanceJournal,
+    /// Wall time at the engine's start.
+    start: SystemTime,
     /// The callback that the consumer has to run, and the report that it has to make.
     owed_callback: Option<u64>,
     owed_report: Option<u64>,
@@ -37,10 +43,17 @@ pub(super) struct ConsumerHost {
 }
 
 impl ConsumerHost {
-    pub(super) fn new(consumer: ToConsumer, assignors: Vec<Arc<dyn Assignor>>) -> Self {
+    pub(super) fn new(
+        consumer: ToConsumer,
+        assignors: Vec<Arc<dyn Assignor>>,
+        journal: RebalanceJournal,
+        wall_ms: i64,
+    ) -> Self {
         Self {
             consumer,
             assignors,
+            journal,
+            start: wall(wall_ms),
             owed_callback: None,
             owed_report: None,
             last: None,
@@ -194,8 +207,14 @@ impl Host<ConsumerEngine> for ConsumerHost {
                 None
             }
             Action::ReadPollCounter => {
-                let (polls, inside) = self.consumer.shared().polls();
-                Some(Event::PollCounter { polls, inside })
+                let shared = self.consumer.shared();
+                let (polls, inside) = shared.polls();
+                let in_hand = shared.in_hand.read();
+                Some(Event::PollCounter {
+                    polls,
+                    inside,
+                    in_hand,
+                })
             }
             Action::Compute(compute) => Some(self.compute(*compute)),
             Action::Describe(describe) => {
@@ -226,14 +245,14 @@ impl Host<ConsumerEngine> for ConsumerHost {
                 None
             }
             Action::Rebalanced(rebalance) => {
-                tracing::info!(
-                    generation = rebalance.generation,
-                    cause = ?rebalance.cause,
-                    outcome = ?rebalance.outcome,
-                    got = ?rebalance.got,
-                    gave_up = ?rebalance.gave_up,
-                    "rebalanced"
-                );
+                let rebalance = Rebalance::new(*rebalance, self.start);
+                tracing::info!(got = ?rebalance.got, gave_up = ?rebalance.gave_up, "rebalanced: {rebalance}");
+                self.journal.write(rebalance);
+                None
+            }
+            Action::PollLate(late) => {
+                let late = LatePoll::from(*late);
+                tracing::warn!(idle = ?late.idle, in_hand = ?late.in_hand, "{late}");
                 None
             }
             Action::CommitFailed(failed) => {

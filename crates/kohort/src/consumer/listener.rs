@@ -4,22 +4,34 @@ use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
 
-use kohort_engine::consumer::CallbackKind;
+use std::collections::BTreeMap;
+
+use kohort_engine::consumer::{CallbackKind, Command, CommandReply, OffsetSpec};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 
 use super::core::Core;
-use super::{CommitError, SeekError};
+use super::{CommitError, OffsetError, SeekError};
 use crate::deserialize::BoxError;
 
-/// What a callback returns; an error surfaces from the `poll` (or `close`) in which it ran, the rebalance goes on.
+/// What a callback returns; an error surfaces from the `poll` (or `close`) in which it ran. After one of `revoked` or `lost` the
+/// rebalance goes on: the partitions are gone. After one of `assigned` the next poll calls it again, and nothing is read before it
+/// succeeds, as in Java.
 pub type CallbackResult = Result<(), BoxError>;
 
 /// Learns of rebalances. The methods run inside `poll`, `unsubscribe` and `close`, on the caller's task, in Kafka's order:
-/// with an eager assignor `revoked` (everything) before the group is joined again, `assigned` after.
 ///
-/// The partitions are not read while a method runs. A method that takes longer than `max.poll.interval.ms` costs the
-/// membership; heartbeats go on meanwhile. When the surrounding `poll` is dropped halfway, the method runs again from its
-/// beginning in the next one.
+/// * with an eager assignor (`range`, `roundrobin`, `sticky`) `revoked` with everything before the group is joined again, be that
+///   nothing, then `assigned` with the whole new share;
+/// * with a cooperative one (`cooperative-sticky`, KIP-429) `revoked` with what goes, if anything does, then `assigned` with what is
+///   new, be that nothing; what stays is read all the time.
+///
+/// Once `revoked` or `lost` was called for a partition no record of it is handed out, until `assigned` was. With
+/// `enable.auto.commit`, what `poll` returned of a partition is committed before `revoked` is called for it.
+///
+/// The partitions of the call are not read while a method runs. A slow one holds up the whole group, whose other members wait for
+/// this one to join; heartbeats go on meanwhile, and after `max.poll.interval.ms` the member leaves its group (what `revoked` waits
+/// for is then `lost`). When the surrounding `poll` is dropped halfway, or a method panics, the method runs again from its
+/// beginning in the next poll. A consumer that is dropped because of a panic leaves its group in the background.
 ///
 /// ```
 /// use kohort::consumer::{CallbackResult, RebalanceContext, RebalanceListener};
@@ -269,6 +281,82 @@ impl RebalanceContext<'_> {
     /// When a partition is not assigned.
     pub fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), SeekError> {
         self.core.resume(partitions)
+    }
+
+    /// The offset of the next record of a partition that is assigned, as [`Consumer::position`](crate::Consumer::position).
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When it is not assigned, or has no position within `default.api.timeout.ms`.
+    pub async fn position(&mut self, partition: &TopicPartition) -> Result<i64, OffsetError> {
+        self.core.position(partition, self.core.api_timeout).await
+    }
+
+    /// What the group committed, as [`Consumer::committed`](crate::Consumer::committed).
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When `default.api.timeout.ms` passes.
+    pub async fn committed(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
+        let command = Command::Committed {
+            partitions: partitions.to_vec(),
+            timeout: self.core.api_timeout,
+        };
+        match self.core.lookup(command).await? {
+            CommandReply::Committed(committed) => Ok(committed.into_iter().collect()),
+            _ => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// The first offset of each partition, as [`Consumer::beginning_offsets`](crate::Consumer::beginning_offsets).
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When a partition is unknown, or `default.api.timeout.ms` passes.
+    pub async fn beginning_offsets(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
+        self.ends(partitions, OffsetSpec::Earliest).await
+    }
+
+    /// The end of each partition, as [`Consumer::end_offsets`](crate::Consumer::end_offsets).
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When a partition is unknown, or `default.api.timeout.ms` passes.
+    pub async fn end_offsets(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
+        self.ends(partitions, OffsetSpec::Latest).await
+    }
+
+    async fn ends(
+        &mut self,
+        partitions: &[TopicPartition],
+        spec: OffsetSpec,
+    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
+        let asked = partitions.iter().map(|partition| (partition.clone(), spec));
+        let command = Command::ListOffsets {
+            partitions: asked.collect(),
+            timeout: self.core.api_timeout,
+        };
+        let found = match self.core.lookup(command).await? {
+            CommandReply::Offsets(found) => found,
+            _ => Vec::new(),
+        };
+        let ends = found
+            .into_iter()
+            .filter_map(|(partition, found)| Some((partition, found?.offset)));
+        Ok(ends.collect())
     }
 
     /// What `poll` has returned so far, as offsets to commit.

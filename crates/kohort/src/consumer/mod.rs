@@ -7,6 +7,8 @@ mod commit;
 mod core;
 mod error;
 mod host;
+mod journal;
+mod late;
 mod listener;
 mod lookup;
 mod poll;
@@ -26,13 +28,15 @@ pub use error::{
     BuildError, CloseError, CommitError, NoRuntime, OffsetError, PollError, ReadError, SeekError,
     SubscribeError, Unfinished,
 };
+pub use journal::{Rebalance, RebalanceJournal};
 pub use kohort_engine::consumer::{
     BrokerAddress, CommandError, FoundOffset, LeaveGroup, OffsetSpec, PartitionDescription,
 };
 pub use kohort_engine::delivery::NotAssigned;
 pub use kohort_groups::assign::{AssignError, Assigned, Assignor, GroupTopics, Shares, TopicLayout};
-pub use kohort_groups::member::MemberError;
+pub use kohort_groups::member::{Cause, MemberApi, MemberError, Outcome, Phases};
 pub use kohort_groups::{Assignment, Identity, RebalanceProtocol, Subscription};
+pub use late::{InHand, LatePoll};
 pub use listener::{CallbackFuture, CallbackResult, Callbacks, RebalanceContext, RebalanceListener};
 pub use raw::RawRecords;
 pub use records::{ConsumerRecord, ConsumerRecords};
@@ -78,6 +82,7 @@ pub struct Consumer<K, V> {
     key: Box<dyn Deserializer<K>>,
     value: Box<dyn Deserializer<V>>,
     listener: Option<Box<dyn AnyListener>>,
+    journal: RebalanceJournal,
     interest: Interest,
     max_poll_records: usize,
     group_id: Option<Arc<str>>,
@@ -108,6 +113,12 @@ impl<K, V> Consumer<K, V> {
     /// `group.id`.
     pub fn group_id(&self) -> Option<&str> {
         self.group_id.as_deref()
+    }
+
+    /// What this consumer remembers of its rebalances: why each began, how long its phases took, what moved, how long partitions
+    /// were not read.
+    pub fn rebalance_journal(&self) -> RebalanceJournal {
+        self.journal.clone()
     }
 
     /// The handle that ends a waiting `poll` from elsewhere.

@@ -123,7 +123,7 @@ impl<K, V> Consumer<K, V> {
             }
             self.core.take_mail();
             self.core.run_commit_callbacks();
-            run_due(&mut self.core, self.listener.as_mut()).await?;
+            run_due(&mut self.core, self.listener.as_mut(), Failing::Again).await?;
             if self.core.channel.has_mail() {
                 continue;
             }
@@ -290,14 +290,27 @@ impl Core {
     fn take_records(&mut self, max: usize) -> Result<Taken, PollError> {
         let taken = self.delivery.take(max);
         self.report_if_due();
-        Ok(taken?)
+        let taken = taken?;
+        self.channel.shared.in_hand.write(taken.in_hand());
+        Ok(taken)
     }
+}
+
+/// What becomes of an `assigned` that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// It is called again in the next poll, and nothing is read before: the application could not get ready for these records.
+    // Kafka: AbstractCoordinator.joinGroupIfNeeded keeps the join's future until ConsumerCoordinator.onJoinComplete returns
+    Again,
+    /// The consumer leaves, so it is not called again.
+    Over,
 }
 
 /// Does what is due, in order. What is dropped halfway stays due.
 pub(super) async fn run_due(
     core: &mut Core,
     mut listener: Option<&mut Box<dyn AnyListener>>,
+    failing: Failing,
 ) -> Result<(), PollError> {
     while let Some(due) = core.due.front().cloned() {
         let done = match due {
@@ -319,7 +332,18 @@ pub(super) async fn run_due(
                     let mut context = RebalanceContext { core: &mut *core };
                     result = listener.call(kind, &mut context, &partitions).await;
                 }
+                let is_assigned = kind == CallbackKind::Assigned;
+                let result = match result {
+                    Err(source) if is_assigned && failing == Failing::Again => {
+                        let callback = "assigned";
+                        return Err(PollError::Listener { callback, source });
+                    }
+                    result => result,
+                };
                 core.channel.give(Event::ListenerDone { step });
+                if is_assigned {
+                    core.late = None;
+                }
                 let callback = match kind {
                     CallbackKind::Assigned => "assigned",
                     CallbackKind::Revoked => "revoked",

@@ -2,7 +2,7 @@
 
 use ::core::time::Duration;
 
-use kohort_engine::consumer::{Command, SeekTo};
+use kohort_engine::consumer::SeekTo;
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 
 use super::{Consumer, OffsetError, SeekError};
@@ -75,14 +75,7 @@ impl<K, V> Consumer<K, V> {
         partition: &TopicPartition,
         timeout: Duration,
     ) -> Result<i64, OffsetError> {
-        loop {
-            self.core.take_mail();
-            if let Some(position) = self.core.delivery.position(partition)? {
-                return Ok(position.offset);
-            }
-            let slot = self.core.delivery.slot(partition)?;
-            self.core.lookup(Command::Position { slot, timeout }).await?;
-        }
+        self.core.position(partition, timeout).await
     }
 
     /// Stops reading these partitions; what was fetched is kept. The membership is not touched: go on polling.

@@ -8,7 +8,7 @@ use kohort_engine::consumer::{Change, Command, LeaveGroup};
 use kohort_groups::TopicPartition;
 
 use super::core::Gone;
-use super::poll::run_due;
+use super::poll::{Failing, run_due};
 use super::{CloseError, Consumer, Interest, PollError, RebalanceListener, SubscribeError};
 
 impl<K, V> Consumer<K, V> {
@@ -136,7 +136,7 @@ impl<K, V> Consumer<K, V> {
         let mut question = self.core.ask(command);
         let answer = loop {
             self.core.run_commit_callbacks();
-            match run_due(&mut self.core, self.listener.as_mut()).await {
+            match run_due(&mut self.core, self.listener.as_mut(), Failing::Over).await {
                 Ok(()) => match self.core.hear(&mut question).await {
                     Ok(None) => {}
                     Ok(Some(answer)) => break Ok(answer),

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kohort::consumer::{CallbackResult, Callbacks, PollError, RebalanceContext, RebalanceListener};
+use kohort::consumer::{
+    CallbackResult, Callbacks, CloseError, PollError, RebalanceContext, RebalanceListener,
+};
 use kohort::{Consumer, TopicPartition};
 use kohort_broker::Broker;
 use tokio::time::Instant;
@@ -217,25 +219,84 @@ async fn the_listener_learns_of_each_rebalance_in_order_and_can_commit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_listener_surfaces_from_poll_and_the_member_stays() {
+async fn nothing_is_read_before_a_failing_assigned_succeeds_and_the_member_stays() {
     let broker = broker("t", 1).await;
     fill(&broker, "t", 1, 0, 1).await;
     let mut member = consumer(&broker).group_id("g").build().expect("valid settings");
-    let listener =
-        Callbacks::new().on_assigned(|_, _| Box::pin(std::future::ready(Err("the database is away".into()))));
+    let is_away = Arc::new(Mutex::new(true));
+    let database = Arc::clone(&is_away);
+    let listener = Callbacks::new().on_assigned(move |_, partitions| {
+        let found = match *database.lock().expect("no panic") {
+            true => Err(format!("the database is away, {} waits", partitions[0]).into()),
+            false => Ok(()),
+        };
+        Box::pin(std::future::ready(found))
+    });
     member
         .subscribe_with(["t"], listener)
         .expect("a group and a topic");
-    match member.poll(SOON).await {
-        Err(PollError::Listener {
-            callback: "assigned",
-            source,
-        }) => {
-            assert_eq!(source.to_string(), "the database is away");
+    for _ in 0..50 {
+        match member.poll(SOON).await {
+            Err(PollError::Listener {
+                callback: "assigned",
+                source,
+            }) => {
+                assert_eq!(source.to_string(), "the database is away, t-0 waits");
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
+        tokio::time::sleep(Duration::from_secs(10)).await;
     }
+    *is_away.lock().expect("no panic") = false;
     assert_eq!(next_values(&mut member).await, ["0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_whose_assigned_fails_closes() {
+    let broker = broker("t", 1).await;
+    let mut member = consumer(&broker).group_id("g").build().expect("valid settings");
+    let listener = Callbacks::new().on_assigned(|_, _| Box::pin(std::future::ready(Err("away".into()))));
+    member
+        .subscribe_with(["t"], listener)
+        .expect("a group and a topic");
+    assert!(member.poll(SOON).await.is_err());
+    let closed = member.close(SOON).await;
+    assert!(
+        matches!(
+            closed,
+            Err(CloseError::Listener {
+                callback: "assigned",
+                ..
+            })
+        ),
+        "{closed:?}"
+    );
+    let mut other = self::member(&broker);
+    settle(&mut [&mut other], &[1]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_that_fails_surfaces_once_and_the_rebalance_goes_on() {
+    let broker = broker("t", 2).await;
+    let mut first = consumer(&broker).group_id("g").build().expect("valid settings");
+    let listener = Callbacks::new().on_revoked(|_, _| Box::pin(std::future::ready(Err("away".into()))));
+    first
+        .subscribe_with(["t"], listener)
+        .expect("a group and a topic");
+    settle(&mut [&mut first], &[2]).await;
+    let mut second = member(&broker);
+    let mut failures = 0;
+    while first.assignment().len() != 1 || second.assignment().len() != 1 {
+        second.poll(Duration::from_millis(20)).await.expect("no error");
+        match first.poll(Duration::from_millis(20)).await {
+            Ok(_) => {}
+            Err(PollError::Listener {
+                callback: "revoked", ..
+            }) => failures += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(failures, 1);
 }
 
 #[tokio::test(start_paused = true)]

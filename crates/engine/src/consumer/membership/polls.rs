@@ -1,13 +1,16 @@
 //! Whether the caller polls often enough: `max.poll.interval.ms`.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use kohort_groups::TopicPartition;
 use kohort_groups::member::Event as MemberEvent;
 use kohort_machine::Instant;
 
 use crate::consumer::asks::Ask;
 use crate::consumer::engine::Timer;
-use crate::consumer::{Action, ConsumerEngine};
+use crate::consumer::{Action, ConsumerEngine, InHand, LatePoll, ToCaller};
 
 /// What is known of the caller's polls.
 #[derive(Debug)]
@@ -33,7 +36,13 @@ impl ConsumerEngine {
     }
 
     // Kafka: Heartbeat.pollTimeoutExpired, AbstractCoordinator.HeartbeatThread
-    pub(in crate::consumer) fn on_poll_counter(&mut self, now: Instant, polls: u64, inside: bool) {
+    pub(in crate::consumer) fn on_poll_counter(
+        &mut self,
+        now: Instant,
+        polls: u64,
+        inside: bool,
+        in_hand: Vec<InHand>,
+    ) {
         let Some(membership) = &mut self.membership else {
             return;
         };
@@ -48,9 +57,29 @@ impl ConsumerEngine {
                 .set(Timer::PollInterval, expires.min(now + watch.sample));
         } else if !watch.expired {
             watch.expired = true;
+            let (idle, interval) = (now - watch.last_seen, watch.interval);
+            // One that is still joining has nothing to lose yet.
+            if membership.member.generation().is_some() {
+                self.tell_late_poll(idle, interval, in_hand);
+            }
             self.member_event(now, MemberEvent::PollExpired);
             self.ask_report(Ask::Poll);
         }
+    }
+
+    /// Says what the caller was busy with.
+    fn tell_late_poll(&mut self, idle: Duration, interval: Duration, in_hand: Vec<InHand>) {
+        let of_partition = |run: InHand| {
+            let assigned = self.partitions.get(run.slot)?;
+            Some((TopicPartition::clone(&assigned.partition), run.first, run.last))
+        };
+        let late = Box::new(LatePoll {
+            idle,
+            interval,
+            in_hand: in_hand.into_iter().filter_map(of_partition).collect(),
+        });
+        self.outbox.push(Action::PollLate(late.clone()));
+        self.tell(ToCaller::PollLate(late));
     }
 
     /// The caller polls again after the interval had passed, or after it was told an error.

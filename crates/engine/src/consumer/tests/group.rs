@@ -187,10 +187,24 @@ fn a_consumer_that_is_not_polled_leaves_its_group_and_comes_back_with_the_next_p
     assert_eq!(rig.count(ApiKey::LeaveGroup), 0);
     rig.advance(5 * SECOND);
     assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+    assert_eq!(rig.late.len(), 1);
     rig.poll().unwrap();
     assert_eq!(rig.calls[0], (CallbackKind::Lost, vec![0, 1]));
     rig.poll().unwrap();
     assert_eq!(rig.calls.last(), Some(&(CallbackKind::Assigned, vec![0, 1])));
+}
+
+#[test]
+fn a_poll_that_is_late_is_told_with_what_the_last_one_handed_out() {
+    let mut rig = joined(earliest);
+    assert_eq!(rig.poll_max(13).unwrap().len(), 13);
+    rig.advance(305 * SECOND);
+    let [late] = &rig.late[..] else {
+        panic!("{:?}", rig.late);
+    };
+    assert_eq!(late.in_hand, [(of_t(0), 0, 9), (of_t(1), 0, 2)]);
+    assert_eq!(late.interval, 300 * SECOND);
+    assert!((300..304).contains(&late.idle.as_secs()), "{:?}", late.idle);
 }
 
 #[test]

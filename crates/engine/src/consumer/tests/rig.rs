@@ -9,7 +9,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use kohort_groups::TopicPartition;
+use kohort_groups::member::Rebalance;
+use kohort_groups::wire::consumer_protocol::encode_assignment;
+use kohort_groups::{Assignment, TopicPartition};
 use kohort_machine::Token;
 use kohort_protocol::messages::fetch::{FetchableTopicResponse, PartitionData};
 use kohort_protocol::messages::join_group::JoinGroupResponseMember;
@@ -31,7 +33,7 @@ use crate::client::ClientConfig;
 use crate::client::testing::{Arrived, Driven, Network};
 use crate::consumer::{
     Action, CallbackKind, Change, Command, CommandError, CommandReply, ConsumerConfig, ConsumerEngine, Event,
-    FailedCommit, GroupConfig, PollError, SeekTo,
+    FailedCommit, GroupConfig, InHand, LatePoll, PollError, SeekTo,
 };
 use crate::delivery::{Delivery, Due, Taken};
 
@@ -104,12 +106,24 @@ pub(super) struct Rig {
     /// Requests served, in order.
     pub(super) served: Vec<ApiKey>,
     pub(super) generation: i32,
+    /// What another member that leads assigns in the next rounds; this one leads when there is none left.
+    pub(super) shares: VecDeque<Vec<i32>>,
+    /// What each OffsetCommit wrote of `t`.
+    pub(super) commits: Vec<Vec<(i32, i64)>>,
+    /// Of which partitions of `t` the committed offset was asked for.
+    pub(super) looked_up: Vec<i32>,
+    /// Rebalances that ended.
+    pub(super) rebalances: Vec<Rebalance>,
     /// Automatic commits that failed.
     pub(super) failed_commits: Vec<FailedCommit>,
     /// What the user keeps, when it keeps anything.
     pub(super) kept: Option<Vec<Taken>>,
     /// What the application's own assignor is asked and told.
     pub(super) own_assignor: Vec<Action>,
+    /// What the last poll handed out.
+    in_hand: Vec<InHand>,
+    /// Polls that did not come in time.
+    pub(super) late: Vec<LatePoll>,
     polls: u64,
     tokens: u64,
 }
@@ -147,9 +161,15 @@ impl Rig {
             hold: Vec::new(),
             served: Vec::new(),
             generation: 0,
+            shares: VecDeque::new(),
+            commits: Vec::new(),
+            looked_up: Vec::new(),
+            rebalances: Vec::new(),
             failed_commits: Vec::new(),
             kept: None,
             own_assignor: Vec::new(),
+            in_hand: Vec::new(),
+            late: Vec::new(),
             polls: 0,
             tokens: 0,
         }
@@ -227,13 +247,19 @@ impl Rig {
                 }
                 Action::ReadPollCounter => {
                     let polls = self.polls;
-                    let event = Event::PollCounter { polls, inside: false };
+                    let in_hand = self.in_hand.clone();
+                    let event = Event::PollCounter {
+                        polls,
+                        inside: false,
+                        in_hand,
+                    };
                     more.extend(self.driven.step(event));
                 }
-                Action::Rebalanced(_) => {}
                 Action::Describe(_) | Action::OnAssignment(_) | Action::Compute(_) => {
                     self.own_assignor.push(action);
                 }
+                Action::Rebalanced(rebalance) => self.rebalances.push(*rebalance),
+                Action::PollLate(late) => self.late.push(*late),
                 Action::CommitFailed(failed) => self.failed_commits.push(*failed),
                 other => panic!("{other:?}"),
             }
@@ -261,6 +287,7 @@ impl Rig {
                 .collect::<Vec<_>>()
         };
         let taken = taken?;
+        self.in_hand = taken.in_hand().collect();
         let records = taken.chunks().flat_map(of_chunk).collect();
         if let Some(kept) = &mut self.kept {
             kept.push(taken);
@@ -359,6 +386,12 @@ impl Rig {
             RequestBody::JoinGroup(request) => {
                 self.generation += 1;
                 let member_id = alloc::string::String::from("m");
+                let members = vec![JoinGroupResponseMember {
+                    member_id: member_id.clone(),
+                    metadata: request.protocols[0].metadata.clone(),
+                    ..Default::default()
+                }];
+                let leads = self.shares.is_empty();
                 JoinGroupResponse {
                     generation_id: self.generation,
                     protocol_type: Some("consumer".into()),
@@ -369,6 +402,8 @@ impl Rig {
                         metadata: request.protocols[0].metadata.clone(),
                         ..Default::default()
                     }],
+                    leader: if leads { member_id.clone() } else { "other".into() },
+                    members: if leads { members } else { vec![] },
                     member_id,
                     ..Default::default()
                 }
@@ -378,6 +413,10 @@ impl Rig {
                 protocol_type: Some("consumer".into()),
                 protocol_name: request.protocol_name.clone(),
                 assignment: request.assignments[0].assignment.clone(),
+                assignment: match self.shares.pop_front() {
+                    Some(share) => assignment(&share),
+                    None => request.assignments[0].assignment.clone(),
+                },
                 ..Default::default()
             }
             .into(),
@@ -475,8 +514,11 @@ impl Rig {
         }
     }
 
-    fn offsets(&self, request: &OffsetFetchRequest, refusal: Option<ErrorCode>) -> OffsetFetchResponse {
+    fn offsets(&mut self, request: &OffsetFetchRequest, refusal: Option<ErrorCode>) -> OffsetFetchResponse {
         let group = &request.groups[0];
+        let asked = group.topics.iter().flatten();
+        self.looked_up
+            .extend(asked.flat_map(|topic| topic.partition_indexes.iter()));
         let topics = group.topics.as_ref().unwrap().iter().map(|topic| {
             let name: Arc<str> = Self::name_of(&topic.name, topic.topic_id).into();
             let partitions = topic
@@ -509,11 +551,13 @@ impl Rig {
 
     fn commit(&mut self, request: &OffsetCommitRequest, refusal: Option<ErrorCode>) -> OffsetCommitResponse {
         let mut response = OffsetCommitResponse::default();
+        let mut written = Vec::new();
         for topic in &request.topics {
             let name: Arc<str> = Self::name_of(&topic.name, topic.topic_id).into();
             let mut partitions = Vec::new();
             for committed in &topic.partitions {
                 if refusal.is_none() {
+                    written.push((committed.partition_index, committed.committed_offset));
                     let key = (name.clone(), committed.partition_index);
                     self.committed.insert(key, committed.committed_offset);
                 }
@@ -528,6 +572,7 @@ impl Rig {
                 partitions,
             });
         }
+        self.commits.push(written);
         response
     }
 
@@ -593,6 +638,15 @@ impl Rig {
                 _ => None,
             })
     }
+}
+
+/// These partitions of `t`, as a leader assigns them.
+fn assignment(numbers: &[i32]) -> Bytes {
+    let assignment = Assignment {
+        partitions: numbers.iter().map(|number| of_t(*number)).collect(),
+        user_data: None,
+    };
+    encode_assignment(&assignment).unwrap()
 }
 
 /// Partition `number` of `t`.

@@ -1,0 +1,230 @@
+//! The rebalance journal: what a consumer remembers of the rebalances that it took part in. Why and when they happen is the
+//! member's to say (`kohort-groups`).
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kohort_groups::TopicPartition;
+use kohort_groups::member::{self, Cause, Outcome, Phases};
+use kohort_machine::Instant;
+
+/// One rebalance of this consumer that ended, from its cause to its end.
+///
+/// With a cooperative assignor (KIP-429) a change of the group takes two rounds, each a rebalance of its own: in the first
+/// partitions are given up, in the second ([`Cause::GaveUpPartitions`]) they are handed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rebalance {
+    /// Counts this consumer's rebalances, from 1.
+    pub number: u64,
+    /// Why it began, as this member learned it. The coordinator knows which member made the group rebalance.
+    pub cause: Cause,
+    /// What made the member join again before it was done, oldest first; the first 16.
+    pub retries: Vec<Cause>,
+    /// When the member decided to join.
+    pub began: SystemTime,
+    /// How long it took from there to its end.
+    pub duration: Duration,
+    /// How long each phase took.
+    pub phases: Phases,
+    /// The generation that was reached.
+    pub generation: Option<i32>,
+    /// This member's id in it.
+    pub member_id: Option<Arc<str>>,
+    /// The id of the member that led it: whose assignor ran.
+    pub leader: Option<Arc<str>>,
+    /// The assignor.
+    pub assignor: Option<Arc<str>>,
+    /// What this member gave up or lost, in order.
+    pub gave_up: Vec<TopicPartition>,
+    /// What it got, in order.
+    pub got: Vec<TopicPartition>,
+    /// How many partitions it went on reading all the time.
+    pub kept: usize,
+    /// The partitions that it gave up and got back, in order, and for how long it did not read each. (How long a partition was not
+    /// read that came from another member or went to one is in the coordinator's journal.)
+    pub pauses: Vec<(TopicPartition, Duration)>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl Rebalance {
+    /// Whether this member led it.
+    pub fn led(&self) -> bool {
+        self.leader.is_some() && self.leader == self.member_id
+    }
+
+    /// `start` is the wall time at the machine's [`Instant::ZERO`].
+    pub(super) fn new(ended: member::Rebalance, start: SystemTime) -> Self {
+        let phases = ended.phases();
+        Self {
+            number: ended.number,
+            phases,
+            began: start + (ended.began - Instant::ZERO),
+            duration: ended.ended.map_or(Duration::ZERO, |end| end - ended.began),
+            cause: ended.cause,
+            retries: ended.retries,
+            generation: ended.generation,
+            member_id: ended.member_id,
+            leader: ended.leader,
+            assignor: ended.assignor,
+            gave_up: ended.gave_up,
+            got: ended.got,
+            kept: ended.kept,
+            pauses: ended.pauses,
+            outcome: ended.outcome,
+        }
+    }
+}
+
+/// One line, as in the log.
+impl fmt::Display for Rebalance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.outcome {
+            Outcome::Assigned => write!(f, "rebalance {} took {:?}", self.number, self.duration)?,
+            _ => write!(
+                f,
+                "rebalance {} ended early after {:?}",
+                self.number, self.duration
+            )?,
+        }
+        write!(f, " ({})", self.cause)?;
+        if let Some(generation) = self.generation {
+            write!(f, ": generation {generation}")?;
+        }
+        let led = if self.led() { "led it, " } else { "" };
+        write!(
+            f,
+            ", {led}gave up {}, kept {}, got {}",
+            self.gave_up.len(),
+            self.kept,
+            self.got.len()
+        )?;
+        match self.pauses.iter().map(|(_, pause)| pause).max() {
+            Some(longest) => write!(f, ", longest pause {longest:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads a consumer's rebalance journal from anywhere, also while the consumer polls. Cloning shares it.
+///
+/// ```no_run
+/// # fn example(consumer: &kohort::Consumer<String, String>) {
+/// let journal = consumer.rebalance_journal();
+/// std::thread::spawn(move || {
+///     for rebalance in journal.ended() {
+///         println!("{rebalance}");
+///     }
+/// });
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct RebalanceJournal {
+    ended: Arc<Mutex<VecDeque<Rebalance>>>,
+}
+
+impl RebalanceJournal {
+    /// How many rebalances are remembered.
+    pub const KEPT: usize = 100;
+
+    /// The rebalances that ended, oldest first, at most the last [`KEPT`](Self::KEPT). One under way is not among them.
+    pub fn ended(&self) -> Vec<Rebalance> {
+        self.after(0)
+    }
+
+    /// Those whose [`number`](Rebalance::number) is above `number`: what is new for one who has seen that one.
+    pub fn after(&self, number: u64) -> Vec<Rebalance> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended
+            .iter()
+            .filter(|each| each.number > number)
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn write(&self, rebalance: Rebalance) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended.len() == Self::KEPT {
+            ended.pop_front();
+        }
+        ended.push_back(rebalance);
+    }
+}
+
+/// The wall time that so many milliseconds since 1970 are.
+pub(super) fn wall(ms: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rebalance(number: u64) -> Rebalance {
+        let second = Duration::from_secs(1);
+        Rebalance::new(
+            member::Rebalance {
+                number,
+                cause: Cause::FirstJoin,
+                retries: Vec::new(),
+                began: Instant::ZERO + second,
+                prepared: Some(Instant::ZERO + second),
+                joined: Some(Instant::ZERO + 3 * second),
+                synced: Some(Instant::ZERO + 4 * second),
+                ended: Some(Instant::ZERO + 6 * second),
+                generation: Some(7),
+                member_id: Some("m".into()),
+                leader: Some("m".into()),
+                assignor: Some("range".into()),
+                gave_up: vec![TopicPartition::new("t", 0)],
+                got: vec![TopicPartition::new("t", 0), TopicPartition::new("t", 1)],
+                kept: 3,
+                pauses: vec![(TopicPartition::new("t", 0), 5 * second)],
+                outcome: Outcome::Assigned,
+            },
+            wall(1_000_000),
+        )
+    }
+
+    #[test]
+    fn times_are_wall_time_and_phases_follow_each_other() {
+        let rebalance = rebalance(1);
+        assert_eq!(rebalance.began, wall(1_001_000));
+        assert_eq!(rebalance.duration, Duration::from_secs(5));
+        let seconds = |phase: Option<Duration>| phase.map(|phase| phase.as_secs());
+        let phases = rebalance.phases;
+        assert_eq!(
+            [
+                seconds(phases.giving_up),
+                seconds(phases.joining),
+                seconds(phases.syncing),
+                seconds(phases.taking)
+            ],
+            [Some(0), Some(2), Some(1), Some(2)]
+        );
+    }
+
+    #[test]
+    fn a_line_says_why_how_long_and_what_moved() {
+        assert_eq!(
+            rebalance(2).to_string(),
+            "rebalance 2 took 5s (subscribed): generation 7, led it, gave up 1, kept 3, got 2, longest pause 5s"
+        );
+    }
+
+    #[test]
+    fn the_last_hundred_are_kept_and_a_reader_gets_what_is_new() {
+        let journal = RebalanceJournal::default();
+        for number in 1..=120 {
+            journal.write(rebalance(number));
+        }
+        let ended = journal.ended();
+        assert_eq!((ended.len(), ended[0].number), (100, 21));
+        let new: Vec<u64> = journal.after(118).iter().map(|each| each.number).collect();
+        assert_eq!(new, [119, 120]);
+    }
+}
