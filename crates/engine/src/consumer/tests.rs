@@ -2,6 +2,7 @@
 
 mod assignors;
 mod commits;
+mod cooperative;
 mod fetching;
 mod group;
 mod hostile;
