@@ -14,6 +14,8 @@ mod memory;
 mod offsets;
 mod polling;
 mod producing;
+mod rebalancing;
 mod standalone;
+mod static_members;
 mod support;
 mod waking;
