@@ -13,7 +13,7 @@ use kohort_groups::member::{
     Action, Computed, Event, Failure, Member, MemberConfig, MemberError, MemberRequest, MemberResponse,
     OfferedAssignor,
 };
-use kohort_groups::{RebalanceProtocol, Subscription, TopicPartition};
+use kohort_groups::{Subscription, TopicPartition};
 use kohort_machine::{Instant, Machine, Prng, Token};
 
 use crate::translate;
@@ -36,6 +36,15 @@ pub(crate) struct Process {
     last_down: Instant,
     pub(crate) began: u64,
     knows: BTreeMap<Arc<str>, u32>,
+    /// What it reads: its listener took it and was not asked to give it up.
+    pub(crate) reads: BTreeSet<TopicPartition>,
+}
+
+/// How long partitions went unread that a living member gave up, until another one, or the same, took them.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses {
+    since: BTreeMap<TopicPartition, Instant>,
+    pub(crate) ended: Vec<(TopicPartition, Duration)>,
 }
 
 /// What happens at a time.
@@ -61,7 +70,7 @@ pub(crate) struct World {
     pub(crate) weather: Weather,
     pub(crate) processes: Vec<Process>,
     pub(crate) partitions: BTreeMap<Arc<str>, u32>,
-    assignor: &'static str,
+    assignors: &'static [&'static str],
     coordinator: Coordinator,
     log: Vec<(i32, CoordinatorRecord)>,
     asked: BTreeMap<Token, (usize, Token)>,
@@ -69,10 +78,16 @@ pub(crate) struct World {
     happenings: BTreeMap<(Instant, u64), Happening>,
     /// Who owns what in each generation, by the id that the assignment goes by.
     owners: BTreeMap<i32, BTreeMap<TopicPartition, Arc<str>>>,
+    pub(crate) pauses: Pauses,
+    was_always_fair: bool,
+    /// The assignment in force was made by an earlier life of its leader (KIP-814).
+    pub(crate) is_assignment_old: bool,
+    /// The next leader dies when it is to compute.
+    pub(crate) kills_leader: bool,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, assignor: &'static str, weather: Weather) -> Self {
+    pub(crate) fn new(seed: u64, assignors: &'static [&'static str], weather: Weather) -> Self {
         let mut config = CoordinatorConfig::default();
         config.initial_rebalance_delay_ms = 0;
         let mut world = Self {
@@ -81,13 +96,17 @@ impl World {
             weather,
             processes: Vec::new(),
             partitions: BTreeMap::from([("t".into(), 6), ("u".into(), 3)]),
-            assignor,
+            assignors,
             coordinator: Coordinator::new(config, seed),
             log: Vec::new(),
             asked: BTreeMap::new(),
             next: 0,
             happenings: BTreeMap::new(),
             owners: BTreeMap::new(),
+            pauses: Pauses::default(),
+            was_always_fair: weather.loses_one_in == 0 && weather.stalls_one_in == 0,
+            is_assignment_old: false,
+            kills_leader: false,
         };
         world.load();
         world
@@ -99,12 +118,21 @@ impl World {
 
     /// Starts a process; with the instance id of one that is gone, it takes its place.
     pub(crate) fn start(&mut self, instance: Option<Arc<str>>, topics: &[&str]) {
-        let offered = OfferedAssignor::new(self.assignor, [RebalanceProtocol::Eager]);
+        self.start_with(instance, topics, self.assignors);
+    }
+
+    /// As [`World::start`], with assignors of its own.
+    pub(crate) fn start_with(&mut self, instance: Option<Arc<str>>, topics: &[&str], assignors: &[&str]) {
+        let offered = assignors.iter().map(|name| {
+            let protocols = by_name(name).expect("a built-in one").protocols();
+            OfferedAssignor::new(*name, protocols)
+        });
         let config = MemberConfig {
             group_instance_id: instance.clone(),
             session_timeout: SESSION,
             rebalance_timeout: REBALANCE,
-            ..MemberConfig::new(GROUP, vec![offered])
+            heartbeat_interval: SESSION / 5,
+            ..MemberConfig::new(GROUP, offered.collect())
         };
         let member = Member::new(config, self.prng.next_u64()).expect("valid settings");
         self.processes.push(Process {
@@ -117,6 +145,7 @@ impl World {
             last_down: self.now,
             began: 0,
             knows: BTreeMap::new(),
+            reads: BTreeSet::new(),
         });
         self.subscribe(self.processes.len() - 1, topics);
     }
@@ -222,7 +251,12 @@ impl World {
                     self.tell(index, Event::Reply { token, result });
                 }
             }
-            Happening::Told(index, event) => self.tell(index, event),
+            Happening::Told(index, event) => {
+                if matches!(event, Event::Assigned { .. }) && self.processes[index].alive {
+                    self.read(index);
+                }
+                self.tell(index, event);
+            }
             Happening::Appended(token) => self.ask_coordinator(BrokerEvent::Appended {
                 token,
                 result: Ok(()),
@@ -315,8 +349,14 @@ impl World {
                 request,
                 timeout,
             } => self.send(index, token, request, timeout),
-            Action::Revoke { step, .. } => self.listen(index, Event::Revoked { step }),
-            Action::Lost { step, .. } => self.listen(index, Event::Lost { step }),
+            Action::Revoke { step, partitions } => {
+                self.stop_reading(index, &partitions);
+                self.listen(index, Event::Revoked { step });
+            }
+            Action::Lost { step, partitions } => {
+                self.stop_reading(index, &partitions);
+                self.listen(index, Event::Lost { step });
+            }
             Action::Assign { step, assignment } => {
                 self.check_owners(index, assignment.identity.generation, &assignment.all);
                 self.listen(index, Event::Assigned { step });
@@ -327,6 +367,10 @@ impl World {
                 members,
                 skip,
             } => {
+                if std::mem::take(&mut self.kills_leader) {
+                    return self.crash(index);
+                }
+                self.is_assignment_old = skip;
                 let computed = self.compute(&assignor, &members, skip);
                 let at = self.soon(30);
                 let result = Ok(Box::new(computed));
@@ -396,6 +440,52 @@ impl World {
             assignments,
             partitions,
         }
+    }
+
+    /// A member goes on with all that it owns.
+    fn read(&mut self, index: usize) {
+        // What was lost while the listener ran is not read.
+        if self.processes[index].member.generation().is_none() {
+            return;
+        }
+        let owned = self.processes[index].member.owned().clone();
+        for partition in owned.difference(&self.processes[index].reads) {
+            if let Some(since) = self.pauses.since.remove(partition) {
+                self.pauses.ended.push((partition.clone(), self.now - since));
+            }
+            self.check_readers(index, partition);
+        }
+        self.processes[index].reads = owned;
+    }
+
+    fn stop_reading(&mut self, index: usize, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if self.processes[index].reads.remove(partition) {
+                self.pauses.since.insert(partition.clone(), self.now);
+            }
+        }
+    }
+
+    /// In a world in which nobody is taken for dead, nobody begins to read what another member reads.
+    fn check_readers(&self, index: usize, partition: &TopicPartition) {
+        if !self.was_always_fair || self.is_replaced(index) {
+            return;
+        }
+        for (other, process) in self.processes.iter().enumerate() {
+            let is_in_group =
+                process.alive && process.member.generation().is_some() && !self.is_replaced(other);
+            assert!(
+                other == index || !is_in_group || !process.reads.contains(partition),
+                "{partition} is read by two"
+            );
+        }
+    }
+
+    /// Whether another process took its instance id over, of which it hears in its next heartbeat.
+    fn is_replaced(&self, index: usize) -> bool {
+        let instance = &self.processes[index].instance;
+        let mut later = self.processes.iter().skip(index + 1);
+        instance.is_some() && later.any(|process| process.instance == *instance)
     }
 
     /// Within one generation no partition has two owners; a static member that comes back under its instance id is one.
