@@ -256,3 +256,113 @@ async fn a_rebalance_ends_a_pause_and_goes_back_to_the_committed_offset() {
         "nothing was committed"
     );
 }
+
+// Kafka: ConsumerIntegrationTest.testFetchPartitionsWithAlwaysFailedListenerWithGroupProtocolClassic
+#[tokio::test]
+async fn while_the_assigned_callback_fails_each_poll_fails_and_none_has_records() {
+    let topic = new_topic(1).await;
+    write(&topic, 0, 0..3).await;
+    let listener = Callbacks::new().on_assigned(|_, _| Box::pin(async { Err("always".into()) }));
+    let mut reader = built(of_group(&unique("group")));
+    reader.subscribe_with([&*topic], listener).expect("a topic");
+    for _ in 0..5 {
+        let error = crate::consumer_setup::failure(&mut reader).await;
+        assert!(
+            matches!(
+                &error,
+                PollError::Listener {
+                    callback: "assigned",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+}
+
+// Kafka: PlaintextConsumerCallbackTest.testClassicConsumerRebalanceListenerBeginningOffsetsOnPartitionsAssigned,
+// …OnPartitionsRevoked and testClassicConsumerGetPositionOfNewlyAssignedPartitionOnPartitionsAssignedCallback
+#[tokio::test]
+async fn a_callback_may_ask_for_positions_for_the_ends_and_for_what_is_committed() {
+    let (topic, group, diary) = (new_topic(1).await, unique("group"), Diary::default());
+    write(&topic, 0, 0..10).await;
+    crate::consumer_setup::delete_records(&topic, 0, 2).await;
+    let (at_first, at_last) = (diary.clone(), diary.clone());
+    let listener = Callbacks::new()
+        .on_assigned(move |context, partitions| {
+            let diary = at_first.clone();
+            Box::pin(async move { note_offsets(context, partitions, &diary).await })
+        })
+        .on_revoked(move |context, partitions| {
+            let diary = at_last.clone();
+            Box::pin(async move {
+                context.commit_sync().await?;
+                note_offsets(context, partitions, &diary).await
+            })
+        });
+    let mut reader = built(of_group(&group));
+    reader.subscribe_with([&*topic], listener).expect("a topic");
+    assert_eq!(read(&mut reader, 8).await.len(), 8);
+    reader.close(SOON).await.expect("it closes");
+    assert_eq!(
+        diary.lines(),
+        [
+            "from 2 to 10, at 2, committed None",
+            "from 2 to 10, at 10, committed Some(10)"
+        ]
+    );
+}
+
+async fn note_offsets(
+    context: &mut RebalanceContext<'_>,
+    partitions: &[TopicPartition],
+    diary: &Diary,
+) -> CallbackResult {
+    let begin = context.beginning_offsets(partitions).await?;
+    let end = context.end_offsets(partitions).await?;
+    let committed = context.committed(partitions).await?;
+    for partition in partitions {
+        let position = context.position(partition).await?;
+        let committed = committed[partition].as_ref().map(|committed| committed.offset);
+        diary.write(format!(
+            "from {} to {}, at {position}, committed {committed:?}",
+            begin[partition], end[partition]
+        ));
+    }
+    Ok(())
+}
+
+// Kafka: PlaintextConsumerPollTest.testClassicConsumerMaxPollIntervalMsDelayInAssignment and …DelayInRevocation
+#[tokio::test]
+async fn a_callback_that_takes_longer_than_the_session_costs_nothing_and_may_commit() {
+    let (topic, group, diary) = (new_topic(1).await, unique("group"), Diary::default());
+    write(&topic, 0, 0..3).await;
+    let longer = std::time::Duration::from_millis(6_500);
+    let (assigned, revoked, lost) = (diary.clone(), diary.clone(), diary.clone());
+    let slow = Callbacks::new()
+        .on_assigned(move |_, _| {
+            assigned.write("assigned");
+            Box::pin(async move {
+                tokio::time::sleep(longer).await;
+                Ok(())
+            })
+        })
+        .on_revoked(move |context, _| {
+            revoked.write("revoked");
+            Box::pin(async move {
+                tokio::time::sleep(longer).await;
+                context.commit_sync().await?;
+                Ok(())
+            })
+        })
+        .on_lost(move |_, _| {
+            lost.write("lost");
+            Box::pin(async { Ok(()) })
+        });
+    let mut reader = built(of_group(&group).session_timeout_ms(6_000));
+    reader.subscribe_with([&*topic], slow).expect("a topic");
+    assert_eq!(read(&mut reader, 3).await.len(), 3);
+    soon("leaving", reader.unsubscribe()).await.expect("it leaves");
+    assert_eq!(diary.lines(), ["assigned", "revoked"]);
+    assert_eq!(committed(&group, &topic, 0).await, Some(3));
+}
