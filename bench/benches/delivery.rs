@@ -36,6 +36,7 @@ fn delivery() -> Delivery {
         slot: SlotId(n * 2),
         epoch: FetchEpoch::default(),
         position: Some(Position::new(0)),
+        reset: None,
     });
     delivery.accept(ToCaller::Positions(at_zero.collect()));
     delivery

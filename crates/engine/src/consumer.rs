@@ -26,6 +26,7 @@ mod lookups;
 mod membership;
 mod offset_wire;
 mod partitions;
+mod pattern;
 mod positions;
 mod slot;
 #[cfg(test)]
@@ -34,7 +35,7 @@ mod topics;
 
 pub use action::{
     Action, AutomaticCommit, CallbackKind, Compute, Describe, FailedCommit, FetchedBatches, Halt, LatePoll,
-    NewPosition, ToCaller,
+    MatchTopics, NewPosition, PositionReset, Reset, ResetCause, ToCaller,
 };
 pub use command::{
     BrokerAddress, Command, CommandReply, CommitMode, FoundOffset, LeaveGroup, OffsetSpec,

@@ -31,8 +31,8 @@ use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_records::Decompressor;
 
 use crate::consumer::{
-    CallbackKind, Change, ConsumerConfig, IsolationLevel, PollError, Position, Progress, Seek, SeekTo,
-    SlotId, ToCaller,
+    CallbackKind, Change, ConsumerConfig, IsolationLevel, PollError, Position, PositionReset, Progress,
+    Reset, Seek, SeekTo, SlotId, ToCaller,
 };
 pub use memory::HeldUp;
 use memory::Memory;
@@ -104,6 +104,10 @@ impl Due {
 #[derive(Debug)]
 pub struct Delivery {
     table: Table,
+    /// Positions that the policy decided, until they are taken.
+    resets: Vec<PositionReset>,
+    /// The topics that match the pattern.
+    subscribed: Vec<Arc<str>>,
     queue: Queue,
     check_crcs: bool,
     read_committed: bool,
@@ -130,6 +134,8 @@ impl Delivery {
         let memory = Memory::new();
         Self {
             table: Table::default(),
+            resets: Vec::new(),
+            subscribed: Vec::new(),
             queue: Queue::default(),
             check_crcs: config.check_crcs,
             read_committed: config.isolation_level == IsolationLevel::ReadCommitted,
@@ -147,6 +153,7 @@ impl Delivery {
     /// Takes what the engine tells; gives what is left to do for the one who polls.
     pub fn accept(&mut self, told: ToCaller) -> Option<Due> {
         match told {
+            ToCaller::Subscribed(topics) => self.subscribed = topics,
             ToCaller::Partitions { removed, added } => {
                 for slot in removed {
                     self.table.remove(slot);
@@ -175,6 +182,14 @@ impl Delivery {
                     let jumped = new.epoch != entry.epoch;
                     entry.epoch = new.epoch;
                     entry.position = new.position;
+                    if let (Some(Reset { cause, from }), Some(to)) = (new.reset, new.position) {
+                        self.resets.push(PositionReset {
+                            partition: TopicPartition::clone(&entry.partition),
+                            cause,
+                            from,
+                            to: to.offset,
+                        });
+                    }
                     if jumped {
                         self.queue.discard(new.slot, &mut self.table);
                     }
@@ -259,6 +274,21 @@ impl Delivery {
         self.table.entry(partition)?.paused = false;
         self.queue.readmit(slot);
         Ok(slot)
+    }
+
+    /// The positions that `auto.offset.reset` decided since the last call, in order. Take them after each [`Delivery::accept`].
+    pub fn take_resets(&mut self) -> Vec<PositionReset> {
+        core::mem::take(&mut self.resets)
+    }
+
+    /// The topics that matched the pattern when the engine looked last, in order; empty before it has looked.
+    pub fn subscribed(&self) -> &[Arc<str>] {
+        &self.subscribed
+    }
+
+    /// Another pattern is subscribed to, or none: what matched the last one is no more.
+    pub fn forget_subscribed(&mut self) {
+        self.subscribed.clear();
     }
 
     /// The assigned partitions that are paused, in order.

@@ -96,6 +96,7 @@ pub enum TopicChange {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cluster {
     version: u64,
+    is_whole: bool,
     id: Option<String>,
     controller: Option<i32>,
     brokers: BTreeMap<i32, Broker>,
@@ -115,6 +116,11 @@ impl Cluster {
     /// How many times metadata was applied; 0 before the first.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether the newest metadata was of all topics: one that is not known does not exist, or may not be seen.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// The cluster's id, if a broker said it.
@@ -224,6 +230,7 @@ impl Cluster {
             .values()
             .filter_map(|topic| Some((topic.id?, topic.name.clone())))
             .collect();
+        self.is_whole = wanted.is_none();
         self.version += 1;
         ClusterChange {
             version: self.version,

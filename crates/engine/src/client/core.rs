@@ -193,8 +193,11 @@ impl Client {
         self.dispatch(now);
     }
 
-    /// Keeps metadata for all topics of the cluster.
-    pub fn track_all_topics(&mut self, now: Instant) {
+    /// Keeps metadata for all topics of the cluster. An error of one of `needed` makes it be asked for again soon, of another
+    /// topic not.
+    // Kafka: Metadata.handleMetadataResponse (only retained topics count)
+    pub fn track_all_topics(&mut self, now: Instant, needed: impl IntoIterator<Item = Arc<str>>) {
+        self.refresh.need(needed.into_iter().collect());
         self.refresh.track(None);
         self.dispatch(now);
     }

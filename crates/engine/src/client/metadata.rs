@@ -22,6 +22,8 @@ pub(super) struct Refresh {
     backoff: Backoff,
     max_age: Duration,
     tracked: TrackedTopics,
+    /// Those whose errors matter while all topics are tracked.
+    needed: BTreeSet<Arc<str>>,
     /// What the request under way asks for.
     asked: Option<TrackedTopics>,
     is_wanted: bool,
@@ -44,6 +46,7 @@ impl Refresh {
             backoff,
             max_age,
             tracked: Some(BTreeSet::new()),
+            needed: BTreeSet::new(),
             asked: None,
             is_wanted: false,
             is_wanted_again: false,
@@ -97,6 +100,11 @@ impl Refresh {
             self.is_urgent |= is_larger;
             self.want();
         }
+    }
+
+    /// Says of which topics an error matters while all are tracked.
+    pub(super) fn need(&mut self, needed: BTreeSet<Arc<str>>) {
+        self.needed = needed;
     }
 
     pub(super) fn track_also(&mut self, topic: Arc<str>) {
@@ -154,7 +162,9 @@ impl Refresh {
 
     pub(super) fn on_success(&mut self, now: Instant, cluster: &Cluster, prng: &mut Prng) {
         // Topics that are no longer tracked do not keep the client asking.
-        let open = cluster.topics().find_map(|topic| {
+        let is_needed = |name: &Arc<str>| self.tracked.is_some() || self.needed.contains(name);
+        let mut topics = cluster.topics().filter(|topic| is_needed(&topic.name));
+        let open = topics.find_map(|topic| {
             let leaderless = || topic.partitions.values().find_map(|partition| partition.error);
             topic
                 .error

@@ -33,6 +33,8 @@ pub enum Action {
     /// Run the application's own assignor and answer with [`Event::Computed`](super::Event::Computed). The built-in ones are run
     /// by the engine.
     Compute(Box<Compute>),
+    /// Say which topics match the pattern, and answer with [`Event::TopicsMatched`](super::Event::TopicsMatched).
+    MatchTopics(Box<MatchTopics>),
     /// Ask the application's own assignors what they add to the member's subscription, and answer with
     /// [`Event::Described`](super::Event::Described).
     Describe(Box<Describe>),
@@ -107,10 +109,23 @@ pub struct Describe {
     pub assignors: Vec<(Arc<str>, Option<Assigned>)>,
 }
 
+/// Topics that are to be matched with the pattern that is subscribed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchTopics {
+    /// The name of this question.
+    pub step: u64,
+    /// The pattern as [`Change::SubscribePattern`](super::Change::SubscribePattern) gave it.
+    pub pattern: Arc<str>,
+    /// Names that were not asked about before, in order.
+    pub topics: Vec<Arc<str>>,
+}
+
 /// What the engine tells the caller, in one ordered stream. [`Delivery::accept`](crate::delivery::Delivery::accept) takes each,
 /// and says what is left to do for the one who polls.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToCaller {
+    /// The topics that match the pattern now, in order.
+    Subscribed(Vec<Arc<str>>),
     /// The group's assignment changed: the table of partitions follows.
     Partitions {
         /// Slots that are gone.
@@ -173,6 +188,56 @@ pub struct NewPosition {
     pub epoch: FetchEpoch,
     /// The position; `None` while it is looked for.
     pub position: Option<Position>,
+    /// Why it is not where the partition was to go on, if the reset policy found it.
+    pub reset: Option<Reset>,
+}
+
+/// Why the reset policy was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reset {
+    /// What was wrong.
+    pub cause: ResetCause,
+    /// The position before, if there was one.
+    pub from: Option<i64>,
+}
+
+/// What was wrong with a position, so that `auto.offset.reset` decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ResetCause {
+    /// The group has committed no offset, or there is no group.
+    NoCommittedOffset,
+    /// The log does not hold the position: records before it were removed, or the log became shorter.
+    OutOfRange,
+}
+
+/// A position that `auto.offset.reset` decided. [`Delivery::take_resets`](crate::delivery::Delivery::take_resets) gives those
+/// that are in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PositionReset {
+    /// Which partition.
+    pub partition: TopicPartition,
+    /// Why.
+    pub cause: ResetCause,
+    /// Where it was to go on; `None` without a committed offset.
+    pub from: Option<i64>,
+    /// Where it goes on.
+    pub to: i64,
+}
+
+impl PositionReset {
+    /// How many offsets are passed over. At most so many records are: some may be gone, or were control records, or removed by
+    /// compaction. 0 when it is not known where the partition was to go on.
+    pub fn skipped(&self) -> u64 {
+        let distance = |from| u64::try_from(self.to.saturating_sub(from)).unwrap_or(0);
+        self.from.map_or(0, distance)
+    }
+
+    /// How many offsets come again. At most so many records do.
+    pub fn replayed(&self) -> u64 {
+        let distance = |from: i64| u64::try_from(from.saturating_sub(self.to)).unwrap_or(0);
+        self.from.map_or(0, distance)
+    }
 }
 
 /// What one Fetch brought for one partition.

@@ -41,7 +41,14 @@ impl ConsumerEngine {
             return self.finish(now, id, Err(CommandError::NoGroup { what }));
         };
         if commit.offsets.is_empty() {
-            return self.finish(now, id, Ok(CommandReply::Done));
+            // Kafka: ConsumerCoordinator.commitOffsetsSync, invokePendingAsyncCommits
+            let waits = matches!(commit.mode, CommitMode::Sync { .. })
+                && matches!(job.owner, JobOwner::Caller(_))
+                && self.jobs.has_async_commits();
+            if !waits {
+                self.finish(now, id, Ok(CommandReply::Done));
+            }
+            return;
         }
         let identity = match self.commit_identity() {
             Ok(identity) => identity,

@@ -126,6 +126,8 @@ pub struct ConsumerConfig {
     pub max_partition_fetch_bytes: i32,
     /// `check.crcs` (true).
     pub check_crcs: bool,
+    /// `exclude.internal.topics` (true): whether a pattern never matches Kafka's own topics.
+    pub exclude_internal_topics: bool,
     /// `client.rack`, empty when not set (KIP-392).
     pub client_rack: String,
     /// `kohort.memory.budget` (64 MiB): bytes of fetched data that are in flight, not yet handed out, decompressed, or held by
@@ -151,6 +153,7 @@ impl ConsumerConfig {
             fetch_max_bytes: 50 * 1024 * 1024,
             max_partition_fetch_bytes: 1024 * 1024,
             check_crcs: true,
+            exclude_internal_topics: true,
             client_rack: String::new(),
             memory_budget: 64 * 1024 * 1024,
         }

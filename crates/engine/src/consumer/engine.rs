@@ -16,7 +16,9 @@ use super::jobs::{JobId, JobRequest, Jobs};
 use super::membership::Membership;
 use super::offset_wire::Names;
 use super::partitions::Partitions;
+use super::pattern::PatternSubscription;
 use super::positions::Finding;
+use super::topics::Tracked;
 use super::{
     Action, Change, Command, CommandError, CommandReply, ConsumerConfig, Event, FetchEpoch, OffsetSpec,
     Progress, SlotId, ToCaller,
@@ -95,15 +97,17 @@ pub struct ConsumerEngine {
     pub(super) jobs: Jobs,
     pub(super) asks: Asks,
     pub(super) membership: Option<Membership>,
-    /// The topics subscribed to.
+    /// The topics subscribed to; with a pattern, those that match it.
     pub(super) subscription: BTreeSet<Arc<str>>,
+    pub(super) pattern: Option<PatternSubscription>,
+    /// Questions about topics so far.
+    pub(super) questions: u64,
     pub(super) closing: Option<Closing>,
     pub(super) is_closed: bool,
     pub(super) is_caller_gone: bool,
     /// The last automatic commit failed.
     pub(super) is_commit_failing: bool,
-    /// What metadata is kept for.
-    pub(super) tracked: BTreeSet<Arc<str>>,
+    pub(super) tracked: Tracked,
 }
 
 impl ConsumerEngine {
@@ -136,11 +140,13 @@ impl ConsumerEngine {
             asks: Asks::default(),
             membership,
             subscription: BTreeSet::new(),
+            pattern: None,
+            questions: 0,
             closing: None,
             is_closed: false,
             is_caller_gone: false,
             is_commit_failing: false,
-            tracked: BTreeSet::new(),
+            tracked: Tracked::default(),
         })
     }
 
@@ -169,6 +175,7 @@ impl ConsumerEngine {
     fn on_change(&mut self, now: Instant, change: Change) {
         match change {
             Change::Subscribe { topics } => self.on_subscribe(now, topics),
+            Change::SubscribePattern { pattern } => self.on_subscribe_pattern(now, pattern),
             Change::Assign { removed, added } => {
                 for slot in removed {
                     self.partitions.remove(slot);
@@ -296,6 +303,7 @@ impl Machine for ConsumerEngine {
             Event::Progress(progress) => self.on_progress(now, *progress),
             Event::ListenerDone { step } => self.on_called(now, step),
             Event::Computed { step, result } => self.on_computed(now, step, *result),
+            Event::TopicsMatched { step, verdicts } => self.on_topics_matched(now, step, verdicts),
             Event::Described { step, user_data } => self.on_described(now, step, user_data),
             Event::PollCounter {
                 polls,

@@ -55,6 +55,13 @@ pub enum Event {
         /// What each assignor adds.
         user_data: Vec<(Arc<str>, Option<Bytes>)>,
     },
+    /// The answer to [`Action::MatchTopics`](super::Action::MatchTopics).
+    TopicsMatched {
+        /// Which question.
+        step: u64,
+        /// Each topic of the question, and whether it matches.
+        verdicts: Vec<(Arc<str>, bool)>,
+    },
     /// The answer to [`Action::ReadPollCounter`](super::Action::ReadPollCounter).
     PollCounter {
         /// How often the caller has polled so far.
@@ -84,6 +91,12 @@ pub enum Change {
     Subscribe {
         /// The topics, none twice.
         topics: Vec<Arc<str>>,
+    },
+    /// The subscription is replaced by the topics that match a pattern, now and later. What a pattern means is the driver's to
+    /// say ([`Action::MatchTopics`](super::Action::MatchTopics)).
+    SubscribePattern {
+        /// The pattern, as the question will name it.
+        pattern: Arc<str>,
     },
     /// The manual assignment changed: [`Delivery::assign`](crate::delivery::Delivery::assign) gives it. Partitions that stay
     /// keep slot and position.

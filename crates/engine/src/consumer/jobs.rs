@@ -126,6 +126,11 @@ impl Jobs {
             .collect()
     }
 
+    /// Whether an asynchronous commit of the caller has no answer yet.
+    pub(super) fn has_async_commits(&self) -> bool {
+        !self.in_order.is_empty()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Job> {
         self.open.values()
     }
@@ -335,7 +340,16 @@ impl ConsumerEngine {
             }
         }
         if is_commit {
+            self.attempt_empty_commits(now);
             self.on_commit_over(now);
+        }
+    }
+
+    /// Commits of nothing wait for the asynchronous ones before them.
+    fn attempt_empty_commits(&mut self, now: Instant) {
+        let is_empty = |job: &Job| matches!(&job.kind, JobKind::Commit(commit) if commit.offsets.is_empty());
+        for id in self.jobs.ids(is_empty) {
+            self.attempt(now, id);
         }
     }
 
@@ -378,6 +392,7 @@ impl ConsumerEngine {
             if let Some(job) = self.drop_job(now, id)
                 && matches!(job.kind, JobKind::Commit(_))
             {
+                self.attempt_empty_commits(now);
                 self.on_commit_over(now);
             }
         }
@@ -392,10 +407,15 @@ impl ConsumerEngine {
             let Some(job) = self.drop_job(now, id) else {
                 continue;
             };
-            if let JobOwner::Caller(token) = job.owner {
+            if let JobOwner::Caller(token) = job.owner
+                && !self.jobs.in_order.iter().any(|(waiting, _)| *waiting == token)
+            {
                 self.reply(token, Err(CommandError::Closed));
             }
         }
-        self.jobs.in_order.clear();
+        // Each of these has a callback, and some have waited only for the result of an earlier one.
+        for (token, result) in core::mem::take(&mut self.jobs.in_order) {
+            self.reply(token, result.unwrap_or(Err(CommandError::Closed)));
+        }
     }
 }

@@ -106,6 +106,14 @@ impl Membership {
 impl ConsumerEngine {
     pub(super) fn on_subscribe(&mut self, now: Instant, topics: Vec<Arc<str>>) {
         self.subscription = topics.iter().cloned().collect();
+        self.pattern = None;
+        self.activate_membership(now);
+        let by_pattern = false;
+        self.member_event(now, MemberEvent::Subscribed { topics, by_pattern });
+    }
+
+    /// The application subscribes: it polls from now on, and is to be missed when it does not.
+    pub(super) fn activate_membership(&mut self, now: Instant) {
         let Some(membership) = &mut self.membership else {
             return;
         };
@@ -117,8 +125,6 @@ impl ConsumerEngine {
             self.timers
                 .set(Timer::PollInterval, now + membership.polls.sample);
         }
-        let by_pattern = false;
-        self.member_event(now, MemberEvent::Subscribed { topics, by_pattern });
     }
 
     pub(super) fn member_event(&mut self, now: Instant, event: MemberEvent) {
@@ -222,6 +228,7 @@ impl ConsumerEngine {
     /// Leaves the group; `commits`: what is given up is committed first if that is automatic.
     pub(super) fn leave_group(&mut self, now: Instant, event: MemberEvent, commits: bool) {
         self.subscription.clear();
+        self.pattern = None;
         self.timers.cancel(&Timer::PollInterval);
         if let Some(membership) = &mut self.membership {
             membership.commits_on_leave = commits;
@@ -234,6 +241,7 @@ impl ConsumerEngine {
         // Subscribed again meanwhile: the member joins anew by itself.
         if let Some(membership) = &mut self.membership
             && self.subscription.is_empty()
+            && self.pattern.is_none()
         {
             membership.active = false;
         }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_machine::Instant;
 
-use super::{FetchEpoch, OffsetSpec, Position, Seek, SeekTo, SlotId};
+use super::{FetchEpoch, OffsetSpec, Position, Reset, Seek, SeekTo, SlotId};
 
 /// Where a partition is read next.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +28,8 @@ pub(super) struct Assigned {
     pub(super) partition: Arc<TopicPartition>,
     pub(super) epoch: FetchEpoch,
     pub(super) place: Place,
+    /// Why the place is a reset, if the policy decided that.
+    pub(super) reset: Option<Reset>,
     /// A halt is on its way to the caller; nothing is fetched before it is reached.
     pub(super) halted: bool,
     pub(super) paused: bool,
@@ -55,6 +57,7 @@ impl Assigned {
             partition,
             epoch: FetchEpoch::default(),
             place: Place::Initial,
+            reset: None,
             halted: false,
             paused: false,
             suspended: false,
@@ -205,6 +208,7 @@ impl Partitions {
             return false;
         };
         assigned.epoch = seek.epoch;
+        assigned.reset = None;
         assigned.halted = false;
         assigned.asked = false;
         assigned.not_before = Instant::ZERO;

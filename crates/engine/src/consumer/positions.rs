@@ -11,8 +11,8 @@ use kohort_machine::Instant;
 
 use super::partitions::Place;
 use super::{
-    CommandError, ConsumerEngine, Halt, NewPosition, OffsetReset, OffsetSpec, PollError, Position, SlotId,
-    ToCaller,
+    CommandError, ConsumerEngine, Halt, NewPosition, OffsetReset, OffsetSpec, PollError, Position, Reset,
+    ResetCause, SlotId, ToCaller,
 };
 
 /// How the search for positions goes.
@@ -68,6 +68,7 @@ impl ConsumerEngine {
                     slot: *slot,
                     epoch: assigned.epoch,
                     position: Some(*position),
+                    reset: assigned.reset.take(),
                 });
             }
         }
@@ -87,8 +88,15 @@ impl ConsumerEngine {
         }
         match self.reset_spec(now) {
             Some(spec) => {
+                let reset = Reset {
+                    cause: ResetCause::NoCommittedOffset,
+                    from: None,
+                };
                 for slot in slots {
                     self.partitions.move_to(*slot, Place::Reset(spec));
+                    if let Some(assigned) = self.partitions.get_mut(*slot) {
+                        assigned.reset = Some(reset);
+                    }
                 }
             }
             None => {

@@ -7,7 +7,10 @@ mod fetching;
 mod group;
 mod hostile;
 mod lookups;
+mod patterns;
 mod positions;
+mod refreshing;
+mod resets;
 mod rig;
 
 #[test]

@@ -11,9 +11,17 @@ use super::jobs::JobKind;
 use super::{ConsumerEngine, PollError, ToCaller};
 use crate::client::{ClusterChange, TopicChange};
 
+/// What metadata is kept for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Tracked {
+    /// The whole cluster, because any topic may match the pattern.
+    pub(super) is_whole: bool,
+    topics: BTreeSet<Arc<str>>,
+}
+
 impl ConsumerEngine {
     /// Has the client keep metadata for what is subscribed, assigned, watched by the member, or looked for; and for nothing
-    /// else.
+    /// else, unless there is a pattern.
     pub(super) fn track_topics(&mut self, now: Instant) {
         let mut topics: BTreeSet<Arc<str>> = self.partitions.topics();
         topics.extend(self.subscription.iter().cloned());
@@ -25,9 +33,15 @@ impl ConsumerEngine {
                 topics.extend(offsets.topics().cloned());
             }
         }
-        if topics != self.tracked {
-            self.tracked.clone_from(&topics);
-            self.client.track_topics(now, topics);
+        let is_whole = self.pattern.is_some();
+        let tracked = Tracked { is_whole, topics };
+        if tracked == self.tracked {
+            return;
+        }
+        self.tracked = tracked.clone();
+        match is_whole {
+            true => self.client.track_all_topics(now, tracked.topics),
+            false => self.client.track_topics(now, tracked.topics),
         }
     }
 
@@ -46,6 +60,13 @@ impl ConsumerEngine {
                 }
             }
         }
+        let comes_or_goes = |topic: &TopicChange| {
+            matches!(
+                topic,
+                TopicChange::Appeared(_) | TopicChange::Gone(_) | TopicChange::Recreated(_)
+            )
+        };
+        self.on_names_changed(now, change.topics.iter().any(comes_or_goes));
         self.on_group_metadata(now, !change.topics.is_empty());
         for id in self
             .jobs

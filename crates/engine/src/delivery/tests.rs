@@ -57,6 +57,7 @@ fn delivery_of(config: &ConsumerConfig, count: u64) -> Delivery {
         slot: SlotId(n * 2),
         epoch: FetchEpoch::default(),
         position: Some(Position::new(0)),
+        reset: None,
     };
     delivery.accept(ToCaller::Positions((0..count).map(at_zero).collect()));
     delivery
@@ -157,6 +158,7 @@ fn a_reset_that_was_under_way_when_the_caller_sought_is_ignored() {
         slot: SlotId(0),
         epoch: FetchEpoch::default().after_reset(),
         position: Some(Position::new(0)),
+        reset: None,
     }]));
     assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(7)));
     assert_eq!(seek.epoch, FetchEpoch::default().after_seek());
@@ -258,6 +260,7 @@ fn an_abort_marker_below_the_position_ends_its_transaction() {
         slot: SlotId(0),
         epoch: FetchEpoch::default(),
         position: Some(Position::new(2)),
+        reset: None,
     }]));
     let abort = ControlRecord::Abort { coordinator_epoch: 0 };
     let marker = control::build_marker(1, 0, 0, 7, 0, abort).unwrap();

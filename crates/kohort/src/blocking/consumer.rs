@@ -11,7 +11,7 @@ use super::{refuse_inside_async, wait};
 use crate::config::RuntimePlace;
 use crate::consumer::{
     BuildError, CloseError, CommitError, CommittedOffsets, ConsumerBuilder, ConsumerRecords, FoundOffset,
-    LeaveGroup, OffsetError, PartitionDescription, PollError, RawRecords, RebalanceJournal,
+    LeaveGroup, OffsetError, PartitionDescription, PollError, PositionReset, RawRecords, RebalanceJournal,
     RebalanceListener, SeekError, SubscribeError, WakeupHandle,
 };
 use crate::deserialize::Deserializer;
@@ -143,6 +143,8 @@ impl<K, V> Consumer<K, V> {
         subscribe(topics: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Result<(), SubscribeError>;
         subscribe_with(topics: impl IntoIterator<Item = impl Into<Arc<str>>>, listener: impl RebalanceListener)
             -> Result<(), SubscribeError>;
+        subscribe_pattern(pattern: &str) -> Result<(), SubscribeError>;
+        subscribe_pattern_with(pattern: &str, listener: impl RebalanceListener) -> Result<(), SubscribeError>;
         assign(partitions: impl IntoIterator<Item = TopicPartition>) -> Result<(), SubscribeError>;
         seek(partition: &TopicPartition, offset: i64) -> Result<(), SeekError>;
         seek_committed(partition: &TopicPartition, to: OffsetAndMetadata) -> Result<(), SeekError>;
@@ -161,6 +163,11 @@ impl<K, V> Consumer<K, V> {
         subscription() -> Vec<Arc<str>>;
         paused() -> Vec<TopicPartition>;
         current_lag(partition: &TopicPartition) -> Option<i64>;
+    }
+
+    /// As [`crate::Consumer::take_position_resets`].
+    pub fn take_position_resets(&mut self) -> Vec<PositionReset> {
+        self.inner.take_position_resets()
     }
 
     /// As [`crate::Consumer::commit_async`].

@@ -44,6 +44,8 @@ settings! {
     "auto.commit.interval.ms" => auto_commit_interval_ms(i32): i32 = 5_000, at_least(0);
     /// whether each batch's CRC-32C is checked.
     "check.crcs" => check_crcs(bool): bool = true, any;
+    /// whether a pattern never matches Kafka's own topics, such as `__consumer_offsets`.
+    "exclude.internal.topics" => exclude_internal_topics(bool): bool = true, any;
     /// bytes that a fetch waits for, at most `fetch.max.wait.ms`.
     "fetch.min.bytes" => fetch_min_bytes(i32): i32 = 1, at_least(0);
     /// ms that a fetch waits for `fetch.min.bytes`.

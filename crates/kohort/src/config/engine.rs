@@ -81,6 +81,7 @@ impl ConsumerConfig {
         config.fetch_max_bytes = self.fetch_max_bytes;
         config.max_partition_fetch_bytes = self.max_partition_fetch_bytes;
         config.check_crcs = self.check_crcs;
+        config.exclude_internal_topics = self.exclude_internal_topics;
         config.client_rack.clone_from(&self.client_rack);
         config.memory_budget = u64::try_from(self.kohort_memory_budget).unwrap_or(1);
         Ok(config)

@@ -156,7 +156,6 @@ pub(crate) const CONSUMER: &[Refused] = &[
     only("interceptor.classes", &[""]),
     only("internal.throw.on.fetch.stable.offset.unsupported", &["false"]),
     only("isolation.level", &["read_uncommitted"]),
-    only("exclude.internal.topics", &["true"]),
     only("share.acknowledgement.mode", &["implicit"]),
     only("share.acquire.mode", &["batch_optimized"]),
 ];

@@ -12,6 +12,8 @@ use kohort_machine::Token;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::time::Sleep;
 
+use super::pattern::TopicPattern;
+
 /// What came of waiting.
 pub(super) enum Heard {
     Told(Told),
@@ -33,6 +35,13 @@ pub(super) enum Told {
     },
     /// The wakeup flag is set.
     Wakeup,
+}
+
+/// What comes from the consumer.
+pub(super) enum Input {
+    Event(Event),
+    /// The subscription is replaced by this pattern.
+    Pattern(TopicPattern),
 }
 
 /// Shared by the consumer, its task and its wakeup handles.
@@ -185,7 +194,7 @@ impl ToConsumer {
 /// The consumer's end.
 #[derive(Debug)]
 pub(super) struct Channel {
-    events: UnboundedSender<Event>,
+    inputs: UnboundedSender<Input>,
     told: UnboundedReceiver<Told>,
     waker: WeakUnboundedSender<Told>,
     pub(super) shared: Arc<Shared>,
@@ -194,12 +203,12 @@ pub(super) struct Channel {
 
 impl Channel {
     /// Both ends, and what the task reads events from.
-    pub(super) fn new() -> (Self, ToConsumer, UnboundedReceiver<Event>) {
-        let (events, inputs) = unbounded_channel();
+    pub(super) fn new() -> (Self, ToConsumer, UnboundedReceiver<Input>) {
+        let (sending, inputs) = unbounded_channel();
         let (sender, told) = unbounded_channel();
         let shared = Arc::new(Shared::default());
         let channel = Self {
-            events,
+            inputs: sending,
             told,
             waker: sender.downgrade(),
             shared: Arc::clone(&shared),
@@ -210,11 +219,16 @@ impl Channel {
 
     /// Gives the engine an event. A task that is gone is noticed when its answer is waited for.
     pub(super) fn give(&self, event: Event) {
-        let _task_is_gone = self.events.send(event);
+        let _task_is_gone = self.inputs.send(Input::Event(event));
     }
 
-    pub(super) fn sender(&self) -> UnboundedSender<Event> {
-        self.events.clone()
+    /// Gives the engine a pattern to subscribe to.
+    pub(super) fn give_pattern(&self, pattern: TopicPattern) {
+        let _task_is_gone = self.inputs.send(Input::Pattern(pattern));
+    }
+
+    pub(super) fn sender(&self) -> UnboundedSender<Input> {
+        self.inputs.clone()
     }
 
     /// Whether something has come; costs one read of a counter.

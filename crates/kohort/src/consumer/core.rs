@@ -5,7 +5,8 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use kohort_engine::consumer::{
-    Change, Command, CommandError, CommandReply, CommitMode, Event, Position, SeekTo, ToCaller,
+    Change, Command, CommandError, CommandReply, CommitMode, Event, Position, PositionReset, ResetCause,
+    SeekTo, ToCaller,
 };
 use kohort_engine::delivery::{Delivery, Due};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
@@ -14,9 +15,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::channel::{Answer, Channel, Told};
+use super::channel::{Answer, Channel, Input, Told};
 use super::{CommitError, LatePoll, OffsetError, SeekError};
 use crate::task::timer_of;
+
+/// How many resets are kept for a user who does not ask for them.
+const RESETS_KEPT: usize = 1_000;
 
 /// What an asynchronous commit reports to.
 pub(super) type CommitCallback = Box<dyn FnOnce(CommittedOffsets<'_>, Result<(), CommitError>) + Send>;
@@ -32,6 +36,8 @@ struct PendingCommit {
 pub(super) struct Core {
     pub(super) channel: Channel,
     pub(super) delivery: Delivery,
+    /// Positions that the policy decided, until the user takes them.
+    pub(super) resets: VecDeque<PositionReset>,
     /// What the next poll has to do first.
     pub(super) due: VecDeque<Due>,
     tokens: TokenSource,
@@ -58,16 +64,35 @@ impl core::fmt::Debug for Core {
     }
 }
 
+// Kafka: OffsetFetcherUtils logs a reset at INFO
+fn log_reset(reset: &PositionReset) {
+    let PositionReset {
+        partition,
+        cause,
+        from,
+        to,
+    } = reset;
+    match cause {
+        ResetCause::NoCommittedOffset => {
+            tracing::info!(%partition, to, "no committed offset: auto.offset.reset decides where reading begins");
+        }
+        _ => {
+            let (skipped, replayed) = (reset.skipped(), reset.replayed());
+            tracing::warn!(%partition, ?cause, from, to, skipped, replayed, "auto.offset.reset moved the position");
+        }
+    }
+}
+
 /// Tells the engine that nobody waits for an answer any more, unless it came.
 struct Waiting {
-    events: UnboundedSender<Event>,
+    inputs: UnboundedSender<Input>,
     token: Option<Token>,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(token) = self.token {
-            let _task_is_gone = self.events.send(Event::Abandon { token });
+            let _task_is_gone = self.inputs.send(Input::Event(Event::Abandon { token }));
         }
     }
 }
@@ -101,6 +126,7 @@ impl Core {
         Self {
             channel,
             delivery,
+            resets: VecDeque::new(),
             due: VecDeque::new(),
             tokens: TokenSource::new(),
             commits: BTreeMap::new(),
@@ -140,6 +166,7 @@ impl Core {
                     if let Some(due) = self.delivery.accept(told) {
                         due.enqueue(&mut self.due);
                     }
+                    self.note_resets();
                 }
             },
             Told::Answer { token, answer } => {
@@ -149,6 +176,16 @@ impl Core {
                 }
             }
             Told::Wakeup => {}
+        }
+    }
+
+    fn note_resets(&mut self) {
+        for reset in self.delivery.take_resets() {
+            log_reset(&reset);
+            if self.resets.len() == RESETS_KEPT {
+                self.resets.pop_front();
+            }
+            self.resets.push_back(reset);
         }
     }
 
@@ -166,9 +203,9 @@ impl Core {
             token,
             command: Box::new(command),
         });
-        let events = self.channel.sender();
+        let inputs = self.channel.sender();
         let waiting = Waiting {
-            events,
+            inputs,
             token: Some(token),
         };
         Question { waiting, token }

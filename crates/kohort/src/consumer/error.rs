@@ -171,6 +171,9 @@ pub enum CommitError {
         /// The broker's error.
         code: ErrorCode,
     },
+    /// The consumer was closed, and its time was over before this commit was answered. Whether it is written is not known.
+    #[error("the consumer was closed before the commit was answered")]
+    Closed,
     /// Something else went wrong.
     #[error(transparent)]
     Other(CommandError),
@@ -210,7 +213,7 @@ impl From<CommandError> for CommitError {
                 last: last.map(|last| Box::new(Self::from(*last))),
             },
             CommandError::Refused { partition, code, .. } => Self::Refused { partition, code },
-            CommandError::Closed => Self::TaskGone,
+            CommandError::Closed => Self::Closed,
             other => Self::Other(other),
         }
     }
@@ -323,12 +326,20 @@ pub enum SubscribeError {
     /// Subscribing needs a `group.id`; a consumer without one uses `assign`.
     #[error("subscribing needs a group.id; without a group, use assign")]
     NoGroup,
-    /// Topics and partitions exclude each other; `unsubscribe` lies between them.
-    #[error("subscribe and assign exclude each other; call unsubscribe first")]
+    /// Topics, a pattern and partitions exclude each other; `unsubscribe` lies between them.
+    #[error("subscribe, subscribe_pattern and assign exclude each other; call unsubscribe first")]
     Exclusive,
     /// No topic, or one without a name.
     #[error("at least one topic is needed, each with a name; to read nothing, call unsubscribe")]
     NoTopic,
+    /// This is no regular expression that the crate `regex` has.
+    #[error("{pattern:?} is no pattern of topics: {reason}")]
+    InvalidPattern {
+        /// The pattern as it was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A partition below 0, or of a topic without a name.
     #[error("{0} is no partition")]
     NoPartition(TopicPartition),

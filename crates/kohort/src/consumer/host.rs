@@ -16,8 +16,9 @@ use kohort_groups::assign::{Assigned, Assignor, TopicLayout};
 use kohort_groups::member::Computed;
 use kohort_machine::Token;
 
-use super::channel::{ToConsumer, Told};
+use super::channel::{Input, ToConsumer, Told};
 use super::journal::wall;
+use super::pattern::TopicPattern;
 use super::{LatePoll, Rebalance, RebalanceJournal};
 use crate::task::Host;
 
@@ -30,6 +31,8 @@ pub(super) struct ConsumerHost {
     consumer: ToConsumer,
     /// The application's own.
     assignors: Vec<Arc<dyn Assignor>>,
+    /// What topics are matched with.
+    pattern: Option<TopicPattern>,
     journal: RebalanceJournal,
     /// Wall time at the engine's start.
     start: SystemTime,
@@ -52,6 +55,7 @@ impl ConsumerHost {
         Self {
             consumer,
             assignors,
+            pattern: None,
             journal,
             start: wall(wall_ms),
             owed_callback: None,
@@ -140,10 +144,18 @@ fn nothing_consumed(step: u64) -> Event {
 }
 
 impl Host<ConsumerEngine> for ConsumerHost {
-    type Input = Event;
+    type Input = Input;
 
-    fn accept(&mut self, input: Event) -> Event {
-        match &input {
+    fn accept(&mut self, input: Input) -> Event {
+        let event = match input {
+            Input::Event(event) => event,
+            Input::Pattern(new) => {
+                let pattern = Arc::clone(&new.text);
+                self.pattern = Some(new);
+                return Event::Change(Box::new(Change::SubscribePattern { pattern }));
+            }
+        };
+        match &event {
             Event::Command { token, command } if matches!(**command, Command::Close { .. }) => {
                 self.last = Some(*token)
             }
@@ -155,7 +167,7 @@ impl Host<ConsumerEngine> for ConsumerHost {
             }
             _ => {}
         }
-        input
+        event
     }
 
     fn abandoned(&mut self) -> Vec<Event> {
@@ -216,6 +228,7 @@ impl Host<ConsumerEngine> for ConsumerHost {
                     in_hand,
                 })
             }
+            Action::MatchTopics(question) => Some(TopicPattern::answer(self.pattern.as_ref(), *question)),
             Action::Compute(compute) => Some(self.compute(*compute)),
             Action::Describe(describe) => {
                 let Describe {

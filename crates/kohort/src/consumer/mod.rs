@@ -11,6 +11,7 @@ mod journal;
 mod late;
 mod listener;
 mod lookup;
+mod pattern;
 mod poll;
 mod raw;
 mod records;
@@ -30,7 +31,8 @@ pub use error::{
 };
 pub use journal::{Rebalance, RebalanceJournal};
 pub use kohort_engine::consumer::{
-    BrokerAddress, CommandError, FoundOffset, LeaveGroup, OffsetSpec, PartitionDescription,
+    BrokerAddress, CommandError, FoundOffset, LeaveGroup, OffsetSpec, PartitionDescription, PositionReset,
+    ResetCause,
 };
 pub use kohort_engine::delivery::NotAssigned;
 pub use kohort_groups::assign::{AssignError, Assigned, Assignor, GroupTopics, Shares, TopicLayout};
@@ -95,6 +97,7 @@ pub struct Consumer<K, V> {
 enum Interest {
     Nothing,
     Topics(BTreeSet<Arc<str>>),
+    Pattern(Arc<str>),
     Partitions,
 }
 

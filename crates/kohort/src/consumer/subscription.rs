@@ -8,6 +8,7 @@ use kohort_engine::consumer::{Change, Command, LeaveGroup};
 use kohort_groups::TopicPartition;
 
 use super::core::Gone;
+use super::pattern::TopicPattern;
 use super::poll::{Failing, run_due};
 use super::{CloseError, Consumer, Interest, PollError, RebalanceListener, SubscribeError};
 
@@ -16,19 +17,15 @@ impl<K, V> Consumer<K, V> {
     /// `poll`.
     ///
     /// # Errors
-    /// Without `group.id`, without a topic, or after `assign`.
+    /// Without `group.id`, without a topic, or after `assign` or `subscribe_pattern`.
     // Kafka: KafkaConsumer.subscribe
     pub fn subscribe<T: Into<Arc<str>>>(
         &mut self,
         topics: impl IntoIterator<Item = T>,
     ) -> Result<(), SubscribeError> {
         let topics: BTreeSet<Arc<str>> = topics.into_iter().map(Into::into).collect();
-        if self.group_id.is_none() {
-            return Err(SubscribeError::NoGroup);
-        }
-        if self.interest == Interest::Partitions {
-            return Err(SubscribeError::Exclusive);
-        }
+        let is_compatible = matches!(self.interest, Interest::Nothing | Interest::Topics(_));
+        self.check_subscribing(is_compatible)?;
         if topics.is_empty() || topics.iter().any(|topic| topic.trim().is_empty()) {
             return Err(SubscribeError::NoTopic);
         }
@@ -54,6 +51,66 @@ impl<K, V> Consumer<K, V> {
         Ok(())
     }
 
+    /// Reads the topics whose names match this regular expression as a whole, as a member of the group; replaces an earlier
+    /// pattern and its listener. The group is joined by `poll`.
+    ///
+    /// The client asks for the metadata of *all* topics of the cluster, at the start, every `metadata.max.age.ms`, and when an
+    /// error shows that what it knows is old; it matches each name once, and joins the group again when a topic that matches was
+    /// created or deleted. So a new topic is read after at most `metadata.max.age.ms` (5 minutes by default), and each member
+    /// of the group pays for its own copy of the metadata. On a cluster of many topics prefer [`subscribe`](Self::subscribe);
+    /// `docs/subscribing.md` has figures. Kafka's own topics, such as `__consumer_offsets`, match only with
+    /// `exclude.internal.topics=false`.
+    ///
+    /// The syntax is that of the crate [`regex`](https://docs.rs/regex/latest/regex/#syntax): most of Java's `Pattern`, without
+    /// look-around and back-references, which are refused here.
+    ///
+    /// # Errors
+    /// Without `group.id`, when the pattern is none, or after `assign` or `subscribe`.
+    ///
+    /// ```no_run
+    /// # fn example(mut consumer: kohort::Consumer<String, String>) -> Result<(), kohort::consumer::SubscribeError> {
+    /// consumer.subscribe_pattern("purchase.*")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    // Kafka: KafkaConsumer.subscribe(Pattern)
+    pub fn subscribe_pattern(&mut self, pattern: &str) -> Result<(), SubscribeError> {
+        let is_compatible = matches!(self.interest, Interest::Nothing | Interest::Pattern(_));
+        self.check_subscribing(is_compatible)?;
+        let pattern = TopicPattern::new(pattern)?;
+        if self.interest != Interest::Pattern(Arc::clone(&pattern.text)) {
+            self.core.delivery.forget_subscribed();
+        }
+        self.interest = Interest::Pattern(Arc::clone(&pattern.text));
+        self.core.channel.give_pattern(pattern);
+        self.listener = None;
+        Ok(())
+    }
+
+    /// As [`subscribe_pattern`](Self::subscribe_pattern), with a listener.
+    ///
+    /// # Errors
+    /// As `subscribe_pattern`.
+    pub fn subscribe_pattern_with(
+        &mut self,
+        pattern: &str,
+        listener: impl RebalanceListener,
+    ) -> Result<(), SubscribeError> {
+        self.subscribe_pattern(pattern)?;
+        self.listener = Some(Box::new(listener));
+        Ok(())
+    }
+
+    fn check_subscribing(&self, is_compatible: bool) -> Result<(), SubscribeError> {
+        if self.group_id.is_none() {
+            return Err(SubscribeError::NoGroup);
+        }
+        match is_compatible {
+            true => Ok(()),
+            false => Err(SubscribeError::Exclusive),
+        }
+    }
+
     /// Reads exactly these partitions, without a group's coordination; replaces an earlier assignment. Partitions that stay
     /// keep their position. No partition at all reads nothing.
     ///
@@ -65,7 +122,7 @@ impl<K, V> Consumer<K, V> {
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<(), SubscribeError> {
         let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
-        if matches!(self.interest, Interest::Topics(_)) {
+        if matches!(self.interest, Interest::Topics(_) | Interest::Pattern(_)) {
             return Err(SubscribeError::Exclusive);
         }
         if let Some(wrong) = partitions
@@ -98,6 +155,7 @@ impl<K, V> Consumer<K, V> {
             self.core.change(change);
         }
         self.interest = Interest::Nothing;
+        self.core.delivery.forget_subscribed();
         self.listener = None;
         result
     }
@@ -166,10 +224,11 @@ impl<K, V> Consumer<K, V> {
         self.core.assignment()
     }
 
-    /// The topics that are subscribed to.
+    /// The topics that are subscribed to; with a pattern those that matched when the metadata came last, none before the first.
     pub fn subscription(&self) -> Vec<Arc<str>> {
         match &self.interest {
             Interest::Topics(topics) => topics.iter().cloned().collect(),
+            Interest::Pattern(_) => self.core.delivery.subscribed().to_vec(),
             Interest::Nothing | Interest::Partitions => Vec::new(),
         }
     }

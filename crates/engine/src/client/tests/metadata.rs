@@ -63,7 +63,7 @@ fn a_topic_tracked_while_a_refresh_is_under_way_is_asked_for_after_it() {
 #[test]
 fn all_topics_are_asked_for_by_null() {
     let mut probe = probe(&[9001], Network::default());
-    probe.step(Event::Call(|client, now| client.track_all_topics(now)));
+    probe.step(Event::Call(|client, now| client.track_all_topics(now, [])));
     assert_eq!(topics(&probe.expect(ApiKey::Metadata)), None);
 }
 

@@ -14,7 +14,9 @@ use kohort_records::batches;
 use super::{Asked, AskedTopic, UnderWay};
 use crate::client::{Broker, RequestFailure};
 use crate::consumer::partitions::Place;
-use crate::consumer::{ConsumerEngine, FetchedBatches, Halt, IsolationLevel, PollError, Position, ToCaller};
+use crate::consumer::{
+    ConsumerEngine, FetchedBatches, Halt, IsolationLevel, PollError, Position, Reset, ResetCause, ToCaller,
+};
 
 impl ConsumerEngine {
     pub(in crate::consumer) fn on_fetched(
@@ -162,6 +164,12 @@ impl ConsumerEngine {
             };
             return self.halt(asked, Some(error));
         };
+        if let Some(assigned) = self.partitions.get_mut(asked.slot) {
+            assigned.reset = Some(Reset {
+                cause: ResetCause::OutOfRange,
+                from: Some(asked.position.offset),
+            });
+        }
         if self.partitions.get(asked.slot).is_some_and(|it| it.buffered == 0) {
             return self.begin_reset(asked.slot, spec);
         }

@@ -122,6 +122,7 @@ impl ConsumerEngine {
                 slots,
             });
         }
+        self.check_assigned(now, &assignment.added);
         self.track_topics(now);
         self.ask_listener(CallbackKind::Assigned, assignment.added);
     }

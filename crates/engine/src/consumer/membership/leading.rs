@@ -20,6 +20,8 @@ pub(super) struct Computing {
     members: Arc<BTreeMap<String, Subscription>>,
     skip: bool,
     pub(super) topics: BTreeSet<Arc<str>>,
+    /// Which metadata there was when it began.
+    since: u64,
 }
 
 impl ConsumerEngine {
@@ -44,10 +46,23 @@ impl ConsumerEngine {
                 members,
                 skip,
                 topics,
+                since: self.client.cluster().version(),
             });
         }
         self.track_topics(now);
+        self.refresh_for_leading(now);
         self.compute(now);
+    }
+
+    /// Topics that are not in the metadata of the whole cluster may be new.
+    fn refresh_for_leading(&mut self, now: Instant) {
+        let cluster = self.client.cluster();
+        let computing = self.membership.as_ref().and_then(|it| it.computing.as_ref());
+        if cluster.is_whole()
+            && computing.is_some_and(|it| it.topics.iter().any(|topic| cluster.topic(topic).is_none()))
+        {
+            self.client.refresh_metadata(now);
+        }
     }
 
     /// Lets the leader go on if the metadata it needs is there.
@@ -57,7 +72,10 @@ impl ConsumerEngine {
         };
         let is_ready = |computing: &mut Computing| {
             let is_there = |topic: &Arc<str>| self.client.cluster().topic(topic).is_some();
-            computing.topics.iter().all(is_there)
+            // Metadata of the whole cluster says nothing of a topic that does not exist.
+            let cluster = self.client.cluster();
+            let is_whole = cluster.is_whole() && cluster.version() > computing.since;
+            is_whole || computing.topics.iter().all(is_there)
         };
         let Some(computing) = membership.computing.take_if(is_ready) else {
             return;

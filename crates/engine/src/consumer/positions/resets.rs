@@ -31,6 +31,7 @@ impl ConsumerEngine {
             slot,
             epoch,
             position: None,
+            reset: None,
         }]));
     }
 

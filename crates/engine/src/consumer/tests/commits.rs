@@ -285,3 +285,142 @@ fn an_abandoned_asynchronous_commit_does_not_hold_up_the_results_of_later_ones()
     rig.event(Event::Abandon { token: first });
     assert_eq!(rig.answered, [second]);
 }
+
+// Kafka: ConsumerCoordinator.commitOffsetsSync (invokePendingAsyncCommits)
+#[test]
+fn a_synchronous_commit_of_nothing_waits_for_the_asynchronous_ones_before_it() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.hold.push(ApiKey::OffsetCommit);
+    let asynchronous = commit(&mut rig, 5, CommitMode::Async);
+    let empty = rig.command(Command::Commit {
+        offsets: vec![],
+        mode: SYNC,
+    });
+    assert!(rig.replies.is_empty());
+    rig.hold.clear();
+    rig.serve();
+    assert_eq!(rig.answered, [asynchronous, empty]);
+    assert_eq!(rig.replies[&empty], Ok(CommandReply::Done));
+}
+
+#[test]
+fn a_synchronous_commit_of_nothing_waits_no_longer_than_its_time() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.hold.push(ApiKey::OffsetCommit);
+    commit(&mut rig, 5, CommitMode::Async);
+    let empty = rig.command(Command::Commit {
+        offsets: vec![],
+        mode: SYNC,
+    });
+    rig.advance(SECOND);
+    assert!(matches!(rig.replies[&empty], Err(CommandError::TimedOut { .. })));
+}
+
+#[test]
+fn a_close_that_gives_up_answers_every_asynchronous_commit_in_order() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.hold.push(ApiKey::OffsetCommit);
+    let first = commit(&mut rig, 5, CommitMode::Async);
+    // It has its result, and waits for the first one's.
+    let second = rig.command(Command::Commit {
+        offsets: vec![],
+        mode: CommitMode::Async,
+    });
+    let close = rig.command(Command::Close {
+        timeout: SECOND,
+        leave: crate::consumer::LeaveGroup::Default,
+    });
+    rig.advance(SECOND);
+    assert_eq!(rig.answered, [first, second, close]);
+    assert_eq!(rig.replies[&first], Err(CommandError::Closed));
+    assert_eq!(rig.replies[&second], Ok(CommandReply::Done));
+}
+
+#[test]
+fn metadata_and_leader_epoch_of_a_commit_are_sent_as_given() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.hold.push(ApiKey::OffsetCommit);
+    let offset = OffsetAndMetadata {
+        metadata: "from the test".into(),
+        leader_epoch: Some(3),
+        ..OffsetAndMetadata::new(5)
+    };
+    rig.command(Command::Commit {
+        offsets: vec![(of_t(0), offset)],
+        mode: SYNC,
+    });
+    let arrived = rig.driven.expect(ApiKey::OffsetCommit);
+    let RequestBody::OffsetCommit(request) = &arrived.body else {
+        panic!()
+    };
+    let sent = &request.topics[0].partitions[0];
+    assert_eq!(
+        (
+            sent.committed_offset,
+            sent.committed_leader_epoch,
+            sent.committed_metadata.as_deref()
+        ),
+        (5, 3, Some("from the test"))
+    );
+}
+
+// Kafka: ConsumerCoordinatorTest.testCommitOffsetSyncCallbackWithNonRetriableException and its like
+#[test]
+fn errors_that_trying_again_does_not_help_end_a_synchronous_commit_at_once() {
+    for code in [
+        ErrorCode::OffsetMetadataTooLarge,
+        ErrorCode::InvalidCommitOffsetSize,
+        ErrorCode::GroupAuthorizationFailed,
+        ErrorCode::TopicAuthorizationFailed,
+        ErrorCode::FencedInstanceId,
+        ErrorCode::RebalanceInProgress,
+        ErrorCode::UnknownServerError,
+    ] {
+        let mut rig = Rig::in_group(earliest);
+        rig.assign(&[0]);
+        rig.refuse(ApiKey::OffsetCommit, &[code]);
+        let token = commit(&mut rig, 5, SYNC);
+        assert!(rig.replies[&token].is_err(), "{code}");
+        rig.advance(SECOND);
+        assert_eq!(rig.count(ApiKey::OffsetCommit), 1, "{code}");
+        assert_eq!(rig.committed(0), None, "{code}");
+    }
+}
+
+// Kafka: ConsumerCoordinator.OffsetCommitResponseHandler
+#[test]
+fn errors_of_the_moment_are_tried_again_by_a_synchronous_commit() {
+    for code in [
+        ErrorCode::CoordinatorNotAvailable,
+        ErrorCode::NotCoordinator,
+        ErrorCode::RequestTimedOut,
+        ErrorCode::CoordinatorLoadInProgress,
+        ErrorCode::UnknownTopicOrPartition,
+    ] {
+        let mut rig = Rig::in_group(earliest);
+        rig.assign(&[0]);
+        rig.refuse(ApiKey::OffsetCommit, &[code]);
+        let token = commit(&mut rig, 5, SYNC);
+        rig.advance(SECOND);
+        assert_eq!(rig.replies[&token], Ok(CommandReply::Done), "{code}");
+        assert_eq!(rig.committed(0), Some(5), "{code}");
+    }
+}
+
+#[test]
+fn a_synchronous_commit_whose_connection_breaks_is_sent_again() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.hold.push(ApiKey::OffsetCommit);
+    let token = commit(&mut rig, 5, SYNC);
+    let arrived = rig.driven.expect(ApiKey::OffsetCommit);
+    rig.hold.clear();
+    rig.driven.network.cut(arrived.link);
+    rig.advance(SECOND);
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.committed(0), Some(5));
+}

@@ -118,6 +118,8 @@ pub(super) struct Rig {
     pub(super) failed_commits: Vec<FailedCommit>,
     /// What the user keeps, when it keeps anything.
     pub(super) kept: Option<Vec<Taken>>,
+    /// What the pattern of the subscription matches.
+    pub(super) pattern: fn(&str) -> bool,
     /// What the application's own assignor is asked and told.
     pub(super) own_assignor: Vec<Action>,
     /// What the last poll handed out.
@@ -145,6 +147,7 @@ impl Rig {
             }
             logs.insert(("t", partition), log);
         }
+        logs.insert(("u", 0), Log::default());
         let delivery = Delivery::new(&config);
         let engine = ConsumerEngine::new(config, 7, 1_700_000_000_000).unwrap();
         Self {
@@ -167,6 +170,7 @@ impl Rig {
             rebalances: Vec::new(),
             failed_commits: Vec::new(),
             kept: None,
+            pattern: |_| true,
             own_assignor: Vec::new(),
             in_hand: Vec::new(),
             late: Vec::new(),
@@ -252,6 +256,17 @@ impl Rig {
                         polls,
                         inside: false,
                         in_hand,
+                    };
+                    more.extend(self.driven.step(event));
+                }
+                Action::MatchTopics(question) => {
+                    let verdict = |topic: Arc<str>| {
+                        let matches = (self.pattern)(&topic);
+                        (topic, matches)
+                    };
+                    let event = Event::TopicsMatched {
+                        step: question.step,
+                        verdicts: question.topics.into_iter().map(verdict).collect(),
                     };
                     more.extend(self.driven.step(event));
                 }
@@ -434,16 +449,14 @@ impl Rig {
         Some(answer)
     }
 
-    fn id_of(name: &str) -> Uuid {
-        Uuid([if name == "t" { 1 } else { 2 }; 16])
-    }
-
-    fn name_of(name: &str, id: Uuid) -> &'static str {
-        if name == "t" || id == Self::id_of("t") {
-            "t"
-        } else {
-            "u"
-        }
+    /// A topic by its name, or else by its id.
+    fn name_of(&self, name: &str, id: Uuid) -> &'static str {
+        let metadata = self.driven.network.metadata.iter().flat_map(|it| &it.topics);
+        let by_id = metadata
+            .filter(|it| it.topic_id == id)
+            .find_map(|it| it.name.as_deref());
+        let name = if name.is_empty() { by_id.unwrap() } else { name };
+        self.logs.keys().find(|(known, _)| *known == name).unwrap().0
     }
 
     /// What a broker would answer now; nothing while it would wait.
@@ -452,7 +465,7 @@ impl Rig {
         let mut bytes = 0;
         let mut has_error = false;
         for topic in &request.topics {
-            let name = Self::name_of(&topic.topic, topic.topic_id);
+            let name = self.name_of(&topic.topic, topic.topic_id);
             let mut partitions = Vec::new();
             for asked in &topic.partitions {
                 let log = &self.logs[&(name, asked.partition)];
@@ -487,7 +500,7 @@ impl Rig {
     fn listed(&self, request: &ListOffsetsRequest, refusal: Option<ErrorCode>) -> ListOffsetsResponse {
         let topic = |topic: &kohort_protocol::messages::list_offsets::ListOffsetsTopic| {
             let partition = |asked: &kohort_protocol::messages::list_offsets::ListOffsetsPartition| {
-                let log = &self.logs[&(Self::name_of(&topic.name, Uuid::ZERO), asked.partition_index)];
+                let log = &self.logs[&(self.name_of(&topic.name, Uuid::ZERO), asked.partition_index)];
                 let (offset, timestamp) = match asked.timestamp {
                     -2 => (log.start, -1),
                     -1 => (log.end(), -1),
@@ -520,7 +533,7 @@ impl Rig {
         self.looked_up
             .extend(asked.flat_map(|topic| topic.partition_indexes.iter()));
         let topics = group.topics.as_ref().unwrap().iter().map(|topic| {
-            let name: Arc<str> = Self::name_of(&topic.name, topic.topic_id).into();
+            let name: Arc<str> = self.name_of(&topic.name, topic.topic_id).into();
             let partitions = topic
                 .partition_indexes
                 .iter()
@@ -553,7 +566,7 @@ impl Rig {
         let mut response = OffsetCommitResponse::default();
         let mut written = Vec::new();
         for topic in &request.topics {
-            let name: Arc<str> = Self::name_of(&topic.name, topic.topic_id).into();
+            let name: Arc<str> = self.name_of(&topic.name, topic.topic_id).into();
             let mut partitions = Vec::new();
             for committed in &topic.partitions {
                 if refusal.is_none() {
