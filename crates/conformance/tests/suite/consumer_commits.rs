@@ -7,8 +7,8 @@ use kohort_protocol::messages::{LeaveGroupRequest, leave_group::MemberIdentity};
 
 use crate::broker_groups::describe;
 use crate::consumer_setup::{
-    Diary, SOON, assigned, built, committed, member, new_topic, of_group, offsets, partitions, read, settle,
-    soon, write,
+    A_MOMENT, Diary, SOON, assigned, built, committed, delete_topic, member, new_topic, of_group, offsets,
+    partitions, read, settle, soon, write,
 };
 use crate::setup::wire;
 
@@ -317,4 +317,26 @@ async fn committing_without_a_group_is_a_typed_error() {
         reader.poll(std::time::Duration::ZERO).await,
         Ok(_) | Err(PollError::Wakeup)
     ));
+}
+
+// Kafka: PlaintextConsumerCommitTest.testClassicConsumerCommittedDeletedTopic
+#[tokio::test]
+async fn the_commit_of_a_topic_that_was_deleted_is_none_without_an_error() {
+    let (topic, group) = (new_topic(1).await, unique("group"));
+    write(&topic, 0, 0..3).await;
+    let mut reader = assigned(of_group(&group), &topic, 0..1);
+    read(&mut reader, 3).await;
+    reader.commit_sync().await.expect("a commit");
+    let partition = TopicPartition::new(&*topic, 0);
+    delete_topic(&topic).await;
+    let asking = async {
+        loop {
+            let committed = reader.committed([partition.clone()]).await.expect("no error");
+            if committed[&partition].is_none() {
+                return;
+            }
+            tokio::time::sleep(A_MOMENT).await;
+        }
+    };
+    soon("no commit", asking).await;
 }

@@ -13,8 +13,9 @@ use kohort::producer::ProducerBuilder;
 use kohort::{Consumer, ConsumerRecord, Producer, ProducerRecord, TopicPartition};
 use kohort_conformance::cluster;
 use kohort_protocol::messages::{
-    DeleteRecordsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest,
     delete_records::{DeleteRecordsPartition, DeleteRecordsTopic},
+    delete_topics::DeleteTopicState,
 };
 
 use crate::setup::{topic, wire};
@@ -191,6 +192,21 @@ pub(crate) async fn committed(group: &str, topic: &str, partition: i32) -> Optio
         .remove(&partition)
         .expect("each partition has an entry")
         .map(|committed| committed.offset)
+}
+
+/// Deletes a topic.
+pub(crate) async fn delete_topic(name: &str) {
+    let topic = DeleteTopicState {
+        name: Some(name.to_owned()),
+        ..DeleteTopicState::default()
+    };
+    let request = DeleteTopicsRequest {
+        topics: vec![topic],
+        timeout_ms: 10_000,
+        ..DeleteTopicsRequest::default()
+    };
+    let deleted = wire().await.call(6, request).await;
+    assert_eq!(deleted.responses[0].error_code, 0);
 }
 
 /// Removes the records of a partition that are before `offset`.
