@@ -93,3 +93,15 @@ async fn a_wakeup_from_before_ends_the_next_call_and_not_a_close() {
     member.wakeup_handle().wakeup();
     member.close(SOON).await.expect("it closes");
 }
+
+// Kafka: PlaintextConsumerTest.testClassicConsumerPositionWithErrorConnectionRespectsWakeup
+#[tokio::test(start_paused = true)]
+async fn a_wakeup_ends_a_question_for_a_position_without_a_broker() {
+    let broker = broker("t", 1).await;
+    let mut reader = consumer(&broker).build().expect("valid settings");
+    broker.shutdown().await;
+    reader.assign([partition(0)]).expect("a partition");
+    let start = wake(&reader);
+    assert_eq!(reader.position(&partition(0)).await, Err(OffsetError::Wakeup));
+    assert_eq!(start.elapsed().as_secs(), 3);
+}
