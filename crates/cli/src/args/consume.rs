@@ -26,13 +26,14 @@ Examples:
   kohort consume -t orders -o s@2026-11-24T20:00:00Z -o e@2026-11-24T21:00:00Z -e
   kohort consume -t orders -e -J | jq 'select(.payload == null) | .key'   # tombstones
   kohort consume -t orders -G billing                        # as a member; begins where the group stopped
+  kohort consume -t '^orders-.*' -G billing                  # all topics that match, those made later too
 
 A group's member commits what it printed (enable.auto.commit). See `kohort groups describe` for where a group is.")]
 pub(crate) struct ConsumeArgs {
     /// Where the cluster is
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
-    /// Topic to read
+    /// Topic to read; with -G also a pattern of topics, which begins with ^ and matches a name as a whole
     #[arg(short = 't', long, value_name = "TOPIC")]
     pub(crate) topic: String,
     /// Partition to read; may be repeated; left out, all

@@ -88,6 +88,8 @@ fn build(args: &ConsumeArgs, bounds: Bounds) -> Result<BytesConsumer, Failure> {
         if let Some(reset) = reset {
             builder = builder.set("auto.offset.reset", reset);
         }
+    } else if is_pattern(&args.topic) {
+        return wrong("a pattern (-t ^…) needs -G: a group shares out the topics that match");
     } else if bounds.start == Some(StartOffset::Stored) {
         return wrong("-o stored needs -G: offsets are stored by a group");
     }
@@ -159,10 +161,13 @@ impl Reading {
             stopped: BTreeSet::new(),
             assigned: None,
         };
-        let known = partitions(consumer, &args.topic).await?;
         if args.group.is_some() {
+            if !is_pattern(&args.topic) {
+                partitions(consumer, &args.topic).await?;
+            }
             reading.assigned = Some(subscribe(consumer, &args.topic)?);
         } else {
+            let known = partitions(consumer, &args.topic).await?;
             let start = bounds.start.unwrap_or(StartOffset::Beginning);
             let partitions = assign(consumer, args, &known, start).await?;
             reading.note_ends(consumer, &partitions).await?;
@@ -312,6 +317,11 @@ fn leave(left: &mut BTreeMap<TopicPartition, i64>, partition: &TopicPartition, o
     }
 }
 
+/// As librdkafka tells a pattern from a name, which never begins so.
+fn is_pattern(topic: &str) -> bool {
+    topic.starts_with('^')
+}
+
 fn subscribe(
     consumer: &mut BytesConsumer,
     topic: &str,
@@ -322,9 +332,11 @@ fn subscribe(
         let _ = tell.send(context.assignment());
         Box::pin(async { Ok(()) })
     });
-    consumer
-        .subscribe_with([topic], listener)
-        .map_err(|error| Failure::because("subscribing", &error))?;
+    let subscribed = match is_pattern(topic) {
+        true => consumer.subscribe_pattern_with(topic, listener),
+        false => consumer.subscribe_with([topic], listener),
+    };
+    subscribed.map_err(|error| Failure::because("subscribing", &error))?;
     Ok(told)
 }
 

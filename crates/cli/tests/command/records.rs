@@ -160,3 +160,22 @@ fn a_wrong_header_is_wrong_usage() {
     let output = run_with(&["produce", "-t", "t", "-H", "=v"], b"");
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_pattern_reads_the_topics_of_a_group_that_match_as_a_whole() {
+    let serve = Serve::start(&[
+        "--topic",
+        "orders-eu:1",
+        "--topic",
+        "orders-us:1",
+        "--topic",
+        "my-orders-eu:1",
+    ]);
+    for topic in ["orders-eu", "orders-us", "my-orders-eu"] {
+        serve.produce(&["-t", topic], topic);
+    }
+    let read = serve.consume(&["-t", "^orders-.*", "-G", "g", "-o", "beginning", "-c", "2"]);
+    let mut lines: Vec<&str> = read.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["orders-eu", "orders-us"]);
+}

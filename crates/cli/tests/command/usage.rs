@@ -131,6 +131,14 @@ fn a_range_of_times_is_not_for_groups() {
 }
 
 #[test]
+fn a_pattern_of_topics_is_for_groups() {
+    let failed = run(&["consume", "-b", "127.0.0.1:1", "-t", "^orders-.*"]);
+    assert_eq!(failed.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&failed.stderr);
+    assert!(told.contains("needs -G"), "{told}");
+}
+
+#[test]
 fn a_name_that_no_topic_can_have_is_told_as_it_was_typed() {
     let serve = Serve::start(&[]);
     let output = run(&["consume", "-b", &serve.bootstrap, "-t", "bad name", "-e"]);
