@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use kohort_machine::{Correlated, Token};
 use thiserror::Error;
 
-use super::{CoordinatorRecord, GroupRequest, GroupResponse, TopicId};
+use super::{CoordinatorRecord, GroupRequest, GroupResponse, Rebalance, TopicId};
 
 /// Who sends a request, as groups are described.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,13 @@ pub enum Action {
         /// What to append.
         records: Vec<CoordinatorRecord>,
     },
+    /// A rebalance of a group has ended; for whoever keeps a journal of them.
+    Rebalanced {
+        /// The group.
+        group_id: Arc<str>,
+        /// How it went.
+        rebalance: Arc<Rebalance>,
+    },
 }
 
 /// Why records could not be appended.
@@ -115,7 +122,7 @@ impl Correlated for Action {
     fn opens(&self) -> Option<Token> {
         match self {
             Self::Append { token, .. } => Some(*token),
-            Self::Reply { .. } => None,
+            Self::Reply { .. } | Self::Rebalanced { .. } => None,
         }
     }
 }

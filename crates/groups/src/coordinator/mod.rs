@@ -28,6 +28,7 @@ mod cx;
 mod event;
 mod gather;
 mod group;
+mod journal;
 mod offsets;
 mod partition;
 mod record;
@@ -45,9 +46,11 @@ use alloc::vec::Vec;
 
 use kohort_machine::{Deadline, Instant, Machine, Token};
 
-pub use classic::RebalanceCause;
 pub use config::CoordinatorConfig;
 pub use event::{Action, AppendFailure, Client, Event};
+pub use journal::{
+    MemberFate, Participant, Pause, Rebalance, RebalanceCause, RebalanceMember, RebalanceOutcome,
+};
 pub use partition::partition_for;
 pub use record::{CoordinatorRecord, StoredGroup, StoredMember, StoredOffset, TopicId};
 pub use refusal::Refusal;
@@ -100,6 +103,14 @@ impl Coordinator {
     /// Why the group rebalances, while it waits for its members; `None` when it does not.
     pub fn rebalance_cause(&self, group_id: &str) -> Option<&RebalanceCause> {
         self.groups.get(group_id)?.classic.as_ref()?.rebalance_cause()
+    }
+
+    /// The last rebalances of the group, oldest first, and behind them the one under way, as far as it has come at `now`. None of a
+    /// group that is not here, or has not rebalanced since it is.
+    pub fn rebalances(&self, group_id: &str, now: Instant) -> Vec<Arc<Rebalance>> {
+        let group = self.groups.get(group_id);
+        let classic = group.and_then(|group| group.classic.as_ref());
+        classic.map(|classic| classic.rebalances(now)).unwrap_or_default()
     }
 
     /// How many groups are here.

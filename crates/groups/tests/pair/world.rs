@@ -303,6 +303,7 @@ impl World {
                     let at = self.soon(5);
                     self.at(at, Happening::Appended(token));
                 }
+                BrokerAction::Rebalanced { .. } => {}
             }
         }
     }

@@ -5,8 +5,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::{Classic, Member, State, reply_join, supporters};
+use super::{Classic, Member, RebalanceCause, State, reply_join, supporters};
 use crate::coordinator::cx::{Cx, Timer};
+use crate::coordinator::journal::{MemberFate, RebalanceOutcome};
 use crate::coordinator::partition::java_hash;
 use crate::coordinator::work::{Then, Write};
 
@@ -27,8 +28,10 @@ impl Classic {
             .filter(is_gone)
             .map(|member| member.id.clone())
             .collect();
-        for member_id in gone {
-            self.remove(cx, &member_id);
+        if !gone.is_empty() {
+            let remove = |member_id: &Arc<str>| self.remove(cx, member_id, MemberFate::JoinExpired);
+            let members = gone.iter().map(remove).collect();
+            self.journal.note(RebalanceCause::JoinExpired { members });
         }
         if !self.elect_leader() && !self.members.is_empty() {
             // Only static members are left and none waits: give them another round.
@@ -46,7 +49,11 @@ impl Classic {
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         self.protocol = select_protocol(self.members.values());
         self.subscribed = self.subscriptions();
+        let (protocol, leader) = (self.protocol.clone(), self.leader.clone());
+        self.journal.join_ended(cx.now, self.generation, protocol, leader);
         if self.members.is_empty() {
+            let ended = self.journal.end(cx.now, RebalanceOutcome::Empty);
+            self.report(cx, ended);
             self.enter(cx, State::Empty);
             let records = Vec::from([self.record(self.leader.clone(), core::iter::empty())]);
             let then = Then::Nothing;

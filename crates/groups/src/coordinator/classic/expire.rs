@@ -2,6 +2,7 @@
 
 use super::{Classic, RebalanceCause, StateKind};
 use crate::coordinator::cx::Cx;
+use crate::coordinator::journal::MemberFate;
 use crate::coordinator::work::Write;
 
 use alloc::sync::Arc;
@@ -18,13 +19,21 @@ impl Classic {
         if !was_pending && self.members.get(member_id).is_none_or(|member| member.is_heard()) {
             return None;
         }
-        self.remove(cx, member_id);
+        let member = self.remove(cx, member_id, MemberFate::SessionExpired);
+        let cause = RebalanceCause::SessionExpired { member };
         match self.kind() {
             StateKind::Stable | StateKind::CompletingRebalance if !was_pending => {
-                let member_id = member_id.clone();
-                self.prepare_rebalance(cx, RebalanceCause::SessionExpired { member_id })
+                self.prepare_rebalance(cx, cause)
             }
-            StateKind::PreparingRebalance if self.has_all_joined() => self.complete_join(cx),
+            StateKind::PreparingRebalance => {
+                if !was_pending {
+                    self.journal.note(cause);
+                }
+                match self.has_all_joined() {
+                    true => self.complete_join(cx),
+                    false => None,
+                }
+            }
             _ => None,
         }
     }

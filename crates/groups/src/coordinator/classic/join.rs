@@ -8,6 +8,7 @@ use kohort_machine::Token;
 use super::{Classic, Member, RebalanceCause, State, StateKind, reply_join};
 use crate::coordinator::cx::{Cx, Timer};
 use crate::coordinator::group::Group;
+use crate::coordinator::journal::{MemberFate, Participant};
 use crate::coordinator::work::{Then, Work, Write};
 use crate::coordinator::{Client, JoinRequest, Refusal, UNKNOWN_MEMBER_ID};
 
@@ -30,7 +31,7 @@ impl Group {
             .classic
             .get_or_insert_with(|| Classic::new(self.id.clone(), cx.wall_ms()));
         let write = if !classic.has_room_for(cx, &request.member_id) {
-            classic.remove(cx, &request.member_id);
+            classic.remove(cx, &request.member_id, MemberFate::Left);
             reply_join(cx, token, UNKNOWN_MEMBER_ID, Err(Refusal::GroupMaxSizeReached));
             None
         } else if !classic.supports_protocols(&request.protocol_type, &request.protocols) {
@@ -125,15 +126,17 @@ impl Classic {
             return None;
         }
         let (member_id, reason) = (member_id.clone(), request.reason.clone());
-        let matches = self
+        let known = self
             .members
             .get(&member_id)
-            .is_some_and(|member| member.protocols == request.protocols);
+            .map(|member| (member.participant(), member.protocols == request.protocols));
+        // It was validated.
+        let (member, matches) = known.unwrap_or_else(|| (Participant::pending(&member_id), false));
         match self.kind() {
             // A leader rejoins when partitions or members changed, so its rejoin always counts; an unchanged follower's is a retry.
             StateKind::Stable if self.is_leader(&member_id) => {
                 self.update(cx, token, request);
-                self.prepare_rebalance(cx, RebalanceCause::LeaderRejoined { member_id, reason })
+                self.prepare_rebalance(cx, RebalanceCause::LeaderRejoined { member, reason })
             }
             StateKind::Stable | StateKind::CompletingRebalance if matches => {
                 let with_members = self.kind() == StateKind::CompletingRebalance;
@@ -142,7 +145,7 @@ impl Classic {
             }
             StateKind::Stable | StateKind::CompletingRebalance => {
                 self.update(cx, token, request);
-                self.prepare_rebalance(cx, RebalanceCause::MetadataChanged { member_id, reason })
+                self.prepare_rebalance(cx, RebalanceCause::MetadataChanged { member, reason })
             }
             StateKind::PreparingRebalance => {
                 self.update(cx, token, request);
@@ -176,13 +179,15 @@ impl Classic {
         }
         let mut member = Member::joining(member_id.clone(), client, request);
         member.awaiting_join = Some(token);
+        let who = member.participant();
         self.insert(member);
+        self.note_join(cx, &member_id);
         cx.arm(
             self.session_timer(&member_id),
             cx.config.new_member_join_timeout_ms,
         );
         let reason = request.reason.clone();
-        self.prepare_or_complete(cx, RebalanceCause::MemberJoined { member_id, reason })
+        self.prepare_or_complete(cx, RebalanceCause::MemberJoined { member: who, reason })
     }
 
     /// Takes over what a rejoining member says, and lets its join wait.
@@ -197,6 +202,7 @@ impl Classic {
         if let Some(older) = member.awaiting_join.replace(token) {
             reply_join(cx, older, member_id, Err(Refusal::RebalanceInProgress));
         }
+        self.note_join(cx, member_id);
     }
 
     /// The wait of a group that was empty is over: it goes on when a member came meanwhile, else the join phase ends.

@@ -1,12 +1,12 @@
 //! LeaveGroup.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kohort_machine::Token;
 
 use super::{Classic, RebalanceCause, StateKind};
 use crate::coordinator::cx::Cx;
+use crate::coordinator::journal::{MemberFate, Participant};
 use crate::coordinator::work::Write;
 use crate::coordinator::{
     GroupResponse, LeaveRequest, LeavingMember, LeftMember, Refusal, UNKNOWN_MEMBER_ID,
@@ -22,34 +22,35 @@ impl Classic {
         request: LeaveRequest,
     ) -> Option<Write> {
         let mut left = Vec::new();
+        let mut members = Vec::new();
+        let mut reason = None;
         for member in request.members {
-            let outcome = self.leave(cx, &member);
+            let outcome = self.leave(cx, &member).map(|gone| {
+                members.push(gone);
+                reason = reason.take().or(member.reason);
+            });
             left.push(LeftMember {
                 member_id: member.member_id,
                 group_instance_id: member.group_instance_id,
                 outcome,
             });
         }
-        let gone = |member: &&LeftMember| member.outcome.is_ok();
-        let member_ids: Vec<Arc<str>> = left
-            .iter()
-            .filter(gone)
-            .map(|member| member.member_id.clone())
-            .collect();
         cx.reply(token, GroupResponse::Leave(Ok(left)));
-        if member_ids.is_empty() {
+        if members.is_empty() {
             return None;
         }
+        let cause = RebalanceCause::MembersLeft { members, reason };
         match self.kind() {
-            StateKind::Stable | StateKind::CompletingRebalance => {
-                self.prepare_rebalance(cx, RebalanceCause::MembersLeft { member_ids })
+            StateKind::Stable | StateKind::CompletingRebalance => self.prepare_rebalance(cx, cause),
+            StateKind::PreparingRebalance => {
+                self.journal.note(cause);
+                self.complete_if_joined(cx)
             }
-            StateKind::PreparingRebalance => self.complete_if_joined(cx),
             StateKind::Empty => None,
         }
     }
 
-    fn leave(&mut self, cx: &mut Cx, leaving: &LeavingMember) -> Result<(), Refusal> {
+    fn leave(&mut self, cx: &mut Cx, leaving: &LeavingMember) -> Result<Participant, Refusal> {
         let instance = leaving.group_instance_id.as_deref();
         let mut member_id = leaving.member_id.clone();
         if &*member_id == UNKNOWN_MEMBER_ID {
@@ -59,7 +60,6 @@ impl Classic {
         } else if !self.pending.contains(&member_id) {
             self.validate_member(&member_id, instance)?;
         }
-        self.remove(cx, &member_id);
-        Ok(())
+        Ok(self.remove(cx, &member_id, MemberFate::Left))
     }
 }

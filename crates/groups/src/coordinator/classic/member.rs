@@ -2,11 +2,14 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
-use kohort_machine::Token;
+use kohort_machine::{Instant, Token};
 
-use crate::coordinator::{Client, JoinProtocol, JoinRequest, JoinedMember, StoredMember};
+use crate::coordinator::{
+    Client, JoinProtocol, JoinRequest, JoinedMember, MemberFate, Participant, StoredMember,
+};
 
 #[derive(Debug, Clone)]
 pub(super) struct Member {
@@ -84,6 +87,25 @@ impl Member {
         self.protocols = request.protocols.clone();
         self.rebalance_timeout_ms = request.rebalance_timeout_ms;
         self.session_timeout_ms = request.session_timeout_ms;
+    }
+
+    pub(super) fn participant(&self) -> Participant {
+        Participant {
+            member_id: self.id.clone(),
+            group_instance_id: self.group_instance_id.clone(),
+            client_id: self.client.id.clone(),
+            client_host: self.client.host.clone(),
+        }
+    }
+
+    /// Since when it reads nothing any more, if it goes now: one whose session ended was last heard when that began.
+    pub(super) fn unread_since(&self, now: Instant, fate: MemberFate) -> Instant {
+        if fate != MemberFate::SessionExpired {
+            return now;
+        }
+        let millis = u64::try_from(self.session_timeout_ms).unwrap_or(0);
+        let silent = Duration::from_millis(millis);
+        Instant::ZERO + now.saturating_since(Instant::ZERO + silent)
     }
 
     pub(super) fn is_static(&self) -> bool {

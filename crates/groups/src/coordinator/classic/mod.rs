@@ -1,7 +1,6 @@
 //! The classic rebalance protocol, the coordinator's side. [`Classic`] is one group; what it knows is here, each request has a
 //! file of its own.
 
-mod cause;
 mod complete;
 mod describe;
 mod expire;
@@ -19,16 +18,19 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use kohort_machine::Token;
+use kohort_machine::{Instant, Token};
 
-pub use cause::RebalanceCause;
 use member::Member;
 pub(crate) use replace::Replacement;
 use state::State;
 pub(crate) use state::StateKind;
 
 use super::cx::{Cx, Timer};
-use super::{GroupResponse, JoinProtocol, JoinResponse, JoinedGroup, Refusal, SyncedMember};
+use super::journal::{Journal, MemberFate};
+use super::{
+    Action, GroupResponse, JoinProtocol, JoinResponse, JoinedGroup, Participant, Rebalance, RebalanceCause,
+    Refusal, SyncedMember,
+};
 
 /// One classic group.
 // Kafka: ClassicGroup
@@ -50,6 +52,7 @@ pub(crate) struct Classic {
     pending: BTreeSet<Arc<str>>,
     /// What the members of this generation subscribe to; `None` when that is not known.
     subscribed: Option<BTreeSet<Arc<str>>>,
+    journal: Journal,
 }
 
 impl Classic {
@@ -67,6 +70,7 @@ impl Classic {
             static_ids: BTreeMap::new(),
             pending: BTreeSet::new(),
             subscribed: None,
+            journal: Journal::default(),
         }
     }
 
@@ -95,9 +99,20 @@ impl Classic {
 
     /// Why the group rebalances, while it waits for its members.
     pub(super) fn rebalance_cause(&self) -> Option<&RebalanceCause> {
-        match &self.state {
-            State::PreparingRebalance { cause, .. } => Some(cause),
-            _ => None,
+        let is_waiting = self.kind() == StateKind::PreparingRebalance;
+        self.journal.cause().filter(|_| is_waiting)
+    }
+
+    /// The last rebalances, oldest first, and the one under way.
+    pub(super) fn rebalances(&self, now: Instant) -> Vec<Arc<Rebalance>> {
+        self.journal.rebalances(now)
+    }
+
+    /// Hands on a rebalance that has ended.
+    fn report(&self, cx: &mut Cx, ended: Option<Arc<Rebalance>>) {
+        if let Some(rebalance) = ended {
+            let group_id = self.id.clone();
+            cx.outbox.push(Action::Rebalanced { group_id, rebalance });
         }
     }
 
@@ -226,10 +241,17 @@ impl Classic {
         self.members.insert(member.id.clone(), member);
     }
 
-    /// Takes a member (or a pending one) out: its session ends, and what it waits for is answered UNKNOWN_MEMBER_ID.
+    /// Takes a member (or a pending one) out: its session ends, and what it waits for is answered UNKNOWN_MEMBER_ID. Gives who it
+    /// was; of a pending one only the id is known.
     // Kafka: ClassicGroup.remove, GroupMetadataManager.removeCurrentMemberFromClassicGroup
-    fn remove(&mut self, cx: &mut Cx, member_id: &str) {
-        if let Some(mut member) = self.members.remove(member_id) {
+    fn remove(&mut self, cx: &mut Cx, member_id: &str, fate: MemberFate) -> Participant {
+        let removed = self.members.remove(member_id);
+        let who = removed
+            .as_ref()
+            .map_or_else(|| Participant::pending(member_id), Member::participant);
+        if let Some(mut member) = removed {
+            self.journal
+                .gone(member.unread_since(cx.now, fate), member_id, fate);
             if let Some(instance) = &member.group_instance_id {
                 self.static_ids.remove(instance);
             }
@@ -243,6 +265,7 @@ impl Classic {
             unsynced.remove(member_id);
         }
         cx.disarm(&self.session_timer(member_id));
+        who
     }
 
     fn session_timer(&self, member_id: &str) -> Timer {

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use super::member::Member;
 use super::state::InitialDelay;
 use super::{Classic, RebalanceCause, State, StateKind, reply_sync};
 use crate::coordinator::Refusal;
 use crate::coordinator::cx::{Cx, Timer};
+use crate::coordinator::journal::Journal;
 use crate::coordinator::work::Write;
 
 impl Classic {
@@ -13,6 +15,7 @@ impl Classic {
     // Kafka: GroupMetadataManager.maybePrepareRebalanceOrCompleteJoin
     pub(super) fn prepare_or_complete(&mut self, cx: &mut Cx, cause: RebalanceCause) -> Option<Write> {
         if self.kind() == StateKind::PreparingRebalance {
+            self.journal.note(cause);
             self.complete_if_joined(cx)
         } else {
             self.prepare_rebalance(cx, cause)
@@ -22,6 +25,9 @@ impl Classic {
     /// Begins a rebalance. An empty group first waits for more members.
     // Kafka: GroupMetadataManager.prepareRebalance
     pub(super) fn prepare_rebalance(&mut self, cx: &mut Cx, cause: RebalanceCause) -> Option<Write> {
+        let (now, generation) = ((cx.now, cx.wall_ms()), self.generation);
+        let interrupted = self.journal.begin(now, cause, generation, self.is_of_consumers());
+        self.report(cx, interrupted);
         if self.kind() == StateKind::CompletingRebalance {
             self.drop_assignments(cx, Refusal::RebalanceInProgress);
         }
@@ -37,7 +43,8 @@ impl Classic {
             });
             cx.arm(Timer::Join(self.id.clone()), delay_ms);
         }
-        self.enter(cx, State::PreparingRebalance { cause, from_empty });
+        self.enter(cx, State::PreparingRebalance { from_empty });
+        self.note_joins(cx);
         if from_empty.is_some() {
             None
         } else if self.has_all_joined() {
@@ -45,6 +52,22 @@ impl Classic {
         } else {
             cx.arm(Timer::Join(self.id.clone()), self.rebalance_timeout_ms());
             None
+        }
+    }
+
+    /// Members whose joins wait have begun to take part.
+    fn note_joins(&mut self, cx: &Cx) {
+        for member in self.members.values() {
+            note_join(&mut self.journal, cx, member);
+        }
+    }
+
+    /// A member whose join waits has begun to take part, if the group waits for members.
+    pub(super) fn note_join(&mut self, cx: &Cx, member_id: &str) {
+        if self.kind() == StateKind::PreparingRebalance
+            && let Some(member) = self.members.get(member_id)
+        {
+            note_join(&mut self.journal, cx, member);
         }
     }
 
@@ -71,5 +94,13 @@ impl Classic {
                 );
             }
         }
+    }
+}
+
+fn note_join(journal: &mut Journal, cx: &Cx, member: &Member) {
+    if member.awaiting_join.is_some() {
+        // All assignors of a member are told the same of what it owns.
+        let metadata = member.protocols.first().map(|protocol| &protocol.metadata);
+        journal.joined(cx.now, || member.participant(), &member.id, metadata);
     }
 }

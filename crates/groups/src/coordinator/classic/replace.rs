@@ -9,6 +9,7 @@ use kohort_machine::Token;
 use super::complete::select_protocol;
 use super::{Classic, RebalanceCause, StateKind, refuse_waiting, reply_join};
 use crate::coordinator::cx::Cx;
+use crate::coordinator::journal::Participant;
 use crate::coordinator::work::{Then, Write};
 use crate::coordinator::{JoinRequest, Refusal, UNKNOWN_MEMBER_ID};
 
@@ -45,14 +46,14 @@ impl Classic {
             return Some(Write { then, ..write });
         }
         self.replace(cx, &replacement);
+        let mut who = Participant::pending(&new_id);
         if let Some(member) = self.members.get_mut(&new_id) {
             member.awaiting_join = Some(token);
+            who = member.participant();
         }
-        if self.kind() == StateKind::PreparingRebalance {
-            return self.complete_if_joined(cx);
-        }
-        let (member_id, reason) = (new_id, request.reason.clone());
-        self.prepare_rebalance(cx, RebalanceCause::StaticMemberReplaced { member_id, reason })
+        self.note_join(cx, &new_id);
+        let (member, reason) = (who, request.reason.clone());
+        self.prepare_or_complete(cx, RebalanceCause::StaticMemberReplaced { member, reason })
     }
 
     /// The group with the new id, unless the group would then choose another assignor.
@@ -125,6 +126,7 @@ impl Classic {
         {
             unsynced.insert(new_id.clone());
         }
+        self.journal.renamed(old_id, new_id);
         member.id = new_id.clone();
         member.is_new = false;
         member.take_over(&replacement.request);

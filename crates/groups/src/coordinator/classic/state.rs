@@ -3,8 +3,6 @@
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
-use super::RebalanceCause;
-
 /// The state of a classic group, with what belongs to that state alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
@@ -12,8 +10,6 @@ pub(crate) enum State {
     Empty,
     /// Waits for the members to join.
     PreparingRebalance {
-        /// Why.
-        cause: RebalanceCause,
         /// Set when the group was empty: the join phase then ends by time alone.
         from_empty: Option<InitialDelay>,
     },

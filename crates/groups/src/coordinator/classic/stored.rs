@@ -23,7 +23,9 @@ impl Classic {
         group.leader = stored.leader.clone();
         let protocol = stored.protocol.clone().unwrap_or_default();
         for member in &stored.members {
-            group.insert(Member::from_stored(member, &protocol));
+            let member = Member::from_stored(member, &protocol);
+            group.journal.restore(member.participant(), &member.assignment);
+            group.insert(member);
         }
         if !group.members.is_empty() {
             let unsynced = BTreeSet::new();

@@ -9,6 +9,7 @@ use kohort_machine::Token;
 
 use super::{Classic, RebalanceCause, State, StateKind, reply_sync};
 use crate::coordinator::cx::{Cx, Timer};
+use crate::coordinator::journal::{MemberFate, RebalanceOutcome};
 use crate::coordinator::work::{Then, Write};
 use crate::coordinator::{Refusal, SyncRequest, SyncedMember};
 
@@ -35,6 +36,8 @@ impl Classic {
         self.on_synced(cx, member_id);
         if self.kind() == StateKind::Stable {
             let assignment = self.assignment(member_id);
+            self.journal.told(cx.now, member_id, &assignment);
+            self.end_if_told(cx);
             reply_sync(cx, token, Ok(self.synced(assignment)));
             return None;
         }
@@ -102,11 +105,21 @@ impl Classic {
             };
             member.assignment = assignment.clone();
             if let Some(token) = member.awaiting_sync.take() {
+                self.journal.told(cx.now, &member_id, &assignment);
                 reply_sync(cx, token, Ok(self.synced(assignment)));
                 self.extend_session(cx, &member_id);
             }
         }
+        self.end_if_told(cx);
         None
+    }
+
+    /// The rebalance has ended when every member was given its assignment.
+    fn end_if_told(&mut self, cx: &mut Cx) {
+        if matches!(&self.state, State::Stable { unsynced } if unsynced.is_empty()) {
+            let ended = self.journal.end(cx.now, RebalanceOutcome::Stable);
+            self.report(cx, ended);
+        }
     }
 
     /// Members that joined and did not ask for their assignment are out.
@@ -116,10 +129,9 @@ impl Classic {
         if member_ids.is_empty() {
             return None;
         }
-        for member_id in &member_ids {
-            self.remove(cx, member_id);
-        }
-        self.prepare_rebalance(cx, RebalanceCause::SyncExpired { member_ids })
+        let remove = |member_id: &Arc<str>| self.remove(cx, member_id, MemberFate::SyncExpired);
+        let members = member_ids.iter().map(remove).collect();
+        self.prepare_rebalance(cx, RebalanceCause::SyncExpired { members })
     }
 
     fn on_synced(&mut self, cx: &mut Cx, member_id: &str) {

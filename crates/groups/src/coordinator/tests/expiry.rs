@@ -109,3 +109,26 @@ fn an_empty_group_without_offsets_goes_at_the_next_check() {
     kit.advance(CHECK);
     assert_eq!(kit.state(), "Dead");
 }
+
+#[test]
+fn nothing_expires_while_a_group_rebalances() {
+    let mut kit = Kit::with(CoordinatorConfig {
+        initial_rebalance_delay_ms: 0,
+        offsets_retention_ms: 1_000,
+        retention_check_interval_ms: 1_000,
+        ..CoordinatorConfig::default()
+    });
+    let (ids, generation) = kit.stable(1);
+    commit_to(&mut kit, "other", &ids[0], generation);
+    // The newcomer makes the group wait for the first member, up to a minute.
+    kit.join(anonymous_join());
+    assert_eq!(kit.state(), "PreparingRebalance");
+    for _ in 0..6 {
+        kit.advance(5_000);
+        assert_eq!(
+            kit.heartbeat(&ids[0], generation),
+            Err(Refusal::RebalanceInProgress)
+        );
+    }
+    assert_eq!(kit.committed("other", 0), Some(5));
+}

@@ -272,7 +272,7 @@ fn the_leader_that_rejoins_a_stable_group_starts_a_rebalance() {
     });
     assert_eq!(kit.state(), "PreparingRebalance");
     let cause = RebalanceCause::LeaderRejoined {
-        member_id: ids[0].clone(),
+        member: who(&ids[0]),
         reason: reason("new partitions"),
     };
     assert_eq!(kit.cause(), Some(&cause));
@@ -302,7 +302,7 @@ fn a_follower_that_changed_its_subscription_starts_a_rebalance() {
     });
     assert_eq!(kit.state(), "PreparingRebalance");
     assert!(
-        matches!(kit.cause(), Some(RebalanceCause::MetadataChanged { member_id, .. }) if *member_id == ids[1])
+        matches!(kit.cause(), Some(RebalanceCause::MetadataChanged { member, .. }) if *member == who(&ids[1]))
     );
 }
 

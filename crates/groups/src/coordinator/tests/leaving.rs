@@ -12,8 +12,11 @@ fn a_member_that_leaves_a_stable_group_starts_a_rebalance() {
     let (ids, generation) = kit.stable(2);
     assert_eq!(outcomes_of(&kit.leave(&ids[1])), [Ok(())]);
     assert_eq!(kit.state(), "PreparingRebalance");
-    let member_ids = vec![ids[1].clone()];
-    assert_eq!(kit.cause(), Some(&RebalanceCause::MembersLeft { member_ids }));
+    let (members, reason) = (vec![who(&ids[1])], None);
+    assert_eq!(
+        kit.cause(),
+        Some(&RebalanceCause::MembersLeft { members, reason })
+    );
     assert_eq!(
         kit.heartbeat(&ids[0], generation),
         Err(Refusal::RebalanceInProgress)
@@ -43,8 +46,11 @@ fn a_batch_of_members_leaves_with_an_outcome_each_and_one_rebalance() {
         outcomes_of(&left),
         [Ok(()), Err(Refusal::UnknownMemberId), Ok(())]
     );
-    let member_ids = vec![ids[1].clone(), ids[2].clone()];
-    assert_eq!(kit.cause(), Some(&RebalanceCause::MembersLeft { member_ids }));
+    let (members, reason) = (vec![who(&ids[1]), who(&ids[2])], None);
+    assert_eq!(
+        kit.cause(),
+        Some(&RebalanceCause::MembersLeft { members, reason })
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod describing;
 mod expiry;
 mod heartbeats;
 mod joining;
+mod journal;
 mod leaving;
 mod ordering;
 mod random;
@@ -43,6 +44,8 @@ struct Kit {
     hold: bool,
     held: Vec<(Token, i32, Vec<CoordinatorRecord>)>,
     appends: usize,
+    /// The rebalances that ended, oldest first.
+    rebalanced: Vec<Arc<Rebalance>>,
 }
 
 impl Kit {
@@ -86,6 +89,7 @@ impl Kit {
             hold: false,
             held: Vec::new(),
             appends: 0,
+            rebalanced: Vec::new(),
         }
     }
 
@@ -117,6 +121,10 @@ impl Kit {
                     } else {
                         self.store(token, partition, records);
                     }
+                }
+                Action::Rebalanced { group_id, rebalance } => {
+                    assert_eq!(&*group_id, GROUP);
+                    self.rebalanced.push(rebalance);
                 }
             }
         }
@@ -351,6 +359,16 @@ impl Kit {
         let group = &self.harness.machine().groups[GROUP];
         let classic = group.classic.as_ref().expect("a group");
         classic.leader_id().expect("a leader")
+    }
+}
+
+/// The member as the journal names it.
+fn who(member_id: &str) -> Participant {
+    Participant {
+        member_id: member_id.into(),
+        group_instance_id: None,
+        client_id: "client".into(),
+        client_host: "/127.0.0.1".into(),
     }
 }
 

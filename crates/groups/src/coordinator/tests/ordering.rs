@@ -78,8 +78,8 @@ fn a_session_that_ends_while_an_append_is_open_ends_after_it() {
     kit.advance(10_000);
     assert_eq!(kit.heartbeat(&ids[0], generation), Ok(()));
     kit.release();
-    let member_id = ids[1].clone();
-    assert_eq!(kit.cause(), Some(&RebalanceCause::SessionExpired { member_id }));
+    let member = who(&ids[1]);
+    assert_eq!(kit.cause(), Some(&RebalanceCause::SessionExpired { member }));
 }
 
 #[test]

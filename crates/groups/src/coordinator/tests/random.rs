@@ -1,8 +1,11 @@
 //! Random runs by seed: whatever members do, each request is answered once and generations only grow.
 
+use std::collections::BTreeSet;
+
 use kohort_machine::Prng;
 
 use super::*;
+use crate::coordinator::classic::StateKind;
 
 /// A member as a client sees itself.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +21,12 @@ struct Game {
     prng: Prng,
     players: Vec<Player>,
     generation: i32,
+    /// The generation that the journal has come to.
+    told: i32,
+    /// How many rebalances the journal told of this group.
+    number: u64,
+    left: BTreeSet<Arc<str>>,
+    has_failed: bool,
 }
 
 impl Game {
@@ -38,6 +47,10 @@ impl Game {
             players: players.collect(),
             prng,
             generation: 0,
+            told: 0,
+            number: 0,
+            left: BTreeSet::new(),
+            has_failed: false,
         }
     }
 
@@ -51,7 +64,10 @@ impl Game {
             9 => self.commit(index),
             10 => self.leave(index),
             11 => self.kit.hold = true,
-            12 if self.prng.chance(1, 3) => self.kit.fail(AppendFailure::Unavailable),
+            12 if self.prng.chance(1, 3) => {
+                self.has_failed = true;
+                self.kit.fail(AppendFailure::Unavailable);
+            }
             12 => self.kit.release(),
             _ => self.kit.advance(self.prng.below(8_000)),
         }
@@ -109,6 +125,7 @@ impl Game {
     fn leave(&mut self, index: usize) {
         let player = self.players[index].clone();
         if let (Some(id), None) = (&player.id, player.waiting) {
+            self.left.insert(id.clone());
             let (group_id, members) = (GROUP.into(), vec![leaving(id, None)]);
             let token = self
                 .kit
@@ -169,6 +186,77 @@ impl Game {
             self.generation = classic.generation();
             classic.assert_consistent();
         }
+        self.check_journal();
+    }
+
+    /// No generation begins and none ends without an entry of the journal, each entry has a cause that is true, and no entry is told
+    /// without a rebalance.
+    fn check_journal(&mut self) {
+        for ended in core::mem::take(&mut self.kit.rebalanced) {
+            if ended.number == 1 {
+                // The group was made anew.
+                (self.told, self.number) = (0, 0);
+            }
+            assert_eq!(ended.number, self.number + 1);
+            assert_eq!(
+                ended.generation_before, self.told,
+                "a generation without an entry"
+            );
+            assert!(ended.generation.is_none_or(|reached| reached == self.told + 1));
+            self.told = ended.generation.unwrap_or(self.told);
+            self.number = ended.number;
+            for cause in core::iter::once(&ended.cause).chain(&ended.later_causes) {
+                self.check_cause(cause);
+            }
+        }
+        let machine = self.kit.harness.machine();
+        let Some(classic) = machine.groups.get(GROUP).and_then(|group| group.classic.as_ref()) else {
+            return;
+        };
+        let rebalances = classic.rebalances(self.kit.harness.now());
+        let open = rebalances
+            .last()
+            .filter(|last| last.outcome == RebalanceOutcome::Open);
+        let last = rebalances
+            .last()
+            .map_or(0, |last| last.generation.unwrap_or(last.generation_before));
+        assert_eq!(classic.generation(), last, "a generation without an entry");
+        match classic.kind() {
+            StateKind::PreparingRebalance => {
+                let open = open.expect("a rebalance is under way");
+                assert_eq!(
+                    (open.generation, open.generation_before),
+                    (None, classic.generation())
+                );
+                self.check_cause(&open.cause);
+            }
+            StateKind::CompletingRebalance => {
+                let open = open.expect("a rebalance is under way");
+                assert_eq!(open.generation, Some(classic.generation()));
+            }
+            StateKind::Stable => {}
+            StateKind::Empty => assert_eq!(open, None),
+        }
+    }
+
+    /// Whether what the journal says did happen in this game.
+    fn check_cause(&self, cause: &RebalanceCause) {
+        match cause {
+            RebalanceCause::MembersLeft { members, .. } => {
+                assert!(members.iter().all(|member| self.left.contains(&member.member_id)));
+            }
+            RebalanceCause::AssignmentNotStored { .. } => assert!(self.has_failed),
+            RebalanceCause::StaticMemberReplaced { member, .. } => {
+                assert!(member.group_instance_id.is_some());
+            }
+            RebalanceCause::GroupTooLarge { .. } => panic!("no large group was loaded"),
+            // Members fall silent, come back and change nothing all the time.
+            _ => {}
+        }
+        // Of who left before it joined with the id that it was given, only that is known.
+        let is_named =
+            |member: &Participant| &*member.client_id == "client" || self.left.contains(&member.member_id);
+        assert!(cause.members().iter().all(is_named));
     }
 
     /// All members fall silent: every request that waits is answered, and the group becomes empty.
@@ -201,6 +289,7 @@ fn a_stable_group_whose_members_only_heartbeat_commit_and_sync_stays_stable() {
     for seed in 0..20 {
         let mut kit = Kit::new();
         let (ids, generation) = kit.stable(4);
+        let before = kit.rebalanced.len();
         let mut prng = Prng::from_seed(seed);
         for _ in 0..100 {
             for id in &ids {
@@ -217,6 +306,7 @@ fn a_stable_group_whose_members_only_heartbeat_commit_and_sync_stays_stable() {
             kit.advance(1 + prng.below(9_998));
             assert_eq!(kit.state(), "Stable");
         }
+        assert_eq!(kit.rebalanced.len(), before, "a rebalance without a cause");
     }
 }
 

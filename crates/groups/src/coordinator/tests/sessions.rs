@@ -12,8 +12,8 @@ fn a_silent_member_is_removed_after_its_session_timeout_and_the_group_rebalances
     assert_eq!(kit.state(), "Stable");
     kit.advance(1);
     assert_eq!(kit.state(), "PreparingRebalance");
-    let member_id = ids[1].clone();
-    assert_eq!(kit.cause(), Some(&RebalanceCause::SessionExpired { member_id }));
+    let member = who(&ids[1]);
+    assert_eq!(kit.cause(), Some(&RebalanceCause::SessionExpired { member }));
     let token = kit.join(rejoin(&ids[0]));
     assert_eq!(kit.take_joined(token).1.members.len(), 1);
 }

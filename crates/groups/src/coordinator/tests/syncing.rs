@@ -107,8 +107,8 @@ fn members_that_did_not_sync_within_the_rebalance_timeout_are_removed_and_the_gr
     kit.advance(5_000);
     assert_eq!(kit.take_sync(waiting), Err(Refusal::RebalanceInProgress));
     assert_eq!(kit.heartbeat(&leader, generation), Err(Refusal::UnknownMemberId));
-    let member_ids = vec![leader];
-    assert_eq!(kit.cause(), Some(&RebalanceCause::SyncExpired { member_ids }));
+    let members = vec![who(&leader)];
+    assert_eq!(kit.cause(), Some(&RebalanceCause::SyncExpired { members }));
 }
 
 #[test]
