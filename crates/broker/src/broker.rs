@@ -1,6 +1,8 @@
 //! The handle of a running broker.
 
-use kohort_node::{Cluster, Control, ControlError, FaultRule};
+use std::sync::Arc;
+
+use kohort_node::{Cluster, Control, ControlError, FaultRule, Rebalance};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::builder::Builder;
@@ -146,6 +148,39 @@ impl Broker {
         self.control(Control::Start { broker }).await?;
         self.admission.set_stopped(broker, false);
         Ok(())
+    }
+
+    /// The last 16 rebalances of a group since this broker coordinates it, oldest first, and behind them the one under way: when, why
+    /// and by whom each began, how long its phases took, what each member gave up and got, and how long each partition had no
+    /// owner. None of a group that is not here, or has not rebalanced. When dropped, nothing happens.
+    ///
+    /// Rebalances that have ended are records of the internal topic `__kohort_rebalances`, too, which any client can read and which
+    /// outlives the process where the logs do; `kohort groups describe --rebalances` prints it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = kohort_broker::Broker::builder().topic("orders", 1).start().await?;
+    /// for rebalance in broker.rebalances("billing").await? {
+    ///     println!("{}: {:?}", rebalance.cause.name(), rebalance.longest_pause());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the broker has ended.
+    pub async fn rebalances(&self, group_id: &str) -> Result<Vec<Arc<Rebalance>>, ControlFailure> {
+        let (reply, answer) = oneshot::channel();
+        let group_id = group_id.into();
+        let input = Input::Rebalances { group_id, reply };
+        self.shared
+            .node
+            .send(input)
+            .await
+            .map_err(|_| ControlFailure::Ended)?;
+        answer.await.map_err(|_| ControlFailure::Ended)
     }
 
     /// Ends the broker: connections are closed, and all tasks are gone when this returns. When dropped, the broker ends

@@ -49,4 +49,8 @@ pub use connector::Connector;
 pub use data_dir::DataDirError;
 pub use kohort_node::config::ConfigError;
 pub use kohort_node::{ControlError, Fault, FaultRule, Lie};
+pub use kohort_node::{
+    MemberFate, Participant, Pause, Rebalance, RebalanceCause, RebalanceMember, RebalanceOutcome, Refusal,
+    TopicPartition,
+};
 pub use kohort_protocol::{ApiKey, ErrorCode};

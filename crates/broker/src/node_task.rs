@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kohort_machine::{Machine, Token, TokenSource};
 use kohort_node::log::{DiskTask, StorageError};
-use kohort_node::{Action, ConnId, Control, ControlError, Event, Level, Node};
+use kohort_node::{Action, ConnId, Control, ControlError, Event, Level, Node, Rebalance};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep_until;
@@ -35,6 +35,10 @@ pub(crate) enum Input {
     Control {
         control: Box<Control>,
         reply: oneshot::Sender<Result<(), Box<ControlError>>>,
+    },
+    Rebalances {
+        group_id: String,
+        reply: oneshot::Sender<Vec<Arc<Rebalance>>>,
     },
 }
 
@@ -162,6 +166,11 @@ impl NodeTask {
                 let token = self.tokens.issue();
                 self.controls.insert(token, reply);
                 Event::Control { token, control }
+            }
+            Input::Rebalances { group_id, reply } => {
+                // Who asked may have stopped waiting.
+                let _ = reply.send(self.node.rebalances(now, &group_id));
+                return;
             }
         };
         self.node.handle(now, event);

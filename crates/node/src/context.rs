@@ -19,7 +19,7 @@ use crate::log::StorageError;
 use crate::node::Timer;
 use crate::producer_ids::ProducerIds;
 use crate::purgatory::Purgatory;
-use crate::topics::{CONSUMER_OFFSETS, Topics};
+use crate::topics::{CONSUMER_OFFSETS, REBALANCES, Topics};
 
 /// How often silent producers are looked for.
 // Kafka: TransactionLogConfig.PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS_DEFAULT
@@ -85,6 +85,13 @@ impl Cx<'_> {
                     config.set(key, value).map_err(|_| ErrorCode::InvalidConfig)?;
                 }
                 self.config.int("offsets.topic.num.partitions")
+            }
+            REBALANCES => {
+                // Some thousand rebalances of small groups; the oldest go first.
+                for (key, value) in [("retention.bytes", "4194304"), ("segment.bytes", "1048576")] {
+                    config.set(key, value).map_err(|_| ErrorCode::InvalidConfig)?;
+                }
+                1
             }
             _ => self.config.int("num.partitions"),
         };

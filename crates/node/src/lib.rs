@@ -55,4 +55,8 @@ pub use cluster::{Broker, BrokerId, Cluster};
 pub use control::{Control, ControlError};
 pub use faults::{Fault, FaultRule, Lie};
 pub use interface::{Action, CloseReason, ConnId, Event, Level, LogLine};
+pub use kohort_groups::TopicPartition;
+pub use kohort_groups::coordinator::{
+    MemberFate, Participant, Pause, Rebalance, RebalanceCause, RebalanceMember, RebalanceOutcome, Refusal,
+};
 pub use node::Node;

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use kohort_groups::coordinator::Rebalance;
 use kohort_machine::{Deadline, Instant, Machine, Outbox, Prng, Timers, Token};
 use kohort_protocol::{ApiKey, RequestBody, ResponseBody, Uuid, frame};
 
@@ -160,6 +161,12 @@ impl Node {
     /// How many groups this node coordinates.
     pub fn group_count(&self) -> usize {
         self.groups.count()
+    }
+
+    /// The last rebalances of a group, oldest first, and behind them the one under way, as far as it has come at `now`. Those of
+    /// an earlier start, and of groups that are gone, are records of the topic `__kohort_rebalances`.
+    pub fn rebalances(&self, now: Instant, group_id: &str) -> Vec<Arc<Rebalance>> {
+        self.groups.rebalances(now, group_id)
     }
 
     /// The id of a topic.

@@ -17,7 +17,7 @@ use crate::config::{Config, LogConfig, TopicConfig};
 use crate::journal::{Entry, Journal, TopicEntry};
 use crate::log::{LogName, PartitionLog, Storage, StorageError};
 
-pub(crate) use names::{CONSUMER_OFFSETS, collide, is_internal, is_valid_name};
+pub(crate) use names::{CONSUMER_OFFSETS, REBALANCES, collide, is_internal, is_valid_name};
 
 /// Names a log: the id of its topic, and the partition.
 pub(crate) type LogKey = ([u8; 16], i32);

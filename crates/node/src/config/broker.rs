@@ -14,7 +14,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, accepts: Acc
     }
 }
 
-/// The broker's keys. Those of the group coordinator are `group.*` and `offsets.*`. Keys of indexes and flushing are
+/// The broker's keys. Those of the group coordinator are `group.*` and `offsets.*`; what Kafka has not is `kohort.*`. Keys of indexes and flushing are
 /// accepted, so that settings written for Kafka work, and have no effect on a log in memory.
 // Kafka: ServerConfigs, ServerLogConfigs, SocketServerConfigs, GroupCoordinatorConfig
 pub const BROKER_KEYS: &[Definition] = &[
@@ -48,6 +48,12 @@ pub const BROKER_KEYS: &[Definition] = &[
     key("group.max.session.timeout.ms", Kind::Int, "1800000", Accepts::All),
     key("group.max.size", Kind::Int, "2147483647", Accepts::Range(1, MAX)),
     key("group.min.session.timeout.ms", Kind::Int, "6000", Accepts::All),
+    key(
+        "kohort.rebalances.topic.enable",
+        Kind::Boolean,
+        "true",
+        Accepts::All,
+    ),
     key(
         "log.cleanup.policy",
         Kind::List,

@@ -33,6 +33,9 @@ pub fn documentation(key: &str) -> Option<&'static str> {
         "index.interval.bytes" | "log.index.interval.bytes" => {
             "After how many bytes of records an index gets its next entry."
         }
+        "kohort.rebalances.topic.enable" => {
+            "Whether the rebalances of groups are written to the topic __kohort_rebalances."
+        }
         "log.segment.bytes" | "segment.bytes" => {
             "The size at which a log goes on in a new segment, in bytes."
         }

@@ -1,8 +1,9 @@
 //! The group coordinators inside the node: one for each broker that it plays. A group API's handler hands its request to the
 //! coordinator of the broker that was asked; the answer comes when the coordinator gives it. The rules of groups are in
-//! `kohort-groups`; what is stored is in [`store`].
+//! `kohort-groups`; what is stored is in [`store`], the journal of rebalances in [`rebalances`].
 
 mod answer;
+mod rebalances;
 mod store;
 
 use alloc::boxed::Box;
@@ -141,6 +142,9 @@ impl Cx<'_> {
                     Ok(None) => self.tell_appended(broker, token, Ok(())),
                     Err(failure) => self.tell_appended(broker, token, Err(failure)),
                 },
+                Action::Rebalanced { group_id, rebalance } => {
+                    self.record_rebalance(&group_id, &rebalance);
+                }
             }
         }
         answers

@@ -335,7 +335,7 @@ mod tests {
     fn a_read_begins_with_the_batch_that_holds_the_offset() {
         let mut log = log(&[5, 5, 5]);
         assert_eq!(read(&mut log, 15, 30, 100, false), [1, 2]);
-        assert_eq!(read(&mut log, 30, 30, 100, true), []);
+        assert_eq!(read(&mut log, 30, 30, 100, true), b"");
     }
 
     #[test]
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(read(&mut log, 0, 30, 14, false), [0, 1]);
         assert_eq!(read(&mut log, 0, 30, 15, false), [0, 1, 2]);
         assert_eq!(read(&mut log, 0, 30, 10, false), [0, 1]);
-        assert_eq!(read(&mut log, 0, 30, 4, false), []);
+        assert_eq!(read(&mut log, 0, 30, 4, false), b"");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 /// The topic that holds the offsets and groups.
 pub(crate) const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 
+/// The topic that holds the journal of rebalances. Kafka has no such topic.
+pub(crate) const REBALANCES: &str = "__kohort_rebalances";
+
 /// The longest name of a topic.
 // Kafka: Topic.MAX_NAME_LENGTH
 const MAX_NAME_LENGTH: usize = 249;
@@ -12,7 +15,7 @@ const MAX_NAME_LENGTH: usize = 249;
 pub(crate) fn is_internal(name: &str) -> bool {
     matches!(
         name,
-        CONSUMER_OFFSETS | "__transaction_state" | "__share_group_state"
+        CONSUMER_OFFSETS | "__transaction_state" | "__share_group_state" | REBALANCES
     )
 }
 

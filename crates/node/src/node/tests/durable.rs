@@ -19,7 +19,8 @@ use kohort_protocol::messages::offset_commit::{OffsetCommitRequestPartition, Off
 use kohort_protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kohort_protocol::messages::{
     CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, FetchRequest, FindCoordinatorRequest,
-    IncrementalAlterConfigsRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
+    IncrementalAlterConfigsRequest, JoinGroupRequest, JoinGroupResponse, OffsetCommitRequest,
+    OffsetFetchRequest, ProduceRequest,
 };
 use kohort_records::batches;
 
@@ -36,7 +37,7 @@ const EACH: &[(&str, &str)] = &[
     ("group.initial.rebalance.delay.ms", "0"),
 ];
 /// Settings under which the system writes in its own time.
-const SYSTEM: &[(&str, &str)] = &[("group.initial.rebalance.delay.ms", "0")];
+pub(super) const SYSTEM: &[(&str, &str)] = &[("group.initial.rebalance.delay.ms", "0")];
 
 fn open(disk: &MemoryDisk, settings: &[(&str, &str)]) -> Result<Node, StorageError> {
     let storage = SegmentStorage::new(disk.share())?;
@@ -44,8 +45,8 @@ fn open(disk: &MemoryDisk, settings: &[(&str, &str)]) -> Result<Node, StorageErr
 }
 
 /// A node over a disk, whose driver carries out what it is asked at once.
-struct Machine {
-    bench: Bench,
+pub(super) struct Machine {
+    pub(super) bench: Bench,
     disk: MemoryDisk,
     settings: &'static [(&'static str, &'static str)],
     /// Whether the driver leaves syncs for later.
@@ -54,7 +55,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(settings: &'static [(&'static str, &'static str)]) -> Self {
+    pub(super) fn new(settings: &'static [(&'static str, &'static str)]) -> Self {
         let mut machine = Self::start(MemoryDisk::default(), settings);
         machine.create("t", 1);
         machine
@@ -78,7 +79,7 @@ impl Machine {
     }
 
     /// The process dies and starts again.
-    fn crash(self) -> Self {
+    pub(super) fn crash(self) -> Self {
         Self::start(self.disk, self.settings)
     }
 
@@ -89,7 +90,7 @@ impl Machine {
     }
 
     /// Carries out what is asked until nothing is; gives everything else that came out.
-    fn drive(&mut self, actions: Vec<Action>) -> Vec<Action> {
+    pub(super) fn drive(&mut self, actions: Vec<Action>) -> Vec<Action> {
         let mut others = Vec::new();
         let mut queue = actions;
         loop {
@@ -133,7 +134,22 @@ impl Machine {
         (conn, reply::<R>(&actions, conn, version))
     }
 
-    fn ask<R: kohort_protocol::Request + Into<kohort_protocol::RequestBody>>(
+    /// Lets time pass.
+    pub(super) fn advance(&mut self, millis: u64) -> Vec<Action> {
+        let actions = self.bench.advance(millis);
+        self.drive(actions)
+    }
+
+    /// Joins a group that does not wait for more members.
+    pub(super) fn join(&mut self, request: JoinGroupRequest) -> JoinGroupResponse {
+        let conn = self.bench.connect();
+        let mut actions = self.bench.send(conn, 9, request);
+        actions.extend(self.bench.advance(0));
+        let actions = self.drive(actions);
+        reply::<JoinGroupRequest>(&actions, conn, 9).expect("the join phase has ended")
+    }
+
+    pub(super) fn ask<R: kohort_protocol::Request + Into<kohort_protocol::RequestBody>>(
         &mut self,
         version: i16,
         request: R,
