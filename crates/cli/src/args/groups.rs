@@ -21,6 +21,7 @@ pub(crate) enum GroupsCommand {
     /// Delete what a group has committed for topics
     DeleteOffsets(DeleteOffsetsArgs),
     /// Remove static members that do not come back, so that the others take over at once
+    #[command(visible_alias = "remove-member")]
     RemoveMembers(RemoveMembersArgs),
 }
 
@@ -56,6 +57,10 @@ Examples:
   kohort groups describe --all | grep '^group'         # the state and lag of every group
   kohort groups describe billing --watch 2             # is it catching up?
   kohort groups describe --all -J | jq 'select(.lag > 1000) | .group'
+  kohort groups describe billing --rebalances          # when, why and by whom, what moved, how long each partition paused
+
+A broker of Kohort's keeps a journal of rebalances (the topic __kohort_rebalances). Of others, --rebalances shows what the records
+of __consumer_offsets tell: when, and what moved.
 
 Next: `kohort groups reset GROUP` moves a group that is stuck or too far behind."
 )]
@@ -72,6 +77,9 @@ pub(crate) struct DescribeGroupsArgs {
     /// Show it again every so many seconds, until ctrl-c
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) watch: Option<u64>,
+    /// Show the last rebalances of each group (so many, or 10) instead of its partitions and members
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rebalances: Option<u64>,
     /// Print each group as a line of JSON, with null where the tables have `-`
     #[arg(short = 'J', long)]
     pub(crate) json: bool,
@@ -173,7 +181,7 @@ pub(crate) struct DeleteOffsetsArgs {
     after_help = "A static member (group.instance.id) keeps its partitions while it is away, until session.timeout.ms is over. Removed, the
 others share them at once. One that is alive joins again.
 
-Example: kohort groups remove-members billing --instance-id till-1
+Example: kohort groups remove-member billing --instance-id till-1
 
 See `kohort groups describe` for the instance ids of a group."
 )]
@@ -225,5 +233,7 @@ mod tests {
     fn a_description_is_of_named_groups_or_of_all() {
         assert!(parses("describe g h") && parses("describe --all") && parses("describe g --watch"));
         assert!(!parses("describe") && !parses("describe g --all") && !parses("describe g --watch 0"));
+        assert!(parses("describe --rebalances g") && parses("describe g --rebalances=3 -J"));
+        assert!(!parses("describe g --rebalances=0"));
     }
 }

@@ -385,10 +385,15 @@ fn a_static_member_that_is_gone_is_removed() {
     settled(&serve, "1 member");
     gone.0.kill().expect("it runs");
     gone.0.wait().expect("it ends");
-    let removed = serve.groups(&["remove-members", "billing", "--instance-id", "till-1"]);
+    let other = serve.groups(&["remove-members", "billing", "--instance-id", "till-2"]);
+    assert_eq!(other.status.code(), Some(1));
+    let told = text(&other.stderr);
+    assert!(told.contains("the static members of billing: till-1"), "{told}");
+    let removed = serve.groups(&["remove-member", "billing", "--instance-id", "till-1"]);
     assert!(removed.status.success(), "{}", text(&removed.stderr));
     let shown = good(&serve.groups(&["describe", "billing"]));
     assert!(shown.starts_with("group billing: Empty, 0 members"), "{shown}");
-    let unknown = serve.groups(&["remove-members", "billing", "--instance-id", "till-2"]);
+    let unknown = serve.groups(&["remove-members", "billing", "--instance-id", "till-1"]);
     assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).contains("group billing has no static members"));
 }

@@ -7,5 +7,6 @@ mod groups;
 mod manual;
 mod pipeline;
 mod process;
+mod rebalances;
 mod records;
 mod usage;

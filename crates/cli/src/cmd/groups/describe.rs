@@ -7,14 +7,19 @@ use kohort::Admin;
 use tokio::time::Instant;
 
 use super::json::Line;
+use super::rebalances::{self, Known};
 use super::view::{self, Before, Group, Share};
 use crate::args::DescribeGroupsArgs;
 use crate::cmd::{admin, told_to_stop};
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// A group and its partitions.
-type Seen = (Group, Vec<Share>);
+/// A group, its partitions, and what was asked of its rebalances.
+struct Seen {
+    group: Group,
+    shares: Vec<Share>,
+    rebalances: Option<Known>,
+}
 
 /// Shows the groups, and with `--watch` shows them again until told to stop.
 pub(super) async fn run(args: DescribeGroupsArgs) -> Result<(), Failure> {
@@ -73,11 +78,23 @@ async fn ask(admin: &Admin, args: &DescribeGroupsArgs) -> Result<Vec<Seen>, Fail
         match Group::find(admin, id).await? {
             Some(group) => {
                 let shares = view::shares(admin, &group).await?;
-                seen.push((group, shares));
+                seen.push(Seen {
+                    group,
+                    shares,
+                    rebalances: None,
+                });
             }
             // It was deleted after it was listed.
             None if args.all => {}
             None => return Err(Failure::Failed(format!("there is no group {id}"))),
+        }
+    }
+    if let Some(count) = args.rebalances {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let groups: Vec<&str> = seen.iter().map(|seen| seen.group.id.as_str()).collect();
+        let mut known = rebalances::known(&args.cluster, &groups, count).await?;
+        for seen in &mut seen {
+            seen.rebalances = known.remove(&seen.group.id);
         }
     }
     Ok(seen)
@@ -91,8 +108,9 @@ async fn show(
 ) -> Result<(), Failure> {
     if args.json {
         return Output::stdout().write(|out| {
-            seen.iter().try_for_each(|(group, shares)| {
-                serde_json::to_writer(&mut *out, &Line::of(group, shares))?;
+            seen.iter().try_for_each(|seen| {
+                let line = Line::of(&seen.group, &seen.shares, seen.rebalances.as_ref());
+                serde_json::to_writer(&mut *out, &line)?;
                 writeln!(out)
             })
         });
@@ -114,16 +132,17 @@ async fn show(
             // Home, and clear to the end.
             out.write_all(b"\x1b[H\x1b[J")?;
         }
-        for (index, (group, shares)) in seen.iter().enumerate() {
+        for (index, seen) in seen.iter().enumerate() {
             if index > 0 || (before.is_some() && !is_terminal) {
                 writeln!(out)?;
             }
             let before = before.and_then(|(before, elapsed)| {
-                let (_, shares) = before.iter().find(|(before, _)| before.id == group.id)?;
+                let before = before.iter().find(|before| before.group.id == seen.group.id)?;
+                let shares = &before.shares;
                 Some(Before { shares, elapsed })
             });
-            let coordinator = group.coordinator.map(address);
-            write(out, group, shares, before, coordinator.as_deref())?;
+            let coordinator = seen.group.coordinator.map(address);
+            write(out, seen, before, coordinator.as_deref())?;
         }
         Ok(())
     })
@@ -131,11 +150,11 @@ async fn show(
 
 fn write(
     out: &mut impl Write,
-    group: &Group,
-    shares: &[Share],
+    seen: &Seen,
     before: Option<Before<'_>>,
     coordinator: Option<&str>,
 ) -> io::Result<()> {
+    let Seen { group, shares, .. } = seen;
     let assignor = match group.assignor.as_str() {
         "" => "-",
         assignor => assignor,
@@ -149,6 +168,9 @@ fn write(
         view::total_lag_text(shares),
         coordinator.unwrap_or("?"),
     )?;
+    if let Some(known) = &seen.rebalances {
+        return rebalances::write(out, known);
+    }
     if !shares.is_empty() {
         writeln!(out)?;
         view::partitions_table(group, shares, before).write(out, "")?;

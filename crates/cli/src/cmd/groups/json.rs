@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::rebalances::Known;
 use super::view::{self, Group, Share};
 
 /// A group.
@@ -16,6 +17,9 @@ pub(super) struct Line<'a> {
     partitions: Vec<Partition<'a>>,
     /// None for a group whose members cannot be shown.
     members: Option<Vec<Member<'a>>>,
+    /// With `--rebalances`.
+    #[serde(flatten)]
+    rebalances: Option<&'a Known>,
 }
 
 #[derive(Serialize)]
@@ -41,7 +45,7 @@ struct Member<'a> {
 
 impl<'a> Line<'a> {
     /// The line of a group with these partitions.
-    pub(super) fn of(group: &'a Group, shares: &'a [Share]) -> Self {
+    pub(super) fn of(group: &'a Group, shares: &'a [Share], rebalances: Option<&'a Known>) -> Self {
         let partition = |share: &'a Share| Partition {
             topic: &share.partition.topic,
             partition: share.partition.partition,
@@ -74,6 +78,7 @@ impl<'a> Line<'a> {
             lag: view::total_lag(shares),
             partitions: shares.iter().map(partition).collect(),
             members: group.has_known_members().then(|| members.collect()),
+            rebalances,
         }
     }
 }

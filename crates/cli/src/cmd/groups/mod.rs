@@ -3,6 +3,7 @@
 mod describe;
 mod json;
 mod plan;
+mod rebalances;
 mod reset;
 pub(crate) mod target;
 mod view;
@@ -103,14 +104,29 @@ async fn delete_offsets(args: DeleteOffsetsArgs) -> Result<(), Failure> {
 
 async fn remove_members(args: RemoveMembersArgs) -> Result<(), Failure> {
     let admin = admin(&args.cluster).await?;
+    // Kafka removes who is there and says UNKNOWN_MEMBER_ID of the others, which does not say who is there.
+    let Some(group) = Group::find(&admin, &args.group).await? else {
+        return Err(Failure::Failed(format!("there is no group {}", args.group)));
+    };
     let removed = admin
         .remove_members_from_group(
             args.group,
             args.instances,
-            Some("removed with kohort groups remove-members"),
+            Some("removed with kohort groups remove-member"),
         )
         .await
         .map_err(|error| Failure::because("removing members", &error))?;
+    if removed.values().any(Result::is_err) {
+        let there: Vec<&str> = group
+            .members
+            .iter()
+            .filter_map(|member| member.group_instance_id.as_deref())
+            .collect();
+        match there.is_empty() {
+            true => anstream::eprintln!("kohort: group {} has no static members", group.id),
+            false => anstream::eprintln!("kohort: the static members of {}: {}", group.id, there.join(", ")),
+        }
+    }
     each("cannot remove", removed, |instance, ()| {
         anstream::eprintln!("kohort: removed {instance}");
     })
