@@ -12,6 +12,7 @@ mod broker_list_offsets;
 mod broker_offsets;
 mod broker_produce;
 mod broker_rejoin;
+mod broker_removals;
 mod broker_requests;
 mod broker_topics;
 mod client_admin;

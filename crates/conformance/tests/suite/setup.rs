@@ -148,6 +148,7 @@ pub(crate) struct Member {
     pub(crate) instance: Option<String>,
     pub(crate) metadata: Bytes,
     pub(crate) session_timeout_ms: i32,
+    pub(crate) rebalance_timeout_ms: i32,
 }
 
 impl Member {
@@ -163,6 +164,7 @@ impl Member {
             instance: None,
             metadata,
             session_timeout_ms: 30_000,
+            rebalance_timeout_ms: 30_000,
         }
     }
 
@@ -183,7 +185,7 @@ impl Member {
         JoinGroupRequest {
             group_id: self.group.clone(),
             session_timeout_ms: self.session_timeout_ms,
-            rebalance_timeout_ms: 30_000,
+            rebalance_timeout_ms: self.rebalance_timeout_ms,
             member_id: self.id.clone(),
             group_instance_id: self.instance.clone(),
             protocol_type: "consumer".to_owned(),
@@ -269,8 +271,11 @@ impl Member {
 
 /// A stable group of a leader and a follower; returns both and the generation.
 pub(crate) async fn pair(group: &str) -> (Member, Member, i32) {
-    let mut leader = Member::new(group).await;
-    let mut follower = Member::new(group).await;
+    pair_of(Member::new(group).await, Member::new(group).await).await
+}
+
+/// A stable group of these two, the first leading.
+pub(crate) async fn pair_of(mut leader: Member, mut follower: Member) -> (Member, Member, i32) {
     leader.settle_alone().await;
     follower.begin_join().await;
     let generation = leader.join().await.generation_id;

@@ -1,0 +1,272 @@
+//! Settings of the coordinator, which the suite's brokers leave at their defaults. Without `KOHORT_COORDINATOR_BOOTSTRAP` a broker is
+//! embedded; on real Kafka:
+//!
+//! ```sh
+//! export KOHORT_COORDINATOR_BOOTSTRAP=$(scripts/real-kafka/real-kafka start group.max.size=2 group.min.session.timeout.ms=2000 \
+//!     group.initial.rebalance.delay.ms=700 offsets.retention.minutes=1 offsets.retention.check.interval.ms=1000)
+//! cargo test -p kohort-conformance --test coordinator_settings -- --include-ignored
+//! ```
+
+use std::time::{Duration, Instant};
+
+use kohort_broker::Broker;
+use kohort_conformance::{Wire, unique};
+use kohort_protocol::ErrorCode;
+use kohort_protocol::consumer_protocol::{ConsumerProtocolSubscription, encode_versioned};
+use kohort_protocol::messages::{
+    CreateTopicsRequest, FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
+    ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
+    create_topics::CreatableTopic,
+    join_group::JoinGroupRequestProtocol,
+    offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+    offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
+};
+
+const SETTINGS: [(&str, &str); 5] = [
+    ("group.max.size", "2"),
+    ("group.min.session.timeout.ms", "2000"),
+    ("group.initial.rebalance.delay.ms", "700"),
+    ("offsets.retention.minutes", "1"),
+    ("offsets.retention.check.interval.ms", "1000"),
+];
+
+/// A broker with these settings, which lives as long as the first part if it is embedded; its address; a connection. Its coordinator
+/// answers for the group.
+async fn ready(group: &str) -> (Option<Broker>, String, Wire) {
+    let (broker, bootstrap) = match std::env::var("KOHORT_COORDINATOR_BOOTSTRAP") {
+        Ok(bootstrap) => (None, bootstrap),
+        Err(_) => {
+            let with =
+                |builder: kohort_broker::Builder, (key, value): (&str, &str)| builder.config(key, value);
+            let builder = SETTINGS
+                .into_iter()
+                .fold(Broker::builder().listen("127.0.0.1:0"), with);
+            let broker = builder.start().await.expect("it starts");
+            let bootstrap = broker.bootstrap_servers();
+            (Some(broker), bootstrap)
+        }
+    };
+    let mut wire = Wire::connect(&bootstrap).await.expect("the broker answers");
+    let heartbeat = HeartbeatRequest {
+        group_id: group.to_owned(),
+        ..HeartbeatRequest::default()
+    };
+    loop {
+        let find = FindCoordinatorRequest {
+            key: group.to_owned(),
+            ..FindCoordinatorRequest::default()
+        };
+        wire.call(3, find).await;
+        let answer = wire.call(4, heartbeat.clone()).await.error_code;
+        if answer == ErrorCode::UnknownMemberId.code() {
+            return (broker, bootstrap, wire);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A static member, which needs no id beforehand.
+fn join_request(group: &str, instance: &str) -> JoinGroupRequest {
+    let subscription = ConsumerProtocolSubscription {
+        topics: vec!["topic".to_owned()],
+        ..Default::default()
+    };
+    let protocol = JoinGroupRequestProtocol {
+        name: "p".to_owned(),
+        metadata: encode_versioned(&subscription, 1).expect("version 1 carries topics"),
+    };
+    JoinGroupRequest {
+        group_id: group.to_owned(),
+        session_timeout_ms: 30_000,
+        rebalance_timeout_ms: 30_000,
+        group_instance_id: Some(instance.to_owned()),
+        protocol_type: "consumer".to_owned(),
+        protocols: vec![protocol],
+        ..JoinGroupRequest::default()
+    }
+}
+
+async fn join(wire: &mut Wire, request: JoinGroupRequest) -> JoinGroupResponse {
+    wire.call(9, request).await
+}
+
+// Kafka: GroupMetadataManager.tryCompleteInitialRebalanceElseSchedule
+#[tokio::test]
+async fn an_empty_group_waits_for_group_initial_rebalance_delay_ms_and_once_more_when_somebody_comes() {
+    let group = unique("group");
+    let (_broker, bootstrap, mut first) = ready(&group).await;
+    let mut second = Wire::connect(&bootstrap).await.expect("it answers");
+    let began = Instant::now();
+    first.send(9, join_request(&group, "one")).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let joined = join(&mut second, join_request(&group, "two")).await;
+    assert_eq!((joined.error_code, joined.generation_id), (0, 1));
+    assert!(
+        began.elapsed() >= Duration::from_millis(1_350),
+        "{:?}",
+        began.elapsed()
+    );
+    let (_, joined) = first.receive::<JoinGroupRequest>(9).await.expect("an answer");
+    assert_eq!((joined.generation_id, joined.members.len()), (1, 2));
+}
+
+// Kafka: GroupMetadataManager.acceptJoiningMember
+#[tokio::test]
+async fn a_member_beyond_group_max_size_is_refused() {
+    let group = unique("group");
+    let (_broker, bootstrap, mut wire) = ready(&group).await;
+    let mut second = Wire::connect(&bootstrap).await.expect("it answers");
+    let mut third = Wire::connect(&bootstrap).await.expect("it answers");
+    wire.send(9, join_request(&group, "one")).await;
+    second.send(9, join_request(&group, "two")).await;
+    let (_, leader) = wire.receive::<JoinGroupRequest>(9).await.expect("an answer");
+    assert_eq!(leader.error_code, 0);
+    let refused = join(&mut third, join_request(&group, "three")).await;
+    assert_eq!(refused.error_code, ErrorCode::GroupMaxSizeReached.code());
+    // One that is there may go on.
+    let again = JoinGroupRequest {
+        member_id: leader.member_id.clone(),
+        ..join_request(&group, "one")
+    };
+    assert_eq!(join(&mut wire, again).await.error_code, 0);
+}
+
+// Kafka: GroupCoordinatorService.joinGroup
+#[tokio::test]
+async fn a_session_may_be_as_short_as_group_min_session_timeout_ms() {
+    let group = unique("group");
+    let (_broker, _, mut wire) = ready(&group).await;
+    for (session_timeout_ms, expected) in [
+        (1_999, ErrorCode::InvalidSessionTimeout),
+        (2_000, ErrorCode::None),
+    ] {
+        let request = JoinGroupRequest {
+            session_timeout_ms,
+            ..join_request(&group, "one")
+        };
+        assert_eq!(join(&mut wire, request).await.error_code, expected.code());
+    }
+}
+
+async fn committed(wire: &mut Wire, group: &str, topic: &str) -> i64 {
+    let asked = OffsetFetchRequestGroup {
+        group_id: group.to_owned(),
+        topics: Some(vec![OffsetFetchRequestTopics {
+            name: topic.to_owned(),
+            partition_indexes: vec![0],
+            ..OffsetFetchRequestTopics::default()
+        }]),
+        ..OffsetFetchRequestGroup::default()
+    };
+    let request = OffsetFetchRequest {
+        groups: vec![asked],
+        ..OffsetFetchRequest::default()
+    };
+    wire.call(9, request).await.groups[0].topics[0].partitions[0].committed_offset
+}
+
+// Kafka: OffsetMetadataManager.cleanupExpiredOffsets, GroupCoordinatorShard.cleanupGroupMetadata
+#[tokio::test]
+#[ignore = "takes a minute, the shortest offsets.retention.minutes; on a driven clock in kohort-node"]
+async fn what_a_client_without_members_committed_expires_after_offsets_retention_minutes_and_its_group_with_it()
+ {
+    let group = unique("group");
+    let (_broker, _, mut wire) = ready(&group).await;
+    let topic = unique("topic");
+    let created = CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: topic.clone(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        }],
+        timeout_ms: 10_000,
+        ..CreateTopicsRequest::default()
+    };
+    assert_eq!(wire.call(5, created).await.topics[0].error_code, 0);
+    let commit = OffsetCommitRequest {
+        group_id: group.clone(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![OffsetCommitRequestTopic {
+            name: topic.clone(),
+            partitions: vec![OffsetCommitRequestPartition {
+                committed_offset: 42,
+                ..OffsetCommitRequestPartition::default()
+            }],
+            ..OffsetCommitRequestTopic::default()
+        }],
+        ..OffsetCommitRequest::default()
+    };
+    // Real Kafka answers CreateTopics before its broker has caught up.
+    while wire.call(9, commit.clone()).await.topics[0].partitions[0].error_code != 0 {}
+    let began = Instant::now();
+    while committed(&mut wire, &group, &topic).await == 42 {
+        assert!(began.elapsed() < Duration::from_secs(90), "it is still there");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(
+        began.elapsed() >= Duration::from_secs(59),
+        "{:?}",
+        began.elapsed()
+    );
+    let listed = wire.call(5, ListGroupsRequest::default()).await;
+    assert!(listed.groups.iter().all(|listed| listed.group_id != group));
+}
+
+// Kafka: ClassicGroup.offsetExpirationCondition: topics that a stable group reads do not expire
+#[tokio::test]
+#[ignore = "takes longer than a minute, the shortest offsets.retention.minutes; on a driven clock in kohort-groups"]
+async fn what_a_member_reads_does_not_expire() {
+    let group = unique("group");
+    let (_broker, _, mut wire) = ready(&group).await;
+    let create = CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: "topic".to_owned(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        }],
+        timeout_ms: 10_000,
+        ..CreateTopicsRequest::default()
+    };
+    // It may be there from another run.
+    wire.call(5, create).await;
+    let joined = join(&mut wire, join_request(&group, "one")).await;
+    let sync = SyncGroupRequest {
+        group_id: group.clone(),
+        generation_id: joined.generation_id,
+        member_id: joined.member_id.clone(),
+        group_instance_id: Some("one".to_owned()),
+        protocol_type: Some("consumer".to_owned()),
+        protocol_name: Some("p".to_owned()),
+        ..SyncGroupRequest::default()
+    };
+    assert_eq!(wire.call(5, sync).await.error_code, 0);
+    let commit = OffsetCommitRequest {
+        group_id: group.clone(),
+        generation_id_or_member_epoch: joined.generation_id,
+        member_id: joined.member_id.clone(),
+        group_instance_id: Some("one".to_owned()),
+        topics: vec![OffsetCommitRequestTopic {
+            name: "topic".to_owned(),
+            partitions: vec![OffsetCommitRequestPartition {
+                committed_offset: 42,
+                ..OffsetCommitRequestPartition::default()
+            }],
+            ..OffsetCommitRequestTopic::default()
+        }],
+        ..OffsetCommitRequest::default()
+    };
+    while wire.call(9, commit.clone()).await.topics[0].partitions[0].error_code != 0 {}
+    let heartbeat = HeartbeatRequest {
+        group_id: group.clone(),
+        generation_id: joined.generation_id,
+        member_id: joined.member_id,
+        group_instance_id: Some("one".to_owned()),
+    };
+    for _ in 0..70 {
+        assert_eq!(wire.call(4, heartbeat.clone()).await.error_code, 0);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(committed(&mut wire, &group, "topic").await, 42);
+}
