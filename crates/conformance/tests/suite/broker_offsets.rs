@@ -11,6 +11,7 @@ use kohort_protocol::messages::{
     },
 };
 
+use crate::broker_fetch::fetch_one;
 use crate::setup::{Member, code, coordinator_ready, pair, topic, wire};
 
 /// A commit of one offset of partition 0, with a note.
@@ -279,4 +280,53 @@ async fn an_unknown_topic_cannot_be_committed() {
     let (mut wire, _) = ready(&group).await;
     let refused = commit(&mut wire, 9, commit_request(&group, &unique("topic"), 1)).await;
     assert_eq!(refused, code(ErrorCode::UnknownTopicOrPartition));
+}
+
+/// Java's hash of a name that has no characters beyond ASCII.
+// Kafka: java.lang.String.hashCode
+fn java_hash(text: &str) -> i32 {
+    let add = |hash: i32, byte: u8| hash.wrapping_mul(31).wrapping_add(i32::from(byte));
+    text.bytes().fold(0, add)
+}
+
+/// Whether a partition of `__consumer_offsets` has a record whose key names the group.
+async fn is_stored_on(wire: &mut Wire, partition: i32, group: &str) -> bool {
+    let mut offset = 0;
+    loop {
+        let data = fetch_one(wire, "__consumer_offsets", partition, offset).await;
+        let before = offset;
+        for batch in kohort_records::batches(data.records.unwrap_or_default()) {
+            let batch = batch.expect("a batch");
+            for record in batch.open(1 << 20).expect("good records").iter() {
+                let key = record.key.unwrap_or_default();
+                if key.windows(group.len()).any(|part| part == group.as_bytes()) {
+                    return true;
+                }
+            }
+            offset = batch.next_offset();
+        }
+        if offset == before {
+            return false;
+        }
+    }
+}
+
+// Kafka: GroupCoordinatorService.partitionFor, Utils.abs
+#[tokio::test]
+async fn a_group_lives_on_the_partition_of_the_absolute_value_of_its_names_hash() {
+    for is_negative in [false, true] {
+        let group = loop {
+            let group = unique("group");
+            if (java_hash(&group) < 0) == is_negative {
+                break group;
+            }
+        };
+        let (mut wire, topic) = ready(&group).await;
+        assert_eq!(commit(&mut wire, 9, commit_request(&group, &topic, 42)).await, 0);
+        let partition = i32::try_from(java_hash(&group).unsigned_abs() % 50).expect("below 50");
+        assert!(
+            is_stored_on(&mut wire, partition, &group).await,
+            "{group} on {partition}"
+        );
+    }
 }

@@ -7,13 +7,12 @@ pub(super) fn java_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0, add)
 }
 
-/// The partition of `__consumer_offsets` for `group_id` when the topic has `partitions` of them (0 when it has none): Java's
-/// hash of the id, made non-negative, modulo the count.
-// Kafka: GroupCoordinatorService.partitionFor, Utils.abs
+/// The partition of `__consumer_offsets` for `group_id` when the topic has `partitions` of them (0 when it has none): the absolute
+/// value of Java's hash of the id, modulo the count.
+// Kafka: GroupCoordinatorService.partitionFor, Utils.abs: the smallest number, which has no absolute value, becomes 0
 pub fn partition_for(group_id: &str, partitions: i32) -> i32 {
-    (java_hash(group_id) & i32::MAX)
-        .checked_rem(partitions)
-        .unwrap_or(0)
+    let hash = java_hash(group_id).checked_abs().unwrap_or(0);
+    hash.checked_rem(partitions).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -22,9 +21,10 @@ mod tests {
 
     #[test]
     fn a_group_lives_where_javas_string_hash_says() {
-        // "abc".hashCode() is 97 * 31^2 + 98 * 31 + 99; "my-group".hashCode() is -1906497762.
+        // "abc".hashCode() is 97 * 31^2 + 98 * 31 + 99.
         assert_eq!(partition_for("abc", 50), 96_354 % 50);
-        assert_eq!(partition_for("my-group", 50), (-1_906_497_762 & i32::MAX) % 50);
+        // "billing".hashCode() is -109829509; Kafka 4.3.1 keeps that group on partition 9.
+        assert_eq!(partition_for("billing", 50), 9);
         assert_eq!(partition_for("", 50), 0);
         // "polygenelubricants".hashCode() is Integer.MIN_VALUE, which Utils.abs makes 0.
         assert_eq!(partition_for("polygenelubricants", 50), 0);
