@@ -276,8 +276,12 @@ pub(crate) async fn pair(group: &str) -> (Member, Member, i32) {
 
 /// A stable group of these two, the first leading.
 pub(crate) async fn pair_of(mut leader: Member, mut follower: Member) -> (Member, Member, i32) {
-    leader.settle_alone().await;
+    let alone = leader.settle_alone().await;
     follower.begin_join().await;
+    if follower.instance.is_some() {
+        // A dynamic member is waited for since it was given its id; of a static one the broker must have heard.
+        while crate::broker_groups::heartbeat(&mut leader, alone).await == 0 {}
+    }
     let generation = leader.join().await.generation_id;
     follower.end_join().await;
     let (first, second) = (leader.id.clone(), follower.id.clone());
