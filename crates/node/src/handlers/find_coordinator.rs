@@ -40,13 +40,19 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: FindCoordinatorReque
 }
 
 pub(super) fn refuse(request: &FindCoordinatorRequest, code: ErrorCode) -> FindCoordinatorResponse {
-    let keys = request.coordinator_keys.iter();
+    // Versions that ask for several keys have an error for each, and none for all.
+    if request.key.is_empty() {
+        let keys = request.coordinator_keys.iter();
+        return FindCoordinatorResponse {
+            coordinators: keys.map(|key| failed(key, code, code.to_string())).collect(),
+            ..Default::default()
+        };
+    }
     FindCoordinatorResponse {
         error_code: code.code(),
         error_message: Some(code.to_string()),
         node_id: -1,
         port: -1,
-        coordinators: keys.map(|key| failed(key, code, code.to_string())).collect(),
         ..Default::default()
     }
 }

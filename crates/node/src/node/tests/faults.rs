@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kohort_protocol::messages::{MetadataRequest, ProduceRequest};
+use kohort_protocol::messages::{FindCoordinatorRequest, MetadataRequest, ProduceRequest};
 use kohort_protocol::{ApiKey, ErrorCode};
 
 use super::{Bench, batch, closed, produce_request, reply, written};
@@ -91,4 +91,27 @@ fn a_cut_without_a_reply_to_cut_still_closes_the_connection() {
     let actions = bench.send(conn, 12, request);
     assert_eq!(closed(&actions, conn), Some(CloseReason::Fault));
     assert_eq!(bench.produce("t", &["b"]).base_offset, 1);
+}
+
+#[test]
+fn a_refused_look_up_of_coordinators_is_refused_for_each_key() {
+    let mut bench = Bench::new();
+    let code = ErrorCode::CoordinatorNotAvailable;
+    inject(&mut bench, ApiKey::FindCoordinator, Fault::Fail(code));
+    let request = FindCoordinatorRequest {
+        coordinator_keys: alloc::vec!["g".into(), "h".into()],
+        ..Default::default()
+    };
+    let answer = bench.ask(6, request);
+    let refused = answer
+        .coordinators
+        .iter()
+        .map(|it| (it.key.as_str(), it.error_code));
+    assert!(refused.eq([("g", code.code()), ("h", code.code())]));
+    inject(&mut bench, ApiKey::FindCoordinator, Fault::Fail(code));
+    let request = FindCoordinatorRequest {
+        key: "g".into(),
+        ..Default::default()
+    };
+    assert_eq!(bench.ask(3, request).error_code, code.code());
 }
