@@ -223,6 +223,18 @@ impl Delivery {
         None
     }
 
+    /// The listener has given these partitions up: they are assigned no more, although the engine's word of it is still on its way.
+    /// Else a commit of all that was consumed could take them along into the next generation, in which they are another member's.
+    // Kafka: ConsumerCoordinator.onJoinPrepare changes the assignment right after the listener ran
+    pub fn give_up(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if let Ok(slot) = self.table.slot(partition) {
+                self.table.remove(slot);
+                self.queue.discard(slot, &mut self.table);
+            }
+        }
+    }
+
     /// Replaces the manual assignment by these partitions, and gives the change for the engine. Partitions that were assigned
     /// already keep their position and what is buffered for them.
     // Kafka: SubscriptionState.assignFromUser

@@ -182,6 +182,25 @@ fn nothing_of_a_partition_that_is_being_revoked_is_handed_out_and_its_position_s
 }
 
 #[test]
+fn what_the_listener_gave_up_is_not_among_what_was_consumed_before_the_engine_says_so() {
+    let mut delivery = delivery(2);
+    give(&mut delivery, 0, batch(0, 2));
+    assert_eq!(take(&mut delivery, 10), [(0, 0), (0, 1)]);
+    delivery.accept(ToCaller::Suspended(vec![SlotId(0)]));
+    let consumed = |delivery: &Delivery| -> Vec<i32> {
+        let all = delivery.consumed();
+        all.iter().map(|(partition, _)| partition.partition).collect()
+    };
+    assert_eq!(consumed(&delivery), [0, 1], "the listener may commit it");
+    delivery.give_up(&[partition(0)]);
+    assert_eq!(consumed(&delivery), [1]);
+    let (removed, added) = (vec![SlotId(0)], vec![(SlotId(4), Arc::new(partition(0)))]);
+    delivery.accept(ToCaller::Partitions { removed, added });
+    assert_eq!(delivery.assignment().count(), 2);
+    assert_eq!(consumed(&delivery), [1]);
+}
+
+#[test]
 fn a_partition_assigned_again_gets_nothing_of_its_earlier_assignment() {
     let mut delivery = delivery(1);
     give(&mut delivery, 0, batch(0, 5));

@@ -340,6 +340,9 @@ pub(super) async fn run_due(
                     }
                     result => result,
                 };
+                if !is_assigned {
+                    core.delivery.give_up(&partitions);
+                }
                 core.channel.give(Event::ListenerDone { step });
                 if is_assigned {
                     core.late = None;
