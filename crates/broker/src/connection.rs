@@ -92,6 +92,7 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
     }
     let mut stop = shared.stop.clone();
     let end = tokio::select! {
+        biased;
         end = run(&mut io, conn, &shared, &mut from_node) => end,
         _ = stop.wait_for(|stop| *stop) => End::Quiet,
     };

@@ -104,6 +104,8 @@ settings! {
     "kohort.rebalance.heartbeat.ms" => kohort_rebalance_heartbeat_ms(i32): i32 = 50, at_least(1);
     /// where the network task runs.
     "kohort.runtime" => kohort_runtime(RuntimePlace): RuntimePlace = RuntimePlace::Ambient, any;
+    /// decides what is random (the jitter of retries), so that a run on a paused clock is the same each time; -1: the system's choice.
+    "kohort.seed" => kohort_seed(i64): i64 = -1, at_least(-1);
 }
 
 /// Kafka: ConsumerConfig's validator of `partition.assignment.strategy`: a list that is not empty.

@@ -83,6 +83,8 @@ settings! {
     "send.buffer.bytes" => send_buffer_bytes(i32): i32 = 131_072, at_least(-1);
     /// where the network task runs.
     "kohort.runtime" => kohort_runtime(RuntimePlace): RuntimePlace = RuntimePlace::Ambient, any;
+    /// decides what is random (the jitter of retries), so that a run on a paused clock is the same each time; -1: the system's choice.
+    "kohort.seed" => kohort_seed(i64): i64 = -1, at_least(-1);
 }
 
 fn together(config: &mut ProducerConfig, explicit: &Explicit) -> Result<(), ConfigError> {

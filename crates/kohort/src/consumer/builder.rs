@@ -14,7 +14,7 @@ use super::host::ConsumerHost;
 use super::{BuildError, Consumer, Interest, RebalanceJournal};
 use crate::config::{ConfigError, ConsumerConfig, Draft, check_class, made_client_id, ms};
 use crate::deserialize::{Deserializer, Native};
-use crate::task::{Clock, Driver, Wall, seed, spawn};
+use crate::task::{Clock, Driver, Wall, seed_or, spawn};
 use crate::transport::{SocketBuffers, Transport};
 
 /// Builds a [`Consumer`]: a typed method per setting, named as Kafka's key with `_` for `.`, or [`set`](Self::set) by the key
@@ -209,7 +209,7 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
         let buffers = SocketBuffers::new(config.receive_buffer_bytes, config.send_buffer_bytes);
         let transport = self.transport.unwrap_or_else(|| Transport::tcp(buffers));
         let wall_ms = Wall::start().now_ms();
-        let engine = ConsumerEngine::new(engine_config, seed(), wall_ms)?;
+        let engine = ConsumerEngine::new(engine_config, seed_or(config.kohort_seed), wall_ms)?;
         let journal = RebalanceJournal::default();
         let for_task = journal.clone();
         let (channel, to_consumer, inputs) = Channel::new();

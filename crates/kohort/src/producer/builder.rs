@@ -13,7 +13,7 @@ use super::{Inner, Producer};
 use crate::config::{ConfigError, Draft, ProducerConfig, check_class, made_client_id, ms};
 use crate::consumer::BuildError;
 use crate::serialize::{Native, Serializer};
-use crate::task::{Clock, Driver, Wall, seed, spawn};
+use crate::task::{Clock, Driver, Wall, seed_or, spawn};
 use crate::transport::{SocketBuffers, Transport};
 
 /// Bytes of a frame that a broker may send a producer.
@@ -142,7 +142,7 @@ impl<K, V, KS, VS> ProducerBuilder<K, V, KS, VS> {
         let (inputs, from_handles) = unbounded_channel();
         let delivery_timeout = ms(config.delivery_timeout_ms);
         let runtime = spawn(config.kohort_runtime, move || {
-            let engine = ProducerEngine::new(engine_config, seed());
+            let engine = ProducerEngine::new(engine_config, seed_or(config.kohort_seed));
             let host = ProducerHost::new(delivery_timeout);
             Driver::new(engine, host, from_handles, transport, MAX_FRAME, Clock::start()).run()
         })?;

@@ -14,4 +14,4 @@ pub(crate) use clock::{Clock, Wall};
 pub(crate) use driver::{Driver, Host};
 
 pub use place::NoRuntime;
-pub(crate) use place::{seed, spawn, timer_of};
+pub(crate) use place::{seed, seed_or, spawn, timer_of};

@@ -65,6 +65,11 @@ fn own() -> Result<Handle, NoRuntime> {
     Ok(own.insert(handle).clone())
 }
 
+/// `kohort.seed`, or randomness of the system.
+pub(crate) fn seed_or(chosen: i64) -> u64 {
+    u64::try_from(chosen).unwrap_or_else(|_| seed())
+}
+
 /// Randomness of the system, for an engine's backoffs.
 pub(crate) fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
