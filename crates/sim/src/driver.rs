@@ -1,0 +1,25 @@
+//! The half of the simulation that drives the real thing: `kohort::Consumer` and `kohort::Producer` with their tasks, and the
+//! embedded broker, over in-memory connections, on a paused clock in one thread. So the driver, the channel to it and the caller's
+//! side are under it, too, and futures are dropped halfway.
+
+mod application;
+mod cable;
+mod faults;
+mod world;
+
+use tokio::runtime::Builder;
+
+use crate::plan::Plan;
+use crate::report::Outcome;
+use crate::story::Story;
+
+/// Lives the life of one seed.
+pub(crate) fn run(seed: u64, story: Story) -> Outcome {
+    let plan = Plan::of(seed);
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without I/O needs nothing of the system");
+    runtime.block_on(world::live(seed, plan, story))
+}

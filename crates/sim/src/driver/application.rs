@@ -1,0 +1,321 @@
+//! An application on the public consumer: it polls, now and then gives a poll up halfway, processes, commits after processing, and
+//! tells the ledger what it was handed out.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kohort::consumer::{CallbackResult, RebalanceContext, RebalanceListener};
+use kohort::{Consumer, ConsumerRecords, TopicPartition};
+use kohort_machine::{Instant, Prng};
+use tokio::time::{sleep, timeout};
+
+use crate::ledger::Ledger;
+use crate::plan::CommitStyle;
+use crate::story::Story;
+
+/// What all tasks of a run share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) ledger: Ledger,
+    pub(super) story: Story,
+    pub(super) prng: Prng,
+}
+
+/// A handle of what is shared.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    shared: Arc<Mutex<Shared>>,
+    start: tokio::time::Instant,
+}
+
+impl Run {
+    pub(super) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(shared)),
+            start: tokio::time::Instant::now(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        Instant::ZERO + self.start.elapsed()
+    }
+
+    pub(super) fn note(&self, line: impl FnOnce() -> String) {
+        let now = self.now();
+        self.lock().story.note(now, line);
+    }
+
+    pub(super) fn below(&self, bound: u64) -> u64 {
+        self.lock().prng.below(bound)
+    }
+
+    pub(super) fn chance(&self, numerator: u64, denominator: u64) -> bool {
+        self.lock().prng.chance(numerator, denominator)
+    }
+}
+
+/// What the outside tells an application.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// The next processing takes this long, in milliseconds.
+    pub(super) slow_ms: AtomicU64,
+    pub(super) close: AtomicBool,
+    pub(super) calm: AtomicBool,
+    pub(super) topics: Mutex<Option<BTreeSet<Arc<str>>>>,
+}
+
+pub(super) type Reader = Consumer<Option<Vec<u8>>, Vec<u8>>;
+
+/// The listener of a member.
+struct Listener {
+    no: usize,
+    run: Run,
+    commits: bool,
+}
+
+impl Listener {
+    fn hear(&self, what: &str, partitions: &[TopicPartition]) {
+        self.run.note(|| {
+            let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+            format!("m{} {what} {}", self.no, names.join(" "))
+        });
+    }
+
+    async fn dawdle(&self) {
+        let millis = self.run.below(40);
+        sleep(Duration::from_millis(millis)).await;
+    }
+}
+
+impl RebalanceListener for Listener {
+    async fn assigned(
+        &mut self,
+        _: &mut RebalanceContext<'_>,
+        partitions: &[TopicPartition],
+    ) -> CallbackResult {
+        self.dawdle().await;
+        self.hear("assigned", partitions);
+        let now = self.run.now();
+        self.run.lock().ledger.assigned(now, self.no, None, partitions);
+        Ok(())
+    }
+
+    async fn revoked(
+        &mut self,
+        context: &mut RebalanceContext<'_>,
+        partitions: &[TopicPartition],
+    ) -> CallbackResult {
+        self.hear("revoked", partitions);
+        let now = self.run.now();
+        self.run.lock().ledger.given_up(now, self.no, partitions);
+        if self.commits && self.run.chance(1, 2) {
+            let offsets = context.consumed();
+            let result = context.commit_sync().await;
+            if result.is_ok() {
+                self.run.lock().ledger.commit_known(&offsets);
+            }
+        }
+        self.dawdle().await;
+        Ok(())
+    }
+
+    async fn lost(&mut self, _: &mut RebalanceContext<'_>, partitions: &[TopicPartition]) -> CallbackResult {
+        self.hear("lost", partitions);
+        let now = self.run.now();
+        self.run.lock().ledger.given_up(now, self.no, partitions);
+        Ok(())
+    }
+}
+
+/// One life of a member.
+pub(super) struct Application {
+    pub(super) no: usize,
+    pub(super) consumer: Reader,
+    pub(super) run: Run,
+    pub(super) wishes: Arc<Wishes>,
+    pub(super) commits: CommitStyle,
+    /// The consumer cannot go on.
+    pub(super) is_over: bool,
+}
+
+impl Application {
+    /// Lives until it is told to close.
+    pub(super) async fn live(mut self, topics: BTreeSet<Arc<str>>) {
+        if !self.subscribe(topics) {
+            return;
+        }
+        while !self.wishes.close.load(Ordering::Relaxed) {
+            let wanted = self
+                .wishes
+                .topics
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(topics) = wanted
+                && !self.subscribe(topics)
+            {
+                return;
+            }
+            if let Some(records) = self.poll().await {
+                process(self.no, &self.run, &self.wishes, records).await;
+                self.commit().await;
+            }
+            if self.is_over {
+                return;
+            }
+            self.claim().await;
+            self.wander();
+        }
+        self.run.note(|| format!("m{} closes", self.no));
+        let result = self.consumer.close(Duration::from_secs(6)).await;
+        self.run.note(|| format!("m{} closed: {result:?}", self.no));
+    }
+
+    fn subscribe(&mut self, topics: BTreeSet<Arc<str>>) -> bool {
+        self.run.note(|| format!("m{} subscribes to {topics:?}", self.no));
+        let listener = Listener {
+            no: self.no,
+            run: self.run.clone(),
+            commits: self.commits != CommitStyle::Auto,
+        };
+        match self.consumer.subscribe_with(topics, listener) {
+            Ok(()) => true,
+            Err(error) => {
+                let what = format!("m{} may not subscribe: {error}", self.no);
+                self.run.lock().ledger.break_rule("I8", what);
+                false
+            }
+        }
+    }
+
+    async fn poll(&mut self) -> Option<ConsumerRecords<Option<Vec<u8>>, Vec<u8>>> {
+        let patience = Duration::from_millis(20 + self.run.below(700));
+        let polled = match self.run.chance(1, 6) {
+            // The future is dropped halfway.
+            true => timeout(patience, self.consumer.poll(Duration::from_secs(600)))
+                .await
+                .ok()?,
+            false => self.consumer.poll(patience).await,
+        };
+        match polled {
+            Ok(records) => Some(records),
+            Err(error) => {
+                self.run.note(|| format!("m{} poll: {error}", self.no));
+                self.is_over = error.is_fatal();
+                sleep(Duration::from_millis(100)).await;
+                None
+            }
+        }
+    }
+
+    async fn commit(&mut self) {
+        let kind = match self.commits {
+            CommitStyle::Auto => return,
+            CommitStyle::Sync => 0,
+            CommitStyle::Async => 1,
+            CommitStyle::Mixed => self.run.below(4),
+        };
+        let result = match kind {
+            0 if self.run.chance(1, 8) => {
+                let patience = Duration::from_millis(self.run.below(20));
+                match timeout(patience, self.consumer.commit_sync()).await {
+                    Ok(result) => result,
+                    Err(_) => return,
+                }
+            }
+            0 => self.consumer.commit_sync_timeout(Duration::from_secs(6)).await,
+            1 => {
+                self.consumer.commit_async();
+                return;
+            }
+            _ => return,
+        };
+        if let Err(error) = result {
+            self.run.note(|| format!("m{} commit: {error}", self.no));
+        }
+    }
+
+    /// Says in which generation the member owns what it owns.
+    async fn claim(&mut self) {
+        if !self.run.chance(1, 8) {
+            return;
+        }
+        if let Ok(Some(identity)) = self.consumer.group_metadata().await {
+            let now = self.run.now();
+            self.run.lock().ledger.claim(now, self.no, identity.generation);
+        }
+    }
+
+    /// Pauses, resumes, jumps back.
+    fn wander(&mut self) {
+        let calm = self.wishes.calm.load(Ordering::Relaxed);
+        for partition in self.consumer.paused() {
+            if calm || self.run.chance(1, 6) {
+                // It may have been revoked by now: then there is nothing to resume.
+                let _ = self.consumer.resume([&partition]);
+            }
+        }
+        if calm || !self.run.chance(1, 25) {
+            return;
+        }
+        let mine = self.consumer.assignment();
+        let chosen = usize::try_from(self.run.below(mine.len() as u64)).unwrap_or(0);
+        let Some(partition) = mine.get(chosen) else { return };
+        if self.run.chance(1, 2) {
+            // As above.
+            let _ = self.consumer.pause([partition]);
+            return;
+        }
+        let next = self.run.lock().ledger.next_of(self.no, partition);
+        let Some(next) = next else { return };
+        let back = i64::try_from(self.run.below(12)).unwrap_or(0);
+        let offset = (next - back).max(0);
+        if self.consumer.seek(partition, offset).is_ok() {
+            self.run
+                .note(|| format!("m{} seeks {partition} to {offset}", self.no));
+            self.run.lock().ledger.sought(self.no, partition, offset);
+        }
+    }
+}
+
+/// What an application does with records: it tells the ledger of them, takes its time, and is done with them.
+async fn process(no: usize, run: &Run, wishes: &Wishes, records: ConsumerRecords<Option<Vec<u8>>, Vec<u8>>) {
+    let mut handed: Vec<(TopicPartition, i64, i64)> = Vec::new();
+    for record in records.iter() {
+        let partition = record.topic_partition();
+        let id = record
+            .value
+            .first_chunk()
+            .map_or(u64::MAX, |id| u64::from_be_bytes(*id));
+        run.lock().ledger.handed_out(no, partition, record.offset, id);
+        match handed.last_mut().filter(|last| last.0 == *partition) {
+            Some(last) => last.2 = record.offset + 1,
+            None => handed.push((partition.clone(), record.offset, record.offset + 1)),
+        }
+    }
+    if handed.is_empty() {
+        return;
+    }
+    run.note(|| {
+        let all: Vec<String> = handed
+            .iter()
+            .map(|(partition, from, to)| format!("{partition} {from}..{to}"))
+            .collect();
+        format!("m{no} reads {}", all.join(", "))
+    });
+    let slow = wishes.slow_ms.swap(0, Ordering::Relaxed);
+    let millis = match slow {
+        0 => run.below(60),
+        slow => slow,
+    };
+    sleep(Duration::from_millis(millis)).await;
+    for (partition, from, to) in &handed {
+        run.lock().ledger.processed(partition, *from, *to);
+    }
+}

@@ -1,0 +1,358 @@
+//! The world of one seed on the real driver: the embedded broker, members and producers as tasks, and the outside, which lets things
+//! go wrong ([`super::faults`]) and looks at the end whether all is in order.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kohort::config::AutoOffsetReset;
+use kohort::{Consumer, Producer, ProducerRecord, TopicPartition};
+use kohort_broker::Broker;
+use kohort_machine::{Instant, Prng};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::application::{Application, Run, Shared, Wishes};
+use super::cable::Cables;
+use crate::ledger::{Ledger, Living};
+use crate::plan::{CommitStyle, GROUP, PROMPT, Plan, REST, WATCH};
+use crate::report::Outcome;
+use crate::story::Story;
+
+/// The owners of cables that are producers begin here.
+const PRODUCERS: usize = 1_000_000;
+
+/// A member's task, as the outside sees it.
+pub(super) struct Life {
+    pub(super) no: usize,
+    pub(super) slot: usize,
+    pub(super) topics: BTreeSet<Arc<str>>,
+    pub(super) wishes: Arc<Wishes>,
+    pub(super) task: JoinHandle<()>,
+}
+
+pub(super) struct World {
+    pub(super) run: Run,
+    pub(super) plan: Plan,
+    pub(super) broker: Broker,
+    pub(super) cables: Cables,
+    pub(super) lives: BTreeMap<usize, Life>,
+    /// When a place is taken again.
+    pub(super) vacant: BTreeMap<usize, Instant>,
+    pub(super) partitions: BTreeMap<Arc<str>, i32>,
+    pub(super) stopped: BTreeMap<i32, Instant>,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+    pub(super) issued: usize,
+    pub(super) is_calm: bool,
+    issued_ids: u64,
+    seed: u64,
+}
+
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// Lives the life of a seed.
+pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
+    story.note(Instant::ZERO, || format!("{plan:?}"));
+    let mut prng = Prng::from_seed(seed);
+    let mut builder = Broker::builder()
+        .seed(seed)
+        .brokers(plan.brokers)
+        .config("group.min.session.timeout.ms", "1000")
+        .config("offsets.topic.num.partitions", "3")
+        .config("auto.create.topics.enable", "false");
+    for (name, partitions) in &plan.topics {
+        builder = builder.topic(*name, *partitions);
+    }
+    let broker = builder
+        .start()
+        .await
+        .expect("these settings are the broker's own");
+    let cables = Cables::new(broker.connector(), plan.delay, prng.next_u64());
+    let topics = plan.topics.iter().map(|(name, count)| (Arc::from(*name), *count));
+    let mut world = World {
+        run: Run::new(Shared {
+            ledger: Ledger::unwatched(),
+            story,
+            prng,
+        }),
+        broker,
+        cables,
+        lives: BTreeMap::new(),
+        vacant: (0..plan.slots).map(|slot| (slot, Instant::ZERO)).collect(),
+        partitions: topics.collect(),
+        stopped: BTreeMap::new(),
+        counts: BTreeMap::new(),
+        issued: 0,
+        is_calm: false,
+        issued_ids: 0,
+        plan,
+        seed,
+    };
+    world.go_through().await;
+    world.end().await
+}
+
+impl World {
+    async fn go_through(&mut self) {
+        let writing = (0..2).map(|no| self.start_writing(no)).collect::<Vec<_>>();
+        let trouble = Instant::ZERO + self.plan.trouble;
+        while self.run.now() < trouble && !self.is_broken() {
+            let mean = u64::try_from(self.plan.calm_between.as_millis()).unwrap_or(1_000);
+            let pause = self.run.below(2 * mean);
+            sleep(Duration::from_millis(pause)).await;
+            self.attend().await;
+            self.disturb().await;
+        }
+        self.calm_down().await;
+        let rest = trouble + REST;
+        while self.run.now() < rest && !self.is_broken() {
+            sleep(Duration::from_secs(1)).await;
+            self.attend().await;
+        }
+        for task in writing {
+            task.abort();
+        }
+        if !self.is_broken() {
+            self.come_to_rest().await;
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        !self.run.lock().ledger.violations().is_empty()
+    }
+
+    async fn come_to_rest(&mut self) {
+        let (living, partitions) = (self.living(), self.all_partitions());
+        self.run.lock().ledger.check_ownership(&living, &partitions);
+        self.probe(&partitions).await;
+        sleep(PROMPT).await;
+        self.run.lock().ledger.check_all_read(&living, &partitions);
+        let rest = self.run.now();
+        sleep(WATCH).await;
+        let mut shared = self.run.lock();
+        let generation = shared.ledger.generation();
+        shared.ledger.check_stable(rest, generation);
+    }
+
+    fn living(&self) -> Vec<Living> {
+        let living = self.lives.values().map(|life| Living {
+            reader: life.no,
+            topics: life.topics.clone(),
+        });
+        living.collect()
+    }
+
+    fn all_partitions(&self) -> Vec<TopicPartition> {
+        let each = self.partitions.iter();
+        each.flat_map(|(topic, count)| {
+            (0..*count).map(|number| TopicPartition::new(Arc::clone(topic), number))
+        })
+        .collect()
+    }
+
+    /// Whoever ended is noted; whoever is to begin begins.
+    async fn attend(&mut self) {
+        let ended: Vec<usize> = self
+            .lives
+            .values()
+            .filter(|life| life.task.is_finished())
+            .map(|life| life.no)
+            .collect();
+        for no in ended {
+            if let Some(life) = self.lives.remove(&no) {
+                if let Err(error) = life.task.await
+                    && error.is_panic()
+                {
+                    let what = format!("m{no} panicked");
+                    self.run.lock().ledger.break_rule("I8", what);
+                }
+                self.vacate(no, life.slot);
+            }
+        }
+        let now = self.run.now();
+        let ready: Vec<usize> = self
+            .vacant
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(slot, _)| *slot)
+            .collect();
+        for slot in ready {
+            self.vacant.remove(&slot);
+            self.start_member(slot);
+        }
+        let back: Vec<i32> = self
+            .stopped
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(broker, _)| *broker)
+            .collect();
+        for broker in back {
+            self.stopped.remove(&broker);
+            self.run.note(|| format!("broker {broker} starts"));
+            self.broker
+                .start_broker(broker)
+                .await
+                .expect("the broker is there");
+        }
+    }
+
+    pub(super) fn vacate(&mut self, no: usize, slot: usize) {
+        self.run.lock().ledger.gone(no, self.plan.is_static);
+        let after = Duration::from_millis(self.run.below(9_000));
+        self.vacant.insert(slot, self.run.now() + after);
+    }
+
+    pub(super) fn some_topics(&self) -> BTreeSet<Arc<str>> {
+        let all: Vec<Arc<str>> = self.partitions.keys().cloned().collect();
+        match self.run.below(4) {
+            0 => all.first().into_iter().cloned().collect(),
+            1 => all.last().into_iter().cloned().collect(),
+            _ => all.into_iter().collect(),
+        }
+    }
+
+    fn start_member(&mut self, slot: usize) {
+        let no = self.issued;
+        self.issued += 1;
+        let plan = &self.plan;
+        let mut builder = Consumer::builder()
+            .bootstrap_servers(self.broker.bootstrap_servers())
+            .client_id(format!("m{no}"))
+            .group_id(GROUP)
+            .auto_offset_reset(AutoOffsetReset::Earliest)
+            .partition_assignment_strategy([plan.assignor])
+            .enable_auto_commit(plan.commits == CommitStyle::Auto)
+            .auto_commit_interval_ms(1_000)
+            .session_timeout_ms(millis(plan.session))
+            .heartbeat_interval_ms(millis(plan.heartbeat))
+            .max_poll_interval_ms(millis(plan.max_poll))
+            .max_poll_records(i32::try_from(plan.max_poll_records).unwrap_or(1))
+            .fetch_max_wait_ms(millis(plan.fetch_wait))
+            .request_timeout_ms(5_000)
+            .default_api_timeout_ms(6_000)
+            .metadata_max_age_ms(8_000)
+            .metadata_recovery_rebootstrap_trigger_ms(10_000)
+            .socket_connection_setup_timeout_ms(2_000)
+            .socket_connection_setup_timeout_max_ms(4_000)
+            .kohort_memory_budget(1 << 20)
+            .max_partition_fetch_bytes(4_096)
+            .kohort_seed(i64::try_from(self.seed.wrapping_add(no as u64) >> 1).unwrap_or(0))
+            .transport(self.cables.transport(no));
+        if plan.is_static {
+            builder = builder.group_instance_id(format!("i{slot}"));
+        }
+        let consumer = builder.build().expect("these settings go together");
+        let topics = match self.plan.is_static {
+            true => self.plan.static_topics(slot),
+            false => self.some_topics(),
+        };
+        let wishes = Arc::new(Wishes::default());
+        self.run.note(|| format!("m{no} starts in place {slot}"));
+        let application = Application {
+            no,
+            consumer,
+            run: self.run.clone(),
+            wishes: Arc::clone(&wishes),
+            commits: plan.commits,
+            is_over: false,
+        };
+        wishes.calm.store(self.is_calm, Ordering::Relaxed);
+        let task = tokio::spawn(application.live(topics.clone()));
+        let life = Life {
+            no,
+            slot,
+            topics,
+            wishes,
+            task,
+        };
+        self.lives.insert(no, life);
+    }
+
+    fn producer(&self, no: usize) -> Producer<Option<Vec<u8>>, Vec<u8>> {
+        Producer::builder()
+            .bootstrap_servers(self.broker.bootstrap_servers())
+            .client_id(format!("p{no}"))
+            .request_timeout_ms(5_000)
+            .delivery_timeout_ms(20_000)
+            .max_block_ms(20_000)
+            .kohort_seed(i64::try_from(self.seed.wrapping_add(77 + no as u64) >> 1).unwrap_or(0))
+            .transport(self.cables.transport(PRODUCERS + no))
+            .build()
+            .expect("these settings go together")
+    }
+
+    /// A producer that writes until it is aborted.
+    fn start_writing(&self, no: usize) -> JoinHandle<()> {
+        let (producer, run) = (self.producer(no), self.run.clone());
+        let topics: Vec<(Arc<str>, i32)> = self.partitions.clone().into_iter().collect();
+        // Each has numbers of its own.
+        let mut id = (no as u64 + 1) << 32;
+        tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_millis(60 + run.below(500))).await;
+                for _ in 0..=run.below(4) {
+                    let chosen = usize::try_from(run.below(topics.len() as u64)).unwrap_or(0);
+                    let Some((topic, count)) = topics.get(chosen) else {
+                        continue;
+                    };
+                    let number = i32::try_from(run.below(u64::try_from(*count).unwrap_or(1))).unwrap_or(0);
+                    id += 1;
+                    write(
+                        &producer,
+                        &run,
+                        TopicPartition::new(Arc::clone(topic), number),
+                        id,
+                    )
+                    .await;
+                }
+            }
+        })
+    }
+
+    /// Writes one record to each partition.
+    async fn probe(&mut self, partitions: &[TopicPartition]) {
+        let producer = self.producer(2);
+        for partition in partitions {
+            self.issued_ids += 1;
+            write(&producer, &self.run, partition.clone(), self.issued_ids).await;
+        }
+        // Records in flight are waited for by their own tasks.
+        let _ = producer.flush().await;
+    }
+
+    async fn end(self) -> Outcome {
+        for life in self.lives.values() {
+            life.task.abort();
+        }
+        let shared = self.run.lock();
+        Outcome {
+            seed: self.seed,
+            steps: shared.ledger.records_handed_out(),
+            rebalances: shared.ledger.assignments(),
+            records: shared.ledger.records_handed_out(),
+            faults: self.counts.clone(),
+            violations: shared.ledger.violations().to_vec(),
+            story: shared.story.clone(),
+        }
+    }
+}
+
+/// Writes a record, and notes its acknowledgement when that comes.
+async fn write(producer: &Producer<Option<Vec<u8>>, Vec<u8>>, run: &Run, partition: TopicPartition, id: u64) {
+    let value = id.to_be_bytes().to_vec();
+    let record =
+        ProducerRecord::new(Arc::clone(&partition.topic), None, value).partition(partition.partition);
+    if let Ok(sending) = producer.send_soon(record).await {
+        let run = run.clone();
+        tokio::spawn(async move {
+            if let Ok(metadata) = sending.await
+                && let Some(offset) = metadata.offset
+            {
+                run.lock().ledger.acknowledged(&partition, offset, id);
+            }
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! What each reader was assigned, and what it was handed out: one owner within a generation (I1), nothing after a revocation or from
+//! before a seek (I5), nothing left out (I4), the right beginning (I3).
+
+use std::collections::BTreeMap;
+
+use kohort_groups::TopicPartition;
+use kohort_machine::Instant;
+
+use super::{Ledger, ReaderNo};
+
+/// A partition in the hands of a reader.
+#[derive(Debug, Clone)]
+struct Held {
+    /// The offset that comes next; `None` before the first record.
+    next: Option<i64>,
+    /// What was committed when the reader got it.
+    floor: Option<i64>,
+    /// The reader sought to `next`.
+    is_sought: bool,
+}
+
+/// All readers that live.
+#[derive(Debug, Default)]
+pub(super) struct Readers {
+    held: BTreeMap<ReaderNo, BTreeMap<TopicPartition, Held>>,
+    /// Who was assigned a partition in a generation.
+    claims: BTreeMap<(i32, TopicPartition), ReaderNo>,
+    /// The last assignment or revocation.
+    pub(super) last_change: Instant,
+    pub(super) handed_out: u64,
+    pub(super) assignments: u64,
+}
+
+impl Ledger {
+    /// The listener of a reader hears of an assignment; what is left of an earlier one stays.
+    pub(crate) fn assigned(
+        &mut self,
+        now: Instant,
+        reader: ReaderNo,
+        generation: Option<i32>,
+        added: &[TopicPartition],
+    ) {
+        self.readers.last_change = now;
+        for partition in added {
+            let held = Held {
+                next: None,
+                floor: self.committed(partition),
+                is_sought: false,
+            };
+            let all = self.readers.held.entry(reader).or_default();
+            if all.insert(partition.clone(), held).is_some() {
+                let what = format!("m{reader} is assigned {partition}, which was not revoked before");
+                self.break_rule("I5", what);
+            }
+        }
+        self.readers.assignments += 1;
+        if let Some(generation) = generation {
+            self.claim(now, reader, generation);
+        }
+    }
+
+    /// What a reader owns it owns in this generation.
+    pub(crate) fn claim(&mut self, now: Instant, reader: ReaderNo, generation: i32) {
+        let all = self.readers.held.get(&reader).into_iter().flatten();
+        let mut broken = Vec::new();
+        for (partition, _) in all {
+            let claim = (generation, partition.clone());
+            let owner = *self.readers.claims.entry(claim).or_insert(reader);
+            if owner != reader {
+                broken.push(format!(
+                    "{partition} is m{owner}'s and m{reader}'s in generation {generation} at {now:?}"
+                ));
+            }
+        }
+        for what in broken {
+            self.break_rule("I1", what);
+        }
+    }
+
+    /// The listener of a reader hears that these are revoked or lost.
+    pub(crate) fn given_up(&mut self, now: Instant, reader: ReaderNo, partitions: &[TopicPartition]) {
+        self.readers.last_change = now;
+        if let Some(all) = self.readers.held.get_mut(&reader) {
+            all.retain(|partition, _| !partitions.contains(partition));
+        }
+    }
+
+    /// A reader jumps.
+    pub(crate) fn sought(&mut self, reader: ReaderNo, partition: &TopicPartition, offset: i64) {
+        let all = self.readers.held.get_mut(&reader);
+        if let Some(held) = all.and_then(|all| all.get_mut(partition)) {
+            held.next = Some(offset);
+            held.is_sought = true;
+        }
+    }
+
+    /// A reader is handed out a record.
+    pub(crate) fn handed_out(&mut self, reader: ReaderNo, partition: &TopicPartition, offset: i64, id: u64) {
+        self.readers.handed_out += 1;
+        let committed = self.committed(partition);
+        let log = self.logs.entry(partition.clone()).or_default();
+        let written = *log.ids.entry(offset).or_insert(id);
+        let end = log.end();
+        let all = self.readers.held.get_mut(&reader);
+        let Some(held) = all.and_then(|all| all.get_mut(partition)) else {
+            let what = format!("m{reader} was handed out {partition}@{offset}, which it does not own");
+            return self.break_rule("I5", what);
+        };
+        let before = held.clone();
+        held.next = Some(offset + 1);
+        held.is_sought = false;
+        if written != id {
+            let what = format!("{partition}@{offset} is record {written}, and m{reader} read record {id}");
+            self.break_rule("I6", what);
+        }
+        match before.next {
+            Some(next) if offset > next => {
+                let what = format!("m{reader} was handed out {partition}@{offset} where {next} is next");
+                self.break_rule("I4", what);
+            }
+            Some(next) if offset < next => {
+                let sought = if before.is_sought { " after a seek" } else { "" };
+                let what =
+                    format!("m{reader} was handed out {partition}@{offset} where {next} is next{sought}");
+                self.break_rule("I5", what);
+            }
+            Some(_) => {}
+            None if self.is_blind => {}
+            None => {
+                let (floor, ceiling) = (before.floor.unwrap_or(0), committed.unwrap_or(0));
+                if offset < floor {
+                    let what = format!(
+                        "m{reader} begins {partition} at {offset}, though {floor} was committed before"
+                    );
+                    self.break_rule("I3", what);
+                }
+                if offset > ceiling.max(floor) {
+                    let what =
+                        format!("m{reader} begins {partition} at {offset}; committed is {committed:?}");
+                    self.break_rule("I4", what);
+                }
+            }
+        }
+        debug_assert!(offset < end, "the log was read further than it is known");
+    }
+
+    /// A reader is gone, without a word. The next one in the place of a static member goes on in the same generation.
+    pub(crate) fn gone(&mut self, reader: ReaderNo, is_static: bool) {
+        self.readers.held.remove(&reader);
+        if is_static {
+            self.readers.claims.retain(|_, owner| *owner != reader);
+        }
+    }
+
+    /// What a reader owns.
+    pub(crate) fn holds(&self, reader: ReaderNo) -> impl Iterator<Item = &TopicPartition> {
+        self.readers
+            .held
+            .get(&reader)
+            .into_iter()
+            .flat_map(BTreeMap::keys)
+    }
+
+    /// The offset that a reader is handed out next, once it was handed out one.
+    pub(crate) fn next_of(&self, reader: ReaderNo, partition: &TopicPartition) -> Option<i64> {
+        self.readers.held.get(&reader)?.get(partition)?.next
+    }
+
+    /// How many assignments readers heard of.
+    pub(crate) fn assignments(&self) -> u64 {
+        self.readers.assignments
+    }
+
+    /// How many records were handed out.
+    pub(crate) fn records_handed_out(&self) -> u64 {
+        self.readers.handed_out
+    }
+}

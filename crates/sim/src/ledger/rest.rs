@@ -1,0 +1,80 @@
+//! The end of a run, when nothing goes wrong any more: every partition has one owner (I1), everything is read soon (I4, I8), and
+//! nothing rebalances (I7).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kohort_groups::TopicPartition;
+use kohort_machine::Instant;
+
+use super::{Ledger, ReaderNo};
+
+/// A reader that lives at the end, with the topics it subscribes to.
+#[derive(Debug, Clone)]
+pub(crate) struct Living {
+    pub(crate) reader: ReaderNo,
+    pub(crate) topics: BTreeSet<Arc<str>>,
+}
+
+impl Ledger {
+    /// Each partition of these topics that somebody subscribes to has one owner, who wants it.
+    pub(crate) fn check_ownership(&mut self, living: &[Living], partitions: &[TopicPartition]) {
+        let mut owners: BTreeMap<TopicPartition, ReaderNo> = BTreeMap::new();
+        let mut broken = Vec::new();
+        for Living { reader, topics } in living {
+            for partition in self.holds(*reader) {
+                if !topics.contains(&partition.topic) {
+                    broken.push(("I8", format!("m{reader} owns {partition} and does not want it")));
+                }
+                if let Some(other) = owners.insert(partition.clone(), *reader) {
+                    broken.push(("I1", format!("at rest {partition} is m{other}'s and m{reader}'s")));
+                }
+            }
+        }
+        for partition in partitions {
+            let is_wanted = living.iter().any(|one| one.topics.contains(&partition.topic));
+            if is_wanted && !owners.contains_key(partition) {
+                broken.push(("I8", format!("at rest {partition} is nobody's")));
+            }
+        }
+        for (invariant, what) in broken {
+            self.break_rule(invariant, what);
+        }
+    }
+
+    /// Everything in these partitions is processed.
+    pub(crate) fn check_all_read(&mut self, living: &[Living], partitions: &[TopicPartition]) {
+        let mut broken = Vec::new();
+        for partition in partitions {
+            let is_wanted = living.iter().any(|one| one.topics.contains(&partition.topic));
+            if let Some(log) = self.logs.get(partition)
+                && is_wanted
+                && log.processed < log.end()
+            {
+                broken.push(format!(
+                    "{partition} ends at {}, and is processed up to {} only",
+                    log.end(),
+                    log.processed
+                ));
+            }
+        }
+        for what in broken {
+            self.break_rule("I8", what);
+        }
+    }
+
+    /// Nothing was assigned or revoked since `rest`, and no generation came after `generation`.
+    pub(crate) fn check_stable(&mut self, rest: Instant, generation: i32) {
+        if self.readers.last_change > rest {
+            let what = format!(
+                "a group at rest since {rest:?} rebalanced at {:?}",
+                self.readers.last_change
+            );
+            self.break_rule("I7", what);
+        }
+        if self.generation() != generation {
+            let what = format!("generation {generation} became {} at rest", self.generation());
+            self.break_rule("I7", what);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Each invariant is seen to break.
+
+use std::collections::BTreeSet;
+
+use kohort_groups::coordinator::{CoordinatorRecord, StoredGroup, StoredMember, StoredOffset};
+use kohort_groups::wire::consumer_protocol::encode_assignment;
+use kohort_groups::{Assignment, OffsetAndMetadata, TopicPartition};
+use kohort_machine::Instant;
+
+use super::{CommitRequest, Ledger, Living};
+use crate::plan::GROUP;
+
+fn of_t(number: i32) -> TopicPartition {
+    TopicPartition::new("t", number)
+}
+
+fn group(generation: i32, shares: &[(&str, &[i32])]) -> CoordinatorRecord {
+    let members = shares.iter().map(|(member_id, numbers)| {
+        let assignment = Assignment {
+            partitions: numbers.iter().map(|number| of_t(*number)).collect(),
+            ..Assignment::default()
+        };
+        StoredMember {
+            member_id: (*member_id).into(),
+            group_instance_id: None,
+            client_id: "".into(),
+            client_host: "".into(),
+            rebalance_timeout_ms: 0,
+            session_timeout_ms: 0,
+            subscription: bytes::Bytes::new(),
+            assignment: encode_assignment(&assignment).expect("short names"),
+        }
+    });
+    CoordinatorRecord::Group {
+        group_id: GROUP.into(),
+        value: Some(StoredGroup {
+            protocol_type: "consumer".into(),
+            generation,
+            protocol: Some("range".into()),
+            leader: None,
+            state_timestamp_ms: None,
+            members: members.collect(),
+        }),
+    }
+}
+
+fn committed(offset: i64) -> CoordinatorRecord {
+    CoordinatorRecord::Offset {
+        group_id: GROUP.into(),
+        topic: "t".into(),
+        partition: 0,
+        value: Some(StoredOffset {
+            offset: OffsetAndMetadata::new(offset),
+            commit_timestamp_ms: 0,
+            expire_timestamp_ms: None,
+            topic_id: None,
+        }),
+    }
+}
+
+fn ask(ledger: &mut Ledger, member_id: &str, generation: i32, offset: i64) {
+    ledger.commit_requested(CommitRequest {
+        member_id: member_id.into(),
+        generation,
+        offsets: vec![(of_t(0), offset)],
+    });
+}
+
+fn broken(ledger: &Ledger) -> Vec<&'static str> {
+    ledger.violations().iter().map(|it| it.invariant).collect()
+}
+
+/// Partition 0 has ten records, of which `a` in generation 1 has processed the first five.
+fn in_use() -> Ledger {
+    let mut ledger = Ledger::default();
+    for offset in 0..10 {
+        ledger.written(&of_t(0), offset, 100 + offset as u64);
+    }
+    ledger.coordinator_wrote(&group(1, &[("a", &[0])]));
+    ledger.assigned(Instant::ZERO, 1, Some(1), &[of_t(0)]);
+    for offset in 0..5 {
+        ledger.handed_out(1, &of_t(0), offset, 100 + offset as u64);
+    }
+    ledger.processed(&of_t(0), 0, 5);
+    assert_eq!(ledger.violations(), []);
+    ledger
+}
+
+#[test]
+fn a_commit_of_the_owner_that_covers_what_is_processed_is_in_order() {
+    let mut ledger = in_use();
+    ask(&mut ledger, "a", 1, 5);
+    ledger.coordinator_wrote(&committed(5));
+    assert_eq!(ledger.violations(), []);
+}
+
+#[test]
+fn a_commit_of_another_generation_or_member_is_not() {
+    for (member, generation) in [("a", 0), ("b", 1)] {
+        let mut ledger = in_use();
+        ask(&mut ledger, member, generation, 5);
+        ledger.coordinator_wrote(&committed(5));
+        assert_eq!(broken(&ledger), ["I3"], "{member} {generation}");
+    }
+}
+
+#[test]
+fn a_commit_of_what_is_not_processed_is_not() {
+    let mut ledger = in_use();
+    ask(&mut ledger, "a", 1, 6);
+    ledger.coordinator_wrote(&committed(6));
+    assert_eq!(broken(&ledger), ["I4"]);
+}
+
+#[test]
+fn two_owners_are_seen_in_the_assignment_and_at_the_listeners() {
+    let mut ledger = Ledger::default();
+    ledger.coordinator_wrote(&group(1, &[("a", &[0, 1]), ("b", &[1])]));
+    assert_eq!(broken(&ledger), ["I1"]);
+    let mut ledger = in_use();
+    ledger.assigned(Instant::ZERO, 2, Some(1), &[of_t(0)]);
+    assert_eq!(broken(&ledger), ["I1"]);
+}
+
+#[test]
+fn a_gap_a_repetition_and_a_record_after_the_revocation_are_seen() {
+    let cases: [(i64, bool, &str); 3] = [(6, false, "I4"), (4, false, "I5"), (5, true, "I5")];
+    for (offset, is_revoked, invariant) in cases {
+        let mut ledger = in_use();
+        if is_revoked {
+            ledger.given_up(Instant::ZERO, 1, &[of_t(0)]);
+        }
+        ledger.handed_out(1, &of_t(0), offset, 100 + offset as u64);
+        assert_eq!(broken(&ledger), [invariant], "{offset}");
+    }
+}
+
+#[test]
+fn after_a_seek_the_record_there_comes_next() {
+    let mut ledger = in_use();
+    ledger.sought(1, &of_t(0), 2);
+    ledger.handed_out(1, &of_t(0), 2, 102);
+    assert_eq!(ledger.violations(), []);
+    ledger.sought(1, &of_t(0), 0);
+    ledger.handed_out(1, &of_t(0), 3, 103);
+    assert_eq!(broken(&ledger), ["I4"]);
+}
+
+#[test]
+fn an_owner_begins_at_what_is_committed() {
+    for (offset, invariant) in [(5, None), (4, Some("I3")), (6, Some("I4"))] {
+        let mut ledger = in_use();
+        ask(&mut ledger, "a", 1, 5);
+        ledger.coordinator_wrote(&committed(5));
+        ledger.given_up(Instant::ZERO, 1, &[of_t(0)]);
+        ledger.assigned(Instant::ZERO, 2, Some(2), &[of_t(0)]);
+        ledger.handed_out(2, &of_t(0), offset, 100 + offset as u64);
+        assert_eq!(
+            broken(&ledger),
+            invariant.into_iter().collect::<Vec<_>>(),
+            "{offset}"
+        );
+    }
+}
+
+#[test]
+fn what_was_acknowledged_or_read_is_missed_after_a_crash() {
+    let mut ledger = in_use();
+    ledger.acknowledged(&of_t(0), 9, 109);
+    ledger.recovered(&std::collections::BTreeMap::new());
+    assert_eq!(broken(&ledger), ["I6", "I6"]);
+    let mut ledger = in_use();
+    ledger.written(&of_t(0), 3, 7);
+    assert_eq!(broken(&ledger), ["I6"]);
+}
+
+#[test]
+fn at_rest_each_partition_has_one_owner_and_is_read_to_its_end() {
+    let topics = BTreeSet::from(["t".into()]);
+    let living = [Living { reader: 1, topics }];
+    let mut ledger = in_use();
+    ledger.check_ownership(&living, &[of_t(0)]);
+    ledger.check_stable(Instant::ZERO, 1);
+    assert_eq!(ledger.violations(), []);
+    ledger.check_ownership(&living, &[of_t(0), of_t(1)]);
+    ledger.check_all_read(&living, &[of_t(0)]);
+    ledger.check_stable(Instant::ZERO, 0);
+    assert_eq!(broken(&ledger), ["I8", "I8", "I7"]);
+}

@@ -1,0 +1,33 @@
+//! Deterministic simulation of Kohort: members, producers, brokers, network and disk in one thread, by seed. It looks for what no
+//! test has thought of; what it finds becomes a test at the machine.
+//!
+//! What lives here: the simulated surroundings, the faults, the invariants and the mutants that show that those find bugs. What does
+//! not: any rule of Kafka.
+//!
+//! ```
+//! let outcome = kohort_sim::run(2, None, kohort_sim::Story::last(0));
+//! assert!(outcome.violations.is_empty());
+//! assert!(outcome.rebalances > 0);
+//! ```
+
+mod driver;
+mod ledger;
+mod machines;
+mod mutants;
+mod plan;
+mod report;
+mod story;
+
+pub use ledger::Violation;
+pub use mutants::Mutant;
+pub use report::{Outcome, Report};
+pub use story::Story;
+
+/// Lives the life of one seed, with a bug put in or without, and keeps as much of its story as `story` says. Even seeds drive the
+/// machines, odd ones the real driver; bugs are put in between machines only, whatever the seed.
+pub fn run(seed: u64, mutant: Option<Mutant>, story: Story) -> Outcome {
+    match mutant.is_some() || seed.is_multiple_of(2) {
+        true => machines::run(seed, mutant, story),
+        false => driver::run(seed, story),
+    }
+}

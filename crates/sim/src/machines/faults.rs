@@ -1,0 +1,378 @@
+//! What goes wrong: the outside does one thing to the world, chosen by the seed, and at the end it lets everything come to rest.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kohort_node::{ConnId, Control, Event as NodeEvent, Fault, FaultRule};
+use kohort_protocol::messages::create_partitions::CreatePartitionsTopic;
+use kohort_protocol::messages::{CreatePartitionsRequest, RequestHeader};
+use kohort_protocol::{ApiKey, ErrorCode, frame};
+
+use super::member::Member;
+use super::network::{Arrival, Client, Cut};
+use super::world::{Happening, World};
+use crate::ledger::Living;
+use crate::plan::Weather;
+
+/// The connection over which the outside speaks to the broker.
+const OUTSIDE: ConnId = ConnId(u64::MAX);
+
+/// How often each thing went wrong.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faults {
+    counts: BTreeMap<&'static str, u64>,
+    is_over: bool,
+    /// The broker has answered the outside.
+    is_answered: bool,
+}
+
+impl Faults {
+    /// A reply came to this connection; whether it is the outside's.
+    pub(super) fn note_reply(&mut self, conn: ConnId) -> bool {
+        self.is_answered |= conn == OUTSIDE;
+        conn == OUTSIDE
+    }
+
+    pub(crate) fn counts(&self) -> &BTreeMap<&'static str, u64> {
+        &self.counts
+    }
+}
+
+impl World {
+    fn any(&mut self, of: &[usize]) -> Option<usize> {
+        let chosen = usize::try_from(self.prng.below(of.len() as u64)).unwrap_or(0);
+        of.get(chosen).copied()
+    }
+
+    fn any_connection(&mut self) -> Option<ConnId> {
+        let open = self.network.open();
+        let chosen = usize::try_from(self.prng.below(open.len() as u64)).unwrap_or(0);
+        open.get(chosen).copied()
+    }
+
+    fn some_topics(&mut self) -> BTreeSet<Arc<str>> {
+        let all: Vec<Arc<str>> = self.partitions.keys().cloned().collect();
+        match self.prng.below(4) {
+            0 => all.first().into_iter().cloned().collect(),
+            1 => all.last().into_iter().cloned().collect(),
+            _ => all.into_iter().collect(),
+        }
+    }
+
+    fn count(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
+        *self.faults.counts.entry(what).or_default() += 1;
+        self.story.note(self.now, || format!("** {what} {}", detail()));
+    }
+
+    /// One thing goes wrong, and the next is arranged.
+    pub(super) fn disturb(&mut self) {
+        if self.faults.is_over {
+            return;
+        }
+        let mean = u64::try_from(self.plan.calm_between.as_millis()).unwrap_or(1_000);
+        let pause = Duration::from_millis(self.prng.below(2 * mean));
+        self.happenings.push(self.now + pause, Happening::Disturbance);
+        let members: Vec<usize> = self.members.keys().copied().collect();
+        match self.prng.below(20) {
+            kind @ 0..=7 => self.disturb_member(kind, &members),
+            8 => self.grow_topic(),
+            _ if self.plan.weather == Weather::Fair => {}
+            9..=13 => self.disturb_network(),
+            14 => self.freeze(&members),
+            15 | 16 => self.refuse_requests(),
+            17 => self.move_leader(),
+            18 => self.stop_host(),
+            _ => self.stop_broker(),
+        }
+    }
+
+    fn disturb_member(&mut self, kind: u64, members: &[usize]) {
+        let Some(no) = self.any(members) else { return };
+        match kind {
+            0..=2 => {
+                self.count("crash", || format!("m{no}"));
+                self.crash_member(no);
+            }
+            3 | 4 => {
+                self.count("close", || format!("m{no}"));
+                if let Some(member) = self.members.get_mut(&no) {
+                    member.wants_to_close = true;
+                }
+            }
+            5 | 6 if self.plan.is_static => {}
+            5 | 6 => {
+                let topics = self.some_topics();
+                self.count("other subscription", || format!("m{no}"));
+                if let Some(member) = self.members.get_mut(&no) {
+                    member.subscribe_next = Some(topics);
+                }
+            }
+            _ => {
+                let takes = self.plan.max_poll + Duration::from_millis(self.prng.below(6_000));
+                self.count("slow poll", || format!("m{no} {takes:?}"));
+                if let Some(member) = self.members.get_mut(&no) {
+                    member.slow = Some(takes);
+                }
+            }
+        }
+    }
+
+    fn freeze(&mut self, members: &[usize]) {
+        let Some(no) = self.any(members) else { return };
+        let takes = Duration::from_millis(500 + self.prng.below(12_000));
+        self.count("freeze", || format!("m{no} {takes:?}"));
+        let until = self.now + takes;
+        if let Some(member) = self.members.get_mut(&no) {
+            member.frozen_until = until;
+        }
+        self.happenings.push(until, Happening::MemberThaws(no));
+    }
+
+    fn disturb_network(&mut self) {
+        let Some(conn) = self.any_connection() else { return };
+        let client = self.network.get(conn).map(|it| it.client);
+        let cut = match self.prng.below(6) {
+            0 => ("cut before the broker acted", Cut::BeforeTheBrokerActed),
+            1 => ("cut after the broker acted", Cut::AfterTheBrokerActed),
+            2 => ("cut, requests arrive late", Cut::LateRequests),
+            3 => ("half-open", Cut::HalfOpen),
+            _ => {
+                let by = Duration::from_millis(50 + self.prng.below(6_000));
+                let until = self.now + Duration::from_millis(self.prng.below(5_000));
+                self.count("slow connection", || format!("{client:?} {by:?}"));
+                return self.network.slow_down(conn, by, until);
+            }
+        };
+        self.count(cut.0, || format!("{client:?}"));
+        self.network.cut(self.now, &mut self.arrivals, conn, cut.1);
+    }
+
+    fn refuse_requests(&mut self) {
+        const APIS: &[ApiKey] = &[
+            ApiKey::JoinGroup,
+            ApiKey::SyncGroup,
+            ApiKey::Heartbeat,
+            ApiKey::OffsetCommit,
+            ApiKey::OffsetFetch,
+            ApiKey::Fetch,
+            ApiKey::FindCoordinator,
+        ];
+        let chosen = usize::try_from(self.prng.below(APIS.len() as u64)).unwrap_or(0);
+        let Some(api) = APIS.get(chosen).copied() else {
+            return;
+        };
+        let fault = match (self.prng.below(4), api) {
+            (0, _) => Fault::Delay(Duration::from_millis(self.prng.below(4_000))),
+            (_, ApiKey::Fetch) => Fault::Fail(ErrorCode::NotLeaderOrFollower),
+            (_, ApiKey::FindCoordinator) => Fault::Fail(ErrorCode::CoordinatorNotAvailable),
+            (1, _) => Fault::Fail(ErrorCode::NotCoordinator),
+            (2, _) => Fault::Fail(ErrorCode::CoordinatorLoadInProgress),
+            _ => Fault::Fail(ErrorCode::CoordinatorNotAvailable),
+        };
+        let times = 1 + u32::try_from(self.prng.below(3)).unwrap_or(0);
+        self.count("refused requests", || format!("{api} {fault:?} {times} times"));
+        self.control(Control::Inject(FaultRule {
+            api: Some(api),
+            skip: 0,
+            times,
+            fault,
+        }));
+    }
+
+    fn move_leader(&mut self) {
+        let broker = i32::try_from(self.prng.below(u64::from(self.plan.brokers))).unwrap_or(0);
+        let (topic, count) = match self.prng.below(3) {
+            0 => ("t".to_owned(), self.partitions.get("t").copied().unwrap_or(1)),
+            _ => ("__consumer_offsets".to_owned(), 3),
+        };
+        let partition = i32::try_from(self.prng.below(u64::try_from(count).unwrap_or(1))).unwrap_or(0);
+        self.count("leader moved", || {
+            format!("{topic}-{partition} to broker {broker}")
+        });
+        self.control(Control::MoveLeader {
+            topic,
+            partition,
+            broker,
+        });
+    }
+
+    /// One of the brokers stops; what it led is back with it.
+    fn stop_host(&mut self) {
+        let broker = i32::try_from(self.prng.below(u64::from(self.plan.brokers))).unwrap_or(0);
+        self.count("broker stopped", || format!("{broker}"));
+        self.control(Control::Stop { broker });
+        let at = self.now + Duration::from_millis(self.prng.below(4_000));
+        self.happenings.push(at, Happening::HostStarts(broker));
+    }
+
+    /// The process of all brokers dies, and starts again.
+    fn stop_broker(&mut self) {
+        if !self.broker.is_up() {
+            return;
+        }
+        let power = (self.plan.is_synced && self.prng.chance(2, 3)).then(|| self.prng.next_u64());
+        match power {
+            Some(_) => self.count("power lost", String::new),
+            None => self.count("broker killed", String::new),
+        }
+        self.broker.stop(power);
+        for conn in self.network.open_at_broker() {
+            if let Some(connection) = self.network.get_mut(conn) {
+                connection.is_open_at_broker = false;
+                connection.inbox.clear();
+                connection.in_work = None;
+            }
+            // A machine without power says nothing; its clients learn of it when they next send.
+            if power.is_none() || self.prng.chance(1, 2) {
+                self.network
+                    .send_down(self.now, &mut self.arrivals, conn, Arrival::BrokerGone(conn));
+            }
+        }
+        let at = self.now + Duration::from_millis(20 + self.prng.below(3_000));
+        self.happenings.push(at, Happening::BrokerStarts);
+    }
+
+    pub(super) fn start_broker(&mut self) {
+        self.story.note(self.now, || "the brokers start".to_owned());
+        self.broker.start(self.now, &mut self.ledger);
+        self.drain_broker();
+    }
+
+    fn grow_topic(&mut self) {
+        let topics: Vec<Arc<str>> = self.partitions.keys().cloned().collect();
+        let chosen = usize::try_from(self.prng.below(topics.len() as u64)).unwrap_or(0);
+        let Some(topic) = topics.get(chosen).cloned() else {
+            return;
+        };
+        let count = self.partitions.get(&topic).copied().unwrap_or(1) + 1;
+        if count > 8 || !self.broker.is_up() {
+            return;
+        }
+        self.faults.is_answered = false;
+        let request = CreatePartitionsRequest {
+            topics: vec![CreatePartitionsTopic {
+                name: topic.to_string(),
+                count,
+                assignments: None,
+                ..Default::default()
+            }],
+            timeout_ms: 1_000,
+            ..Default::default()
+        };
+        let version = 3;
+        let header = RequestHeader {
+            request_api_key: ApiKey::CreatePartitions.code(),
+            request_api_version: version,
+            ..Default::default()
+        };
+        let Ok(frame) = frame::encode_request(&header, version, &request.into()) else {
+            return;
+        };
+        let conn = OUTSIDE;
+        let events = [
+            NodeEvent::Connected {
+                conn,
+                broker: 0,
+                peer: "/outside".into(),
+            },
+            NodeEvent::Frame {
+                conn,
+                bytes: frame.freeze().slice(4..),
+                wall_ms: super::broker::Process::wall_ms(self.now),
+            },
+            NodeEvent::Disconnected { conn },
+        ];
+        for event in events {
+            self.broker.handle(self.now, event, &mut self.ledger);
+        }
+        self.drain_broker();
+        // A broker that is stopped does not answer.
+        if self.faults.is_answered {
+            self.count("partition added", || format!("{topic} has {count}"));
+            self.partitions.insert(topic, count);
+        }
+    }
+
+    fn crash_member(&mut self, no: usize) {
+        let says_so = self.prng.chance(2, 3);
+        for conn in self.network.of_client(Client::Member(no)) {
+            if let Some(connection) = self.network.get_mut(conn) {
+                connection.is_open_at_client = false;
+            }
+            // A machine that vanishes closes nothing.
+            if says_so {
+                self.network
+                    .send_up(self.now, &mut self.arrivals, conn, Arrival::ClientGone(conn));
+            }
+        }
+        self.end_member(no);
+    }
+
+    /// A member's life is over; another one begins in its place.
+    pub(super) fn end_member(&mut self, no: usize) {
+        let Some(member) = self.members.remove(&no) else {
+            return;
+        };
+        for conn in self.network.of_client(Client::Member(no)) {
+            if let Some(connection) = self.network.get_mut(conn)
+                && core::mem::take(&mut connection.is_open_at_client)
+            {
+                self.network
+                    .send_up(self.now, &mut self.arrivals, conn, Arrival::ClientGone(conn));
+            }
+        }
+        self.ledger.gone(no, self.plan.is_static);
+        let at = self.now + Duration::from_millis(self.prng.below(9_000));
+        self.happenings.push(at, Happening::MemberStarts(member.slot));
+    }
+
+    pub(super) fn start_member(&mut self, slot: usize) {
+        if self.faults.is_over && !self.members.is_empty() && self.prng.chance(1, 3) {
+            // Not everybody comes back.
+            return;
+        }
+        let no = self.issued_members;
+        self.issued_members += 1;
+        let topics = match self.plan.is_static {
+            true => self.plan.static_topics(slot),
+            false => self.some_topics(),
+        };
+        self.story
+            .note(self.now, || format!("m{no} starts in place {slot}, {topics:?}"));
+        let mut member = Member::new(&self.plan, no, slot, self.prng.next_u64(), topics);
+        member.is_calm = self.faults.is_over;
+        self.members.insert(no, member);
+        self.act(no);
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn calm_down(&mut self) {
+        self.faults.is_over = true;
+        self.story.note(self.now, || "** the last fault was".to_owned());
+        if self.broker.is_up() {
+            self.control(Control::ClearFaults);
+        }
+        self.network.speed_up();
+        for member in self.members.values_mut() {
+            member.is_calm = true;
+            member.slow = None;
+        }
+    }
+
+    /// Members that live.
+    pub(crate) fn living(&self) -> Vec<Living> {
+        let living = self.members.values().map(|member| Living {
+            reader: member.no,
+            topics: member.topics.clone(),
+        });
+        living.collect()
+    }
+
+    /// When a member that stood still goes on.
+    pub(super) fn member_thaws(&mut self, no: usize) {
+        if self.members.get(&no).is_some_and(|it| !it.is_frozen(self.now)) {
+            self.thaw(no);
+        }
+    }
+}
