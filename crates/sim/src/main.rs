@@ -123,7 +123,8 @@ fn work(args: &Args, next: &AtomicU64, found: &Mutex<(Report, Vec<Outcome>)>) {
         }
         let outcome = run(seed, args.mutant, Story::last(0));
         report.add(&outcome);
-        if !outcome.violations.is_empty() {
+        if let Some(first) = outcome.violations.first() {
+            println!("seed {seed} breaks {first}");
             broken.push(outcome);
             if !args.keep_going {
                 next.store(args.seeds.end, Ordering::Relaxed);

@@ -6,8 +6,10 @@ use kohort_sim::{Mutant, Story, run};
 const fn within(mutant: Mutant) -> u64 {
     match mutant {
         // Needs a loss of power in the middle of a write.
-        Mutant::TornTailNotCut | Mutant::SyncNotDone => 100,
-        _ => 60,
+        Mutant::TornTailNotCut => 100,
+        // Need a request that is late by a whole rebalance, or a commit right between two generations.
+        Mutant::GenerationFenceSkipped | Mutant::RevokedStaysConsumed => 150,
+        _ => 40,
     }
 }
 

@@ -168,7 +168,7 @@ impl Member {
             }
         }
         if deadline <= cx.now {
-            let pause = cx.now + Duration::from_millis(cx.prng.below(30));
+            let pause = cx.now + Duration::from_millis(cx.prng.below(60));
             self.end_poll(pause);
             return true;
         }
@@ -378,6 +378,9 @@ impl Member {
         self.state = match then {
             Then::Poll { deadline } => {
                 self.is_inside = true;
+                // Now and then the poll is over with that.
+                let is_over = !self.is_calm && cx.prng.chance(1, 4);
+                let deadline = if is_over { cx.now } else { deadline };
                 State::Polling { deadline }
             }
             Then::Close { token } => State::Closing { token },

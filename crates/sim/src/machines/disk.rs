@@ -87,6 +87,11 @@ impl Disk for WatchedDisk {
     }
 
     fn write(&mut self, path: &str, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let at = match self.mutant {
+            // As a file that is opened for appending behaves.
+            Some(Mutant::TornTailNotCut) if log_of(path).is_some() => self.disk.len(path)?.unwrap_or(at),
+            _ => at,
+        };
         self.disk.write(path, at, bytes)?;
         if let Some(log) = log_of(path)
             && !bytes.is_empty()

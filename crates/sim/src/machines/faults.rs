@@ -23,6 +23,8 @@ const OUTSIDE: ConnId = ConnId(u64::MAX);
 pub(crate) struct Faults {
     counts: BTreeMap<&'static str, u64>,
     is_over: bool,
+    /// Nobody takes this place any more.
+    lost_slot: Option<usize>,
     /// The broker has answered the outside.
     is_answered: bool,
 }
@@ -246,7 +248,8 @@ impl World {
             return;
         };
         let count = self.partitions.get(&topic).copied().unwrap_or(1) + 1;
-        if count > 8 || !self.broker.is_up() {
+        // A static leader that returns does not learn of partitions that were added meanwhile, in Kafka neither (KIP-814).
+        if count > 8 || !self.broker.is_up() || self.plan.is_static {
             return;
         }
         self.faults.is_answered = false;
@@ -295,15 +298,17 @@ impl World {
     }
 
     fn crash_member(&mut self, no: usize) {
-        let says_so = self.prng.chance(2, 3);
+        if self.prng.chance(1, 3) {
+            return self.silence_member(no);
+        }
+        self.end_member(no);
+    }
+
+    /// A machine that vanishes closes no connection.
+    fn silence_member(&mut self, no: usize) {
         for conn in self.network.of_client(Client::Member(no)) {
             if let Some(connection) = self.network.get_mut(conn) {
                 connection.is_open_at_client = false;
-            }
-            // A machine that vanishes closes nothing.
-            if says_so {
-                self.network
-                    .send_up(self.now, &mut self.arrivals, conn, Arrival::ClientGone(conn));
             }
         }
         self.end_member(no);
@@ -328,7 +333,8 @@ impl World {
     }
 
     pub(super) fn start_member(&mut self, slot: usize) {
-        if self.faults.is_over && !self.members.is_empty() && self.prng.chance(1, 3) {
+        let is_left = self.faults.lost_slot == Some(slot) || self.prng.chance(1, 3);
+        if self.faults.is_over && !self.members.is_empty() && is_left {
             // Not everybody comes back.
             return;
         }
@@ -349,6 +355,16 @@ impl World {
     /// Nothing goes wrong any more.
     pub(crate) fn calm_down(&mut self) {
         self.faults.is_over = true;
+        let members: Vec<usize> = self.members.keys().copied().collect();
+        if members.len() > 1
+            && self.prng.chance(1, 3)
+            && let Some(no) = self.any(&members)
+        {
+            // Only its session tells that it is gone.
+            self.count("vanished for ever", || format!("m{no}"));
+            self.faults.lost_slot = self.members.get(&no).map(|it| it.slot);
+            self.silence_member(no);
+        }
         self.story.note(self.now, || "** the last fault was".to_owned());
         if self.broker.is_up() {
             self.control(Control::ClearFaults);
