@@ -14,6 +14,7 @@ const fn within(mutant: Mutant) -> u64 {
 }
 
 #[test]
+#[ignore = "takes minutes: run it with --release"]
 fn every_mutant_is_found() {
     let mut missed = Vec::new();
     for mutant in Mutant::ALL {
@@ -28,7 +29,7 @@ fn every_mutant_is_found() {
 
 #[test]
 fn a_seed_without_a_mutant_breaks_nothing() {
-    for seed in 0..20 {
+    for seed in 0..6 {
         let outcome = run(seed, None, Story::last(0));
         assert_eq!(outcome.violations, [], "seed {seed}");
     }
@@ -36,7 +37,7 @@ fn a_seed_without_a_mutant_breaks_nothing() {
 
 #[test]
 fn the_same_seed_lives_the_same_life() {
-    for seed in 0..8 {
+    for seed in 0..4 {
         let lives = [(); 2].map(|()| run(seed, None, Story::last(usize::MAX)).story.to_string());
         assert!(lives[0].lines().count() > 50, "seed {seed}");
         assert_eq!(lives[0], lives[1], "seed {seed}");

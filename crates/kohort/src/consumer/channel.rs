@@ -102,7 +102,7 @@ impl Shared {
 pub(super) struct LastPoll {
     version: AtomicU64,
     count: AtomicUsize,
-    runs: [SharedRun; LastPoll::RUNS],
+    runs: [SharedRun; Self::RUNS],
 }
 
 #[derive(Debug, Default)]

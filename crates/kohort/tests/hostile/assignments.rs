@@ -30,7 +30,7 @@ fn assignment(topics: &[(&str, &[i32])]) -> Bytes {
             .iter()
             .map(|(topic, partitions)| Assigned {
                 topic: (*topic).into(),
-                partitions: partitions.to_vec().into(),
+                partitions: partitions.to_vec(),
             })
             .collect(),
         user_data: None,

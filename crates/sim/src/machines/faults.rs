@@ -258,7 +258,6 @@ impl World {
                 name: topic.to_string(),
                 count,
                 assignments: None,
-                ..Default::default()
             }],
             timeout_ms: 1_000,
             ..Default::default()

@@ -94,7 +94,6 @@ impl Member {
             assignors: vec![OfferedAssignor {
                 name: plan.assignor.into(),
                 protocols: assignor.protocols().to_vec(),
-                user_data: None,
             }],
             ..GroupConfig::new(GROUP)
         });
@@ -193,7 +192,14 @@ impl Member {
                 Action::ToCaller(told) => self.hear(now, *told, tamper, ledger),
                 Action::ReadPollCounter => {
                     let (polls, inside) = (self.polls, self.is_inside);
-                    self.engine.handle(now, Event::PollCounter { polls, inside });
+                    self.engine.handle(
+                        now,
+                        Event::PollCounter {
+                            polls,
+                            inside,
+                            in_hand: Vec::new(),
+                        },
+                    );
                 }
                 // For logs, or for assignors and patterns that nobody here uses.
                 _ => {}

@@ -86,6 +86,7 @@ impl ConsumerEngine {
             members,
             skip,
             topics,
+            since: _,
         } = computing;
         let partitions = self.partition_counts(&topics);
         let shares = if skip {

@@ -411,12 +411,6 @@ impl Rig {
                     generation_id: self.generation,
                     protocol_type: Some("consumer".into()),
                     protocol_name: Some(request.protocols[0].name.clone()),
-                    leader: member_id.clone(),
-                    members: vec![JoinGroupResponseMember {
-                        member_id: member_id.clone(),
-                        metadata: request.protocols[0].metadata.clone(),
-                        ..Default::default()
-                    }],
                     leader: if leads { member_id.clone() } else { "other".into() },
                     members: if leads { members } else { vec![] },
                     member_id,
@@ -427,7 +421,6 @@ impl Rig {
             RequestBody::SyncGroup(request) => SyncGroupResponse {
                 protocol_type: Some("consumer".into()),
                 protocol_name: request.protocol_name.clone(),
-                assignment: request.assignments[0].assignment.clone(),
                 assignment: match self.shares.pop_front() {
                     Some(share) => assignment(&share),
                     None => request.assignments[0].assignment.clone(),
