@@ -1,7 +1,7 @@
 //! What is true, and what must hold: the ledger is told what was written, handed out, processed, committed and assigned, and says
 //! what of it breaks an invariant. It knows nothing of how the simulation brought it about.
 //!
-//! The invariants have the numbers of the design: I1 one owner, I2 what stays goes on, I3 commits go back by their owner only, I4 at least once, I5 nothing
+//! The invariants have the numbers of `docs/simulation.md`: I1 one owner, I2 what stays goes on, I3 commits go back by their owner only, I4 at least once, I5 nothing
 //! after a revocation or a seek, I6 what was acknowledged stays, I7 stable stays stable, I8 reading goes on. I3 and I4 of commits are
 //! in [`commits`], I1 and I5 in [`readers`], the end of a run in [`rest`].
 

@@ -72,6 +72,8 @@ impl Caller for User {
                     in_hand: Vec::new(),
                 });
             }
+            // There are no own assignors and no pattern.
+            Action::MatchTopics(_) | Action::Describe(_) | Action::OnAssignment(_) => {}
             Action::Net(_) | Action::Rebalanced(_) | Action::CommitFailed(_) | Action::PollLate(_) => {}
         }
         None

@@ -134,7 +134,9 @@ fn consumer(cluster: &ClusterArgs) -> Result<BytesConsumer, Failure> {
     for (key, value) in &cluster.properties {
         builder = builder.set(key, value);
     }
+    // Also when the properties name a group.
     builder
+        .set("enable.auto.commit", "false")
         .build()
         .map_err(|error| Failure::building("consumer", &error))
 }
