@@ -1,6 +1,7 @@
 //! The admin client: settings, groups, committed offsets, records.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kohort::admin::{
     AlterConfigOp, ConfigResource, ConfigSource, ConfigType, DescribeConfigsOptions, ItemError,
@@ -68,7 +69,20 @@ async fn a_topics_settings_are_changed_one_by_one_and_told_with_their_sources() 
             .expect("it was asked for")
             .expect("it is there")
     };
-    let settings = read().await;
+    // A real broker learns of a change from its controller, a little later.
+    let read_when = async |is_default: bool| {
+        loop {
+            let settings = read().await;
+            if settings["retention.ms"].is_default() == is_default {
+                return settings;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let within = Duration::from_secs(20);
+    let settings = tokio::time::timeout(within, read_when(false))
+        .await
+        .expect("it is set");
     let retention = &settings["retention.ms"];
     assert_eq!(retention.value.as_deref(), Some("123456"));
     assert_eq!(
@@ -87,8 +101,9 @@ async fn a_topics_settings_are_changed_one_by_one_and_told_with_their_sources() 
     let reset = vec![AlterConfigOp::delete("retention.ms")];
     let changed = admin.incremental_alter_configs([(topic.clone(), reset)]).await;
     assert_eq!(changed.expect("an answer")[&topic], Ok(()));
-    let settings = read().await;
-    assert!(settings["retention.ms"].is_default());
+    let settings = tokio::time::timeout(within, read_when(true))
+        .await
+        .expect("it is reset");
     assert_eq!(
         settings["cleanup.policy"].value.as_deref(),
         Some("delete,compact")
