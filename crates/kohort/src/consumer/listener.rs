@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use std::collections::BTreeMap;
 
-use kohort_engine::consumer::{CallbackKind, Command, CommandReply, OffsetSpec};
+use kohort_engine::consumer::{CallbackKind, OffsetSpec};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 
 use super::core::Core;
@@ -303,14 +303,7 @@ impl RebalanceContext<'_> {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
-        let command = Command::Committed {
-            partitions: partitions.to_vec(),
-            timeout: self.core.api_timeout,
-        };
-        match self.core.lookup(command).await? {
-            CommandReply::Committed(committed) => Ok(committed.into_iter().collect()),
-            _ => Ok(BTreeMap::new()),
-        }
+        self.core.committed(partitions.to_vec()).await
     }
 
     /// The first offset of each partition, as [`Consumer::beginning_offsets`](crate::Consumer::beginning_offsets).
@@ -323,7 +316,9 @@ impl RebalanceContext<'_> {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        self.ends(partitions, OffsetSpec::Earliest).await
+        self.core
+            .ends(partitions.iter().cloned(), OffsetSpec::Earliest)
+            .await
     }
 
     /// The end of each partition, as [`Consumer::end_offsets`](crate::Consumer::end_offsets).
@@ -336,27 +331,9 @@ impl RebalanceContext<'_> {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        self.ends(partitions, OffsetSpec::Latest).await
-    }
-
-    async fn ends(
-        &mut self,
-        partitions: &[TopicPartition],
-        spec: OffsetSpec,
-    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        let asked = partitions.iter().map(|partition| (partition.clone(), spec));
-        let command = Command::ListOffsets {
-            partitions: asked.collect(),
-            timeout: self.core.api_timeout,
-        };
-        let found = match self.core.lookup(command).await? {
-            CommandReply::Offsets(found) => found,
-            _ => Vec::new(),
-        };
-        let ends = found
-            .into_iter()
-            .filter_map(|(partition, found)| Some((partition, found?.offset)));
-        Ok(ends.collect())
+        self.core
+            .ends(partitions.iter().cloned(), OffsetSpec::Latest)
+            .await
     }
 
     /// What `poll` has returned so far, as offsets to commit.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kohort_engine::consumer::{Command, CommandError, CommandReply};
 use kohort_groups::{Identity, OffsetAndMetadata, TopicPartition};
 
-use super::core::Unanswered;
+use super::core::{Core, Unanswered};
 use super::{Consumer, FoundOffset, OffsetError, OffsetSpec, PartitionDescription};
 
 impl<K, V> Consumer<K, V> {
@@ -22,14 +22,7 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
-        let command = Command::Committed {
-            partitions: partitions.into_iter().collect(),
-            timeout: self.core.api_timeout,
-        };
-        match self.core.lookup(command).await? {
-            CommandReply::Committed(committed) => Ok(committed.into_iter().collect()),
-            _ => Err(unexpected()),
-        }
+        self.core.committed(partitions.into_iter().collect()).await
     }
 
     /// Who this member is in its group now: for a producer that commits offsets in a transaction, and for logs. `None` outside of
@@ -58,11 +51,7 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        let asked = partitions
-            .into_iter()
-            .map(|partition| (partition, OffsetSpec::Earliest))
-            .collect();
-        Ok(ends(self.list_offsets(asked).await?))
+        self.core.ends(partitions, OffsetSpec::Earliest).await
     }
 
     /// The end of each partition, assigned or not: the offset of the next record that will be readable.
@@ -75,11 +64,7 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        let asked = partitions
-            .into_iter()
-            .map(|partition| (partition, OffsetSpec::Latest))
-            .collect();
-        Ok(ends(self.list_offsets(asked).await?))
+        self.core.ends(partitions, OffsetSpec::Latest).await
     }
 
     /// Of each partition the first record with this timestamp (ms since 1970) or a later one; `None` when there is none.
@@ -113,22 +98,7 @@ impl<K, V> Consumer<K, V> {
             }
             asked.push((partition, OffsetSpec::Timestamp(timestamp)));
         }
-        Ok(self.list_offsets(asked).await?.into_iter().collect())
-    }
-
-    async fn list_offsets(
-        &mut self,
-        partitions: Vec<(TopicPartition, OffsetSpec)>,
-    ) -> Result<Vec<(TopicPartition, Option<FoundOffset>)>, OffsetError> {
-        let timeout = self.core.api_timeout;
-        match self
-            .core
-            .lookup(Command::ListOffsets { partitions, timeout })
-            .await?
-        {
-            CommandReply::Offsets(offsets) => Ok(offsets),
-            _ => Err(unexpected()),
-        }
+        Ok(self.core.list_offsets(asked).await?.into_iter().collect())
     }
 
     /// The partitions of a topic, in order; empty when there is no such topic. Asking again now and then is how a standalone
@@ -171,11 +141,41 @@ impl<K, V> Consumer<K, V> {
     }
 }
 
-fn ends(offsets: Vec<(TopicPartition, Option<FoundOffset>)>) -> BTreeMap<TopicPartition, i64> {
-    offsets
-        .into_iter()
-        .filter_map(|(partition, found)| Some((partition, found?.offset)))
-        .collect()
+impl Core {
+    pub(super) async fn committed(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
+        let timeout = self.api_timeout;
+        match self.lookup(Command::Committed { partitions, timeout }).await? {
+            CommandReply::Committed(committed) => Ok(committed.into_iter().collect()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// One offset of each partition that has it.
+    pub(super) async fn ends(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+        spec: OffsetSpec,
+    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
+        let asked = partitions.into_iter().map(|partition| (partition, spec));
+        let found = self.list_offsets(asked.collect()).await?.into_iter();
+        Ok(found
+            .filter_map(|(partition, found)| Some((partition, found?.offset)))
+            .collect())
+    }
+
+    async fn list_offsets(
+        &mut self,
+        partitions: Vec<(TopicPartition, OffsetSpec)>,
+    ) -> Result<Vec<(TopicPartition, Option<FoundOffset>)>, OffsetError> {
+        let timeout = self.api_timeout;
+        match self.lookup(Command::ListOffsets { partitions, timeout }).await? {
+            CommandReply::Offsets(offsets) => Ok(offsets),
+            _ => Err(unexpected()),
+        }
+    }
 }
 
 /// The engine answers each command in kind; an answer of another kind can only mean that it stopped.
