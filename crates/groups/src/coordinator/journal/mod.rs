@@ -39,8 +39,6 @@ struct Open {
     began: Instant,
     first_joined: Option<Instant>,
     join_ended: Option<Instant>,
-    pauses: Vec<Pause>,
-    is_ownership_known: bool,
     /// What is known from the beginning, and of the generation when there is one.
     entry: Rebalance,
 }
@@ -73,8 +71,6 @@ impl Journal {
             began: now,
             first_joined: None,
             join_ended: None,
-            pauses: Vec::new(),
-            is_ownership_known: is_of_consumers,
             entry: Rebalance {
                 number: self.count,
                 began_ms: wall_ms,
@@ -185,13 +181,13 @@ impl Journal {
         }
         holder.told = Some(now);
         let given = holdings::assigned(assignment);
-        open.is_ownership_known &= given.is_some();
+        open.entry.is_ownership_known &= given.is_some();
         let given = given.unwrap_or_default();
         for got in given.difference(&holder.holds) {
             if let Some(since) = self.free.remove(got) {
                 let duration = now.saturating_since(since);
                 let partition = got.clone();
-                open.pauses.push(Pause { partition, duration });
+                open.entry.pauses.push(Pause { partition, duration });
             }
         }
         for given_up in holder.retain(&given) {
@@ -249,7 +245,6 @@ impl Journal {
             entry.sync = open.join_ended.map(|ended| since(ended, last.unwrap_or(now)));
         }
         entry.outcome = outcome;
-        entry.is_ownership_known = open.is_ownership_known;
         let settled = outcome == RebalanceOutcome::Stable || outcome == RebalanceOutcome::Empty;
         let stayed = self
             .holders
@@ -265,7 +260,6 @@ impl Journal {
                 .collect();
             entry.unowned = unowned.into_iter().collect();
         }
-        entry.pauses = open.pauses.clone();
         entry.pauses.sort_by(|a, b| a.partition.cmp(&b.partition));
         shorten(&mut entry);
         entry
