@@ -10,6 +10,7 @@ use core::time::Duration;
 use kohort_machine::{Correlated, Token};
 
 use super::{Cause, Failure, MemberError, MemberRequest, MemberResponse, Rebalance, Refusal};
+use crate::assign::{GroupTopics, Shares, TopicLayout};
 use crate::{Assignment, Identity, Subscription, TopicPartition};
 
 /// What can happen to a member.
@@ -104,6 +105,17 @@ pub struct Computed {
     pub assignments: BTreeMap<String, Assignment>,
     /// The partitions by topic that it was computed from.
     pub partitions: BTreeMap<Arc<str>, u32>,
+}
+
+impl Computed {
+    /// What an assignor made of these topics.
+    pub fn of(assignments: Shares, topics: &GroupTopics) -> Self {
+        let count = |(topic, layout): (&Arc<str>, &TopicLayout)| (topic.clone(), layout.partitions);
+        Self {
+            assignments,
+            partitions: topics.iter().map(count).collect(),
+        }
+    }
 }
 
 /// What a member wants done.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kohort_groups::assign::{TopicLayout, by_name};
+use kohort_groups::assign::{Shares, TopicLayout, by_name};
 use kohort_groups::coordinator::{
     Action as BrokerAction, Client, Coordinator, CoordinatorConfig, CoordinatorRecord, Event as BrokerEvent,
     GroupRequest,
@@ -421,26 +421,17 @@ impl World {
     fn compute(&self, assignor: &str, members: &BTreeMap<String, Subscription>, skip: bool) -> Computed {
         let topics: BTreeSet<&Arc<str>> = members.values().flat_map(|member| &member.topics).collect();
         let known = self.partitions.iter().filter(|(topic, _)| topics.contains(topic));
-        let partitions: BTreeMap<_, _> = known.map(|(topic, count)| (topic.clone(), *count)).collect();
-        if skip {
-            let assignments = BTreeMap::new();
-            return Computed {
-                assignments,
-                partitions,
-            };
-        }
-        let layouts = partitions
-            .iter()
+        let topics = known
             .map(|(topic, count)| (topic.clone(), TopicLayout::new(*count)))
             .collect();
+        if skip {
+            return Computed::of(Shares::new(), &topics);
+        }
         let assignments = by_name(assignor)
             .expect("a built-in one")
-            .assign(&layouts, members)
+            .assign(&topics, members)
             .expect("it never fails");
-        Computed {
-            assignments,
-            partitions,
-        }
+        Computed::of(assignments, &topics)
     }
 
     /// A member goes on with all that it owns.

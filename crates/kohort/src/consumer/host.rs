@@ -12,7 +12,7 @@ use kohort_engine::consumer::{
     Action, AutomaticCommit, Change, Command, Compute, Describe, Event, FailedCommit, LeaveGroup, Progress,
     ToCaller,
 };
-use kohort_groups::assign::{Assigned, Assignor, TopicLayout};
+use kohort_groups::assign::{Assigned, Assignor};
 use kohort_groups::member::Computed;
 use kohort_machine::Token;
 
@@ -88,13 +88,7 @@ impl ConsumerHost {
             None => Err(format!("there is no assignor {assignor}").into()),
             Some(Err(_panic)) => Err(format!("the assignor {assignor} panicked").into()),
             Some(Ok(Err(error))) => Err(error.to_string().into()),
-            Some(Ok(Ok(assignments))) => {
-                let count = |(topic, layout): (Arc<str>, TopicLayout)| (topic, layout.partitions);
-                Ok(Computed {
-                    assignments,
-                    partitions: topics.into_iter().map(count).collect(),
-                })
-            }
+            Some(Ok(Ok(assignments))) => Ok(Computed::of(assignments, &topics)),
         };
         Event::Computed {
             step,

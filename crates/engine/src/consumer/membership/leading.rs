@@ -71,9 +71,9 @@ impl ConsumerEngine {
             return;
         };
         let is_ready = |computing: &mut Computing| {
-            let is_there = |topic: &Arc<str>| self.client.cluster().topic(topic).is_some();
-            // Metadata of the whole cluster says nothing of a topic that does not exist.
             let cluster = self.client.cluster();
+            let is_there = |topic: &Arc<str>| cluster.topic(topic).is_some();
+            // Metadata of the whole cluster says nothing of a topic that does not exist.
             let is_whole = cluster.is_whole() && cluster.version() > computing.since;
             is_whole || computing.topics.iter().all(is_there)
         };
@@ -88,25 +88,22 @@ impl ConsumerEngine {
             topics,
             since: _,
         } = computing;
-        let partitions = self.partition_counts(&topics);
+        let topics = self.layouts(&topics);
         let shares = if skip {
             Ok(Shares::new())
         } else if let Some(kafkas) = by_name(&assignor) {
-            kafkas.assign(&self.layouts(&topics), &members)
+            kafkas.assign(&topics, &members)
         } else {
             self.outbox.push(Action::Compute(Box::new(Compute {
                 step: step.0,
                 assignor,
                 members,
-                topics: self.layouts(&topics),
+                topics,
             })));
             return;
         };
         let result = match shares {
-            Ok(assignments) => Ok(Box::new(Computed {
-                assignments,
-                partitions,
-            })),
+            Ok(assignments) => Ok(Box::new(Computed::of(assignments, &topics))),
             Err(error) => Err(error.to_string().into()),
         };
         self.member_event(now, MemberEvent::Computed { step, result });
