@@ -1,10 +1,10 @@
 //! `kohort groups`: what it shows of a group, and how it moves and deletes what a group has committed.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::process::{Serve, kohort};
+use crate::process::{Member, Serve, kohort};
 
 /// A broker on which the group `billing` has read 5 records of the only partition of `orders`.
 fn read_to_the_end() -> Serve {
@@ -41,27 +41,8 @@ fn row(shown: &str, first: &str) -> Vec<String> {
 }
 
 /// A member of `billing` that stays until it is dropped.
-struct Member(Child);
-
-impl Member {
-    fn join(serve: &Serve, more: &[&str]) -> Self {
-        let args = ["consume", "-b", &serve.bootstrap, "-t", "orders", "-G", "billing"];
-        let child = kohort(&args)
-            .args(more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("kohort starts");
-        Self(child)
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn join(serve: &Serve, more: &[&str]) -> Member {
+    Member::join(&serve.bootstrap, "orders", "billing", more)
 }
 
 /// The description of `billing` once it is stable with so many members.
@@ -80,7 +61,7 @@ fn settled(serve: &Serve, members: &str) -> String {
 #[test]
 fn a_description_says_who_owns_what_and_how_far_behind() {
     let serve = read_to_the_end();
-    let _member = Member::join(
+    let _member = join(
         &serve,
         &["-X", "client.id=reader", "-X", "group.instance.id=till-1"],
     );
@@ -102,8 +83,8 @@ fn a_description_says_who_owns_what_and_how_far_behind() {
 #[test]
 fn a_member_without_partitions_is_shown_idle() {
     let serve = read_to_the_end();
-    let _owner = Member::join(&serve, &["-X", "client.id=one"]);
-    let _idle = Member::join(&serve, &["-X", "client.id=two"]);
+    let _owner = join(&serve, &["-X", "client.id=one"]);
+    let _idle = join(&serve, &["-X", "client.id=two"]);
     let shown = settled(&serve, "2 members");
     let idle = shown
         .lines()
@@ -123,7 +104,7 @@ fn a_description_in_json_has_null_where_nothing_is_known() {
             "\n"
         )
     );
-    let _member = Member::join(&serve, &["-X", "client.id=reader"]);
+    let _member = join(&serve, &["-X", "client.id=reader"]);
     settled(&serve, "1 member");
     let shown = good(&serve.groups(&["describe", "billing", "-J"]));
     assert!(
@@ -224,7 +205,7 @@ fn a_reset_to_a_time_takes_the_first_record_since() {
 #[test]
 fn active_members_block_a_reset_and_are_named() {
     let serve = read_to_the_end();
-    let member = Member::join(&serve, &["-X", "client.id=reader"]);
+    let member = join(&serve, &["-X", "client.id=reader"]);
     settled(&serve, "1 member");
     let reset = ["reset", "billing", "--topic", "orders", "--to", "earliest"];
     let plan = good(&serve.groups(&reset));
@@ -303,7 +284,7 @@ fn what_cannot_be_reset_is_told_before_anything_is_changed() {
 #[test]
 fn a_group_is_deleted_once_it_has_no_members() {
     let serve = read_to_the_end();
-    let member = Member::join(&serve, &[]);
+    let member = join(&serve, &[]);
     settled(&serve, "1 member");
     let refused = serve.groups(&["delete", "billing"]);
     assert_eq!(refused.status.code(), Some(1));
@@ -367,7 +348,7 @@ fn offsets_are_deleted_alone() {
 #[test]
 fn offsets_of_a_topic_that_members_read_are_kept() {
     let serve = read_to_the_end();
-    let _member = Member::join(&serve, &[]);
+    let _member = join(&serve, &[]);
     settled(&serve, "1 member");
     let refused = serve.groups(&["delete-offsets", "billing", "--topic", "orders"]);
     assert_eq!(refused.status.code(), Some(1));
@@ -381,7 +362,7 @@ fn offsets_of_a_topic_that_members_read_are_kept() {
 #[test]
 fn a_static_member_that_is_gone_is_removed() {
     let serve = read_to_the_end();
-    let mut gone = Member::join(&serve, &["-X", "group.instance.id=till-1"]);
+    let mut gone = join(&serve, &["-X", "group.instance.id=till-1"]);
     settled(&serve, "1 member");
     gone.0.kill().expect("it runs");
     gone.0.wait().expect("it ends");

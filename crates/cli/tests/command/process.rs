@@ -53,6 +53,29 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
+/// A consumer that is a member of a group until it is dropped.
+pub(crate) struct Member(pub(crate) Child);
+
+impl Member {
+    pub(crate) fn join(bootstrap: &str, topic: &str, group: &str, more: &[&str]) -> Self {
+        let child = kohort(&["consume", "-b", bootstrap, "-t", topic, "-G", group])
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("kohort starts");
+        Self(child)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A `kohort serve` on a free port; killed when dropped.
 pub(crate) struct Serve {
     pub(crate) child: Child,

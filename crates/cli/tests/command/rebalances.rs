@@ -1,36 +1,25 @@
 //! `kohort groups describe --rebalances`, and a broker that is killed under a live group. Most run on `kohort serve` alone; what the
 //! records of `__consumer_offsets` tell is asked of the cluster that `KOHORT_BOOTSTRAP` names, too.
 
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{Serve, kohort, run, stdout_of};
+use crate::process::{Member, Serve, kohort, run, stdout_of};
 
-/// A consumer that stays until it is dropped.
-struct Member(Child);
-
-impl Member {
-    fn join(bootstrap: &str, topic: &str, group: &str, client_id: &str, more: &[&str]) -> Self {
-        let child = kohort(&["consume", "-b", bootstrap, "-t", topic, "-G", group])
-            .args(["-X", &format!("client.id={client_id}")])
-            .args(["-X", "session.timeout.ms=6000", "-X", "heartbeat.interval.ms=200"])
-            .args(more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("kohort starts");
-        Self(child)
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A consumer of this client id whose session is short.
+fn join(bootstrap: &str, topic: &str, group: &str, client_id: &str, more: &[&str]) -> Member {
+    let client_id = format!("client.id={client_id}");
+    let of_all = [
+        "-X",
+        &client_id,
+        "-X",
+        "session.timeout.ms=6000",
+        "-X",
+        "heartbeat.interval.ms=200",
+    ];
+    Member::join(bootstrap, topic, group, &[&of_all, more].concat())
 }
 
 /// What `describe -J --rebalances` tells of a group.
@@ -75,9 +64,9 @@ fn partitions(by_topic: &Value, topic: &str) -> usize {
 #[test]
 fn a_rebalance_is_told_with_when_why_who_what_moved_and_for_how_long_partitions_paused() {
     let serve = Serve::start(&["--topic", "orders:4", "-X", "group.initial.rebalance.delay.ms=0"]);
-    let _first = Member::join(&serve.bootstrap, "orders", "billing", "first", &[]);
+    let _first = join(&serve.bootstrap, "orders", "billing", "first", &[]);
     settled(&serve.bootstrap, "billing", 1);
-    let mut second = Member::join(&serve.bootstrap, "orders", "billing", "second", &[]);
+    let mut second = join(&serve.bootstrap, "orders", "billing", "second", &[]);
     let shown = settled(&serve.bootstrap, "billing", 2);
     assert_eq!(shown["rebalances_from"], "journal");
     let joined = last(&shown);
@@ -154,9 +143,9 @@ fn a_broker_without_a_journal_says_so_and_shows_what_its_records_of_the_group_te
         .as_millis();
     let topic = &format!("told-{unique:x}");
     stdout_of(&["topics", "create", "-b", &bootstrap, topic, "--partitions", "4"]);
-    let _first = Member::join(&bootstrap, topic, topic, "first", &[]);
+    let _first = join(&bootstrap, topic, topic, "first", &[]);
     settled(&bootstrap, topic, 1);
-    let _second = Member::join(&bootstrap, topic, topic, "second", &[]);
+    let _second = join(&bootstrap, topic, topic, "second", &[]);
     let shown = settled(&bootstrap, topic, 2);
     assert_eq!(shown["rebalances_from"], "offsets_topic");
     let joined = last(&shown);
@@ -201,10 +190,10 @@ fn a_broker_that_is_killed_and_started_again_under_a_live_group_rebalances_nothi
     let bootstrap = serve.bootstrap.clone();
     // A session longer than the broker is away, and one member that is static.
     let patient = ["-X", "session.timeout.ms=30000"];
-    let _first = Member::join(&bootstrap, "orders", "billing", "first", &patient);
+    let _first = join(&bootstrap, "orders", "billing", "first", &patient);
     settled(&bootstrap, "billing", 1);
     let of_till = [&patient[..], &["-X", "group.instance.id=till-1"]].concat();
-    let _second = Member::join(&bootstrap, "orders", "billing", "second", &of_till);
+    let _second = join(&bootstrap, "orders", "billing", "second", &of_till);
     let before = settled(&bootstrap, "billing", 2);
     drop(serve);
 
