@@ -10,16 +10,15 @@
 use std::time::{Duration, Instant};
 
 use kohort_broker::Broker;
-use kohort_conformance::{Wire, unique};
+use kohort_conformance::{Wire, committed, unique};
 use kohort_protocol::ErrorCode;
 use kohort_protocol::consumer_protocol::{ConsumerProtocolSubscription, encode_versioned};
 use kohort_protocol::messages::{
     CreateTopicsRequest, FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
-    ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
+    ListGroupsRequest, OffsetCommitRequest, SyncGroupRequest,
     create_topics::CreatableTopic,
     join_group::JoinGroupRequestProtocol,
     offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
-    offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
 };
 
 const SETTINGS: [(&str, &str); 5] = [
@@ -148,23 +147,6 @@ async fn a_session_may_be_as_short_as_group_min_session_timeout_ms() {
     }
 }
 
-async fn committed(wire: &mut Wire, group: &str, topic: &str) -> i64 {
-    let asked = OffsetFetchRequestGroup {
-        group_id: group.to_owned(),
-        topics: Some(vec![OffsetFetchRequestTopics {
-            name: topic.to_owned(),
-            partition_indexes: vec![0],
-            ..OffsetFetchRequestTopics::default()
-        }]),
-        ..OffsetFetchRequestGroup::default()
-    };
-    let request = OffsetFetchRequest {
-        groups: vec![asked],
-        ..OffsetFetchRequest::default()
-    };
-    wire.call(9, request).await.groups[0].topics[0].partitions[0].committed_offset
-}
-
 // Kafka: OffsetMetadataManager.cleanupExpiredOffsets, GroupCoordinatorShard.cleanupGroupMetadata
 #[tokio::test]
 #[ignore = "takes a minute, the shortest offsets.retention.minutes; on a driven clock in kohort-node"]
@@ -200,7 +182,7 @@ async fn what_a_client_without_members_committed_expires_after_offsets_retention
     // Real Kafka answers CreateTopics before its broker has caught up.
     while wire.call(9, commit.clone()).await.topics[0].partitions[0].error_code != 0 {}
     let began = Instant::now();
-    while committed(&mut wire, &group, &topic).await == 42 {
+    while committed(&mut wire, &group, &topic).await.committed_offset == 42 {
         assert!(began.elapsed() < Duration::from_secs(90), "it is still there");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -268,5 +250,5 @@ async fn what_a_member_reads_does_not_expire() {
         assert_eq!(wire.call(4, heartbeat.clone()).await.error_code, 0);
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    assert_eq!(committed(&mut wire, &group, "topic").await, 42);
+    assert_eq!(committed(&mut wire, &group, "topic").await.committed_offset, 42);
 }

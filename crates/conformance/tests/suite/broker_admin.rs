@@ -1,16 +1,14 @@
 //! What administrators ask: groups and offsets to be deleted, records to be deleted, where logs are, the cluster.
 
-use kohort_conformance::{Wire, unique};
+use kohort_conformance::{Wire, committed, unique};
 use kohort_protocol::ErrorCode;
 use kohort_protocol::messages::{
     DeleteGroupsRequest, DeleteRecordsRequest, DescribeClusterRequest, DescribeLogDirsRequest,
     DescribeTopicPartitionsRequest, ListPartitionReassignmentsRequest, OffsetDeleteRequest,
-    OffsetFetchRequest,
     delete_records::{DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsTopic},
     describe_log_dirs::DescribableLogDirTopic,
     describe_topic_partitions::{Cursor, TopicRequest},
     offset_delete::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
-    offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
 };
 
 use crate::broker_fetch::fetch_one;
@@ -25,24 +23,6 @@ async fn delete_group(wire: &mut Wire, group: &str) -> i16 {
     wire.call(2, request).await.results[0].error_code
 }
 
-/// The committed offset of partition 0; -1 for none.
-async fn committed(wire: &mut Wire, group: &str, topic: &str) -> i64 {
-    let asked = OffsetFetchRequestGroup {
-        group_id: group.to_owned(),
-        topics: Some(vec![OffsetFetchRequestTopics {
-            name: topic.to_owned(),
-            partition_indexes: vec![0],
-            ..OffsetFetchRequestTopics::default()
-        }]),
-        ..OffsetFetchRequestGroup::default()
-    };
-    let request = OffsetFetchRequest {
-        groups: vec![asked],
-        ..OffsetFetchRequest::default()
-    };
-    wire.call(9, request).await.groups[0].topics[0].partitions[0].committed_offset
-}
-
 // Kafka: DeleteGroupsRequestTest; GroupCoordinatorShard.deleteGroups
 #[tokio::test]
 async fn a_group_without_members_is_deleted_with_its_offsets() {
@@ -50,7 +30,7 @@ async fn a_group_without_members_is_deleted_with_its_offsets() {
     let (mut wire, topic) = ready(&group).await;
     assert_eq!(commit(&mut wire, 9, commit_request(&group, &topic, 42)).await, 0);
     assert_eq!(delete_group(&mut wire, &group).await, 0);
-    assert_eq!(committed(&mut wire, &group, &topic).await, -1);
+    assert_eq!(committed(&mut wire, &group, &topic).await.committed_offset, -1);
     assert_eq!(
         delete_group(&mut wire, &group).await,
         code(ErrorCode::GroupIdNotFound)
@@ -93,7 +73,7 @@ async fn one_committed_offset_is_deleted() {
     let (mut wire, topic) = ready(&group).await;
     assert_eq!(commit(&mut wire, 9, commit_request(&group, &topic, 42)).await, 0);
     assert_eq!(delete_offset(&mut wire, &group, &topic, 0).await, (0, 0));
-    assert_eq!(committed(&mut wire, &group, &topic).await, -1);
+    assert_eq!(committed(&mut wire, &group, &topic).await.committed_offset, -1);
 }
 
 // Kafka: OffsetDeleteRequestTest; KafkaApis.handleOffsetDeleteRequest

@@ -1,14 +1,11 @@
 //! Offset commits and fetches at the coordinator.
 
-use kohort_conformance::{Wire, unique};
+use kohort_conformance::{Wire, committed, unique};
 use kohort_protocol::ErrorCode;
 use kohort_protocol::messages::{
     OffsetCommitRequest, OffsetFetchRequest,
     offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
-    offset_fetch::{
-        OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-        OffsetFetchResponsePartitions,
-    },
+    offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopic},
 };
 
 use crate::broker_fetch::fetch_one;
@@ -44,26 +41,6 @@ fn of_member(mut request: OffsetCommitRequest, member: &Member, generation: i32)
 /// Commits; the error of the partition.
 pub(crate) async fn commit(wire: &mut Wire, version: i16, request: OffsetCommitRequest) -> i16 {
     wire.call(version, request).await.topics[0].partitions[0].error_code
-}
-
-async fn committed(wire: &mut Wire, group: &str, topic: &str) -> OffsetFetchResponsePartitions {
-    let topics = vec![OffsetFetchRequestTopics {
-        name: topic.to_owned(),
-        partition_indexes: vec![0],
-        ..Default::default()
-    }];
-    let asked = OffsetFetchRequestGroup {
-        group_id: group.to_owned(),
-        topics: Some(topics),
-        ..Default::default()
-    };
-    let request = OffsetFetchRequest {
-        groups: vec![asked],
-        ..OffsetFetchRequest::default()
-    };
-    let mut group = wire.call(9, request).await.groups.remove(0);
-    assert_eq!(group.error_code, 0);
-    group.topics.remove(0).partitions.remove(0)
 }
 
 /// A connection and a topic, for a group whose coordinator answers.
