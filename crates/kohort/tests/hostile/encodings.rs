@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use kohort_broker::ApiKey;
-use tokio::time::Instant;
 
 use super::liar::{Answer, Wire};
 use super::*;
@@ -15,7 +14,7 @@ use super::*;
 const IN_A_ROW: usize = 16;
 
 /// Reads all records of `t` as a member; which lines the log got at the level `warn`.
-async fn read_all(what: &str, lie: impl Fn(&mut Answer) + Send + Sync + 'static) -> Vec<String> {
+async fn read_under(what: &str, lie: impl Fn(&mut Answer) + Send + Sync + 'static) -> Vec<String> {
     let log = log::Lines::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let broker = broker().await;
@@ -24,22 +23,7 @@ async fn read_all(what: &str, lie: impl Fn(&mut Answer) + Send + Sync + 'static)
         .build()
         .expect("valid settings");
     reader.subscribe(["t"]).expect("a group");
-    let (mut values, mut polls) = (Vec::new(), 0);
-    let began = Instant::now();
-    while values.len() < 20 {
-        polls += 1;
-        assert!(polls < 2_000, "{what}: poll spins");
-        assert!(began.elapsed() < 600 * SECOND, "{what}: {values:?}");
-        match reader.poll(SECOND).await {
-            Ok(records) => values.extend(records.into_iter().map(|record| record.value)),
-            Err(error) => assert!(
-                !error.is_fatal() && !error.to_string().is_empty(),
-                "{what}: {error}"
-            ),
-        }
-    }
-    let expected: Vec<String> = (0..20).map(|value| value.to_string()).collect();
-    assert_eq!(values, expected, "{what}");
+    read_all(&mut reader, what, (2_000, 600 * SECOND)).await;
     reader.close(60 * SECOND).await.expect(what);
     log.take()
 }
@@ -70,7 +54,7 @@ async fn an_answer_cut_at_any_byte_costs_its_connection_and_no_record() {
         let measure = first(1, api, move |answer| {
             measured.store(answer.encoded(0).len(), Ordering::Relaxed);
         });
-        assert!(read_all("the truth", measure).await.is_empty());
+        assert!(read_under("the truth", measure).await.is_empty());
         let len = len.load(Ordering::Relaxed);
         // All is read before the first heartbeat.
         if api == ApiKey::Heartbeat && len == 0 {
@@ -92,7 +76,7 @@ async fn an_answer_cut_at_any_byte_costs_its_connection_and_no_record() {
                         false => Wire::Ends(cut),
                     };
                 });
-                read_all(&what, cut).await;
+                read_under(&what, cut).await;
             }
         }
     }
@@ -120,7 +104,7 @@ async fn lengths_that_are_not_there_cost_a_connection_and_no_record() {
                 }
                 let body: Bytes = [&[0; 7][..before], bytes].concat().into();
                 let what = format!("{api}: {what} after {before}");
-                read_all(
+                read_under(
                     &what,
                     first(2, api, move |answer| answer.wire = Wire::Bytes(body.clone())),
                 )
@@ -138,7 +122,7 @@ async fn an_answer_that_cannot_be_read_leaves_a_line_in_the_log() {
         ApiKey::FindCoordinator,
         ApiKey::Fetch,
     ] {
-        let lines = read_all(
+        let lines = read_under(
             "noise",
             first(3, api, |answer| {
                 answer.wire = Wire::Bytes(Bytes::from_static(&[0xff; 40]));
@@ -168,7 +152,7 @@ async fn very_many_tagged_fields_are_skipped() {
         ApiKey::JoinGroup,
         ApiKey::OffsetFetch,
     ] {
-        read_all(
+        read_under(
             "300,000 tagged fields",
             first(1, api, |answer| {
                 let whole = answer.encoded(0);

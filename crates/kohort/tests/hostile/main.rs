@@ -18,6 +18,7 @@ use kohort::consumer::ConsumerBuilder;
 use kohort::transport::Transport;
 use kohort::{Consumer, Producer, ProducerRecord};
 use kohort_broker::Broker;
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -52,4 +53,29 @@ async fn fill_partition(broker: &Broker, partition: i32) {
         producer.send(record).await.expect("it is written");
     }
     producer.close(10 * SECOND).await.expect("it closes");
+}
+
+/// Reads all records of `t` within so many polls and so much time; how many polls that took.
+async fn read_all(
+    reader: &mut Consumer<Option<String>, String>,
+    what: &str,
+    (most_polls, longest): (usize, Duration),
+) -> usize {
+    let (mut values, mut polls) = (Vec::new(), 0);
+    let began = Instant::now();
+    while values.len() < 20 {
+        polls += 1;
+        assert!(polls < most_polls, "{what}: poll spins");
+        assert!(began.elapsed() < longest, "{what}: {values:?}");
+        match reader.poll(SECOND).await {
+            Ok(records) => values.extend(records.into_iter().map(|record| record.value)),
+            Err(error) => assert!(
+                !error.is_fatal() && !error.to_string().is_empty(),
+                "{what}: {error}"
+            ),
+        }
+    }
+    let expected: Vec<String> = (0..20).map(|value| value.to_string()).collect();
+    assert_eq!(values, expected, "{what}");
+    polls
 }

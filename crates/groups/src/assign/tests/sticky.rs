@@ -226,21 +226,27 @@ fn cases(variable: &str, ours: &str) -> Vec<Case> {
     own.as_deref().unwrap_or(ours).lines().map(Case::read).collect()
 }
 
+/// Our assignment of the case: all that Kafka's assigns, and as balanced.
+fn as_balanced(case: &Case) -> Owners {
+    let ours = case.run(&Sticky);
+    assert!(
+        ours.keys().eq(case.sticky.keys()),
+        "not all are assigned: {}",
+        case.line
+    );
+    let (imbalance, kafkas) = (case.imbalance(&ours), case.imbalance(&case.sticky));
+    assert!(
+        imbalance <= kafkas.max(1),
+        "{imbalance}, Kafka's {kafkas}: {}",
+        case.line
+    );
+    ours
+}
+
 #[test]
 fn generated_groups_are_as_balanced_as_by_kafkas_own_class_with_no_more_moves() {
     for case in cases("KOHORT_STICKY", STICKY) {
-        let ours = case.run(&Sticky);
-        assert!(
-            ours.keys().eq(case.sticky.keys()),
-            "not all are assigned: {}",
-            case.line
-        );
-        let (imbalance, kafkas) = (case.imbalance(&ours), case.imbalance(&case.sticky));
-        assert!(
-            imbalance <= kafkas.max(1),
-            "{imbalance}, Kafka's {kafkas}: {}",
-            case.line
-        );
+        let ours = as_balanced(&case);
         let (moves, kafkas) = (case.moves(&ours), case.moves(&case.sticky));
         let is_better = case.unevenness(&ours) < case.unevenness(&case.sticky);
         assert!(
@@ -319,18 +325,7 @@ fn nothing_moves_when_nothing_changed() {
 fn on_racks_groups_are_as_balanced_as_by_kafkas_own_class_and_together_as_near_with_no_more_moves() {
     let (mut far, mut kafkas_far, mut moves, mut kafkas_moves) = (0, 0, 0, 0);
     for case in cases("KOHORT_STICKY_RACKS", STICKY_ON_RACKS) {
-        let ours = case.run(&Sticky);
-        assert!(
-            ours.keys().eq(case.sticky.keys()),
-            "not all are assigned: {}",
-            case.line
-        );
-        let (imbalance, kafkas) = (case.imbalance(&ours), case.imbalance(&case.sticky));
-        assert!(
-            imbalance <= kafkas.max(1),
-            "{imbalance}, Kafka's {kafkas}: {}",
-            case.line
-        );
+        let ours = as_balanced(&case);
         far += case.far(&ours);
         kafkas_far += case.far(&case.sticky);
         moves += case.moves(&ours);
