@@ -2,6 +2,8 @@
 //! in
 //! [`crate::record`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::error::BatchError;
@@ -11,9 +13,14 @@ use crate::wire::take_nullable;
 
 /// A batch whose records are decompressed and known to be well formed.
 ///
-/// `Send`, `'static`, and cheap to clone: clones share the bytes.
+/// `Send`, `'static`, and cheap to clone: clones share the bytes. It is one pointer, as it is moved with each poll.
 #[derive(Debug, Clone)]
 pub struct OpenBatch {
+    opened: Arc<Opened>,
+}
+
+#[derive(Debug)]
+struct Opened {
     header: Header,
     /// The records; a slice of the batch if that was not compressed.
     records: Bytes,
@@ -39,18 +46,208 @@ impl OpenBatch {
 
     /// Walks the records; gives the batch of the well-formed ones and what ended it, if not the end.
     pub(crate) fn walk(header: Header, records: Bytes) -> (Self, Option<BatchError>) {
-        let mut open = Self {
+        let mut opened = Opened {
             header,
             records,
             count: 0,
             next_offset: header.next_offset(),
             incremental: true,
         };
-        let error = open.check().err();
+        let error = opened.check().err();
         if error.is_some() {
-            open.next_offset = open.last_read().map_or(header.base_offset, |offset| offset + 1);
+            opened.next_offset = opened.last_read().map_or(header.base_offset, |offset| offset + 1);
         }
-        (open, error)
+        (Self::of(opened), error)
+    }
+
+    fn of(opened: Opened) -> Self {
+        Self {
+            opened: Arc::new(opened),
+        }
+    }
+
+    /// The memory that the batch holds, in bytes: its decompressed records or, if it was not compressed, its part of
+    /// the bytes it was decoded from.
+    pub fn size(&self) -> usize {
+        self.opened.records.len()
+    }
+
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        self.opened.count as usize
+    }
+
+    /// Whether there are no records, as in a batch that was compacted away.
+    pub fn is_empty(&self) -> bool {
+        self.opened.count == 0
+    }
+
+    /// The base offset of the batch.
+    pub fn base_offset(&self) -> i64 {
+        self.opened.header.base_offset
+    }
+
+    /// The last offset of the batch, as its header says; that record may be compacted away.
+    pub fn last_offset(&self) -> i64 {
+        self.opened.header.last_offset()
+    }
+
+    /// The offset after the batch.
+    pub fn next_offset(&self) -> i64 {
+        self.opened.next_offset
+    }
+
+    /// The epoch of the leader that appended the batch, or -1.
+    pub fn partition_leader_epoch(&self) -> i32 {
+        self.opened.header.partition_leader_epoch
+    }
+
+    /// The producer's id, or -1.
+    pub fn producer_id(&self) -> i64 {
+        self.opened.header.producer_id
+    }
+
+    /// Whether the batch holds a control record.
+    pub fn is_control(&self) -> bool {
+        self.opened.header.has(CONTROL)
+    }
+
+    /// Whether the batch is part of a transaction.
+    pub fn is_transactional(&self) -> bool {
+        self.opened.header.has(TRANSACTIONAL)
+    }
+
+    /// Which clock the timestamps come from.
+    pub fn timestamp_type(&self) -> TimestampType {
+        self.opened.header.timestamp_type()
+    }
+
+    /// Whether the records' offsets begin with the base offset and have no gap, as those of a batch that a producer
+    /// sends. A broker refuses others; consumers take what is there.
+    // Kafka: LogValidator.validateRecord
+    pub fn has_incremental_offsets(&self) -> bool {
+        self.opened.incremental
+    }
+
+    /// The position of the first record.
+    pub const fn cursor(&self) -> Cursor {
+        Cursor {
+            position: 0,
+            index: 0,
+        }
+    }
+
+    /// The record at the cursor, which moves behind it; `None` at the end. Nothing is allocated.
+    #[inline(always)]
+    pub fn record_at<'a>(&'a self, cursor: &mut Cursor) -> Option<RecordView<'a>> {
+        self.opened.record_at(cursor)
+    }
+
+    /// All records.
+    pub fn iter(&self) -> Records<'_> {
+        self.opened.iter()
+    }
+
+    /// Moves the cursor forward to the first record at or after the offset; to the end if there is none.
+    pub fn skip_to(&self, cursor: &mut Cursor, offset: i64) {
+        if offset > self.opened.header.last_offset() {
+            *cursor = Cursor {
+                position: self.opened.records.len(),
+                index: self.opened.count,
+            };
+            return;
+        }
+        let mut next = *cursor;
+        while self
+            .record_at(&mut next)
+            .is_some_and(|record| record.offset < offset)
+        {
+            *cursor = next;
+        }
+    }
+
+    /// The next records, at most `max`, as a chunk that is iterated on its own; the cursor moves behind them.
+    ///
+    /// Takes the rest of the batch without looking at it if that is not more than `max`, and walks the records taken
+    /// otherwise.
+    pub fn take(&self, cursor: &mut Cursor, max: usize) -> Chunk {
+        let start = *cursor;
+        let left = self.opened.count.saturating_sub(start.index);
+        let count = u32::try_from(max).map_or(left, |max| left.min(max));
+        let next_offset = if count == left {
+            *cursor = Cursor {
+                position: self.opened.records.len(),
+                index: self.opened.count,
+            };
+            self.opened.next_offset
+        } else {
+            self.skip(cursor, count).unwrap_or(self.opened.header.base_offset)
+        };
+        Chunk {
+            batch: self.clone(),
+            start,
+            count,
+            next_offset,
+        }
+    }
+
+    /// Moves the cursor by some records; gives the offset after the last of them, or that of the next record if
+    /// there are none.
+    fn skip(&self, cursor: &mut Cursor, count: u32) -> Option<i64> {
+        let Some(before_last) = count.checked_sub(1) else {
+            return self.record_at(&mut cursor.clone()).map(|record| record.offset);
+        };
+        let mut rest = self.opened.records.get(cursor.position..)?;
+        for _ in 0..before_last {
+            take_nullable(&mut rest)?;
+        }
+        let position = self.opened.records.len() - rest.len();
+        *cursor = Cursor {
+            position,
+            index: cursor.index.saturating_add(before_last),
+        };
+        self.record_at(cursor)
+            .map(|record| record.offset.saturating_add(1))
+    }
+}
+
+impl Opened {
+    const fn iter(&self) -> Records<'_> {
+        Records {
+            batch: self,
+            cursor: Cursor {
+                position: 0,
+                index: 0,
+            },
+            left: self.count,
+        }
+    }
+
+    #[inline(always)]
+    fn record_at<'a>(&'a self, cursor: &mut Cursor) -> Option<RecordView<'a>> {
+        if cursor.index >= self.count {
+            return None;
+        }
+        // The records were walked when the batch was opened, so each can be taken.
+        let (fields, after) = Fields::take(self.records.get(cursor.position..)?)?;
+        cursor.position = self.records.len() - after.len();
+        cursor.index += 1;
+        let offset = self
+            .header
+            .base_offset
+            .wrapping_add(i64::from(fields.offset_delta));
+        let timestamp_type = self.header.timestamp_type();
+        let timestamp = match timestamp_type {
+            TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(fields.timestamp_delta),
+            TimestampType::LogAppendTime => self.header.max_timestamp,
+        };
+        Some(RecordView::new(
+            fields,
+            offset,
+            timestamp,
+            timestamp_type,
+            &self.records,
+        ))
     }
 
     fn check(&mut self) -> Result<(), BatchError> {
@@ -92,176 +289,6 @@ impl OpenBatch {
     fn last_read(&self) -> Option<i64> {
         self.iter().last().map(|record| record.offset)
     }
-
-    /// The memory that the batch holds, in bytes: its decompressed records or, if it was not compressed, its part of
-    /// the bytes it was decoded from.
-    pub const fn size(&self) -> usize {
-        self.records.len()
-    }
-
-    /// The number of records.
-    pub const fn len(&self) -> usize {
-        self.count as usize
-    }
-
-    /// Whether there are no records, as in a batch that was compacted away.
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The base offset of the batch.
-    pub const fn base_offset(&self) -> i64 {
-        self.header.base_offset
-    }
-
-    /// The last offset of the batch, as its header says; that record may be compacted away.
-    pub const fn last_offset(&self) -> i64 {
-        self.header.last_offset()
-    }
-
-    /// The offset after the batch.
-    pub const fn next_offset(&self) -> i64 {
-        self.next_offset
-    }
-
-    /// The epoch of the leader that appended the batch, or -1.
-    pub const fn partition_leader_epoch(&self) -> i32 {
-        self.header.partition_leader_epoch
-    }
-
-    /// The producer's id, or -1.
-    pub const fn producer_id(&self) -> i64 {
-        self.header.producer_id
-    }
-
-    /// Whether the batch holds a control record.
-    pub const fn is_control(&self) -> bool {
-        self.header.has(CONTROL)
-    }
-
-    /// Whether the batch is part of a transaction.
-    pub const fn is_transactional(&self) -> bool {
-        self.header.has(TRANSACTIONAL)
-    }
-
-    /// Which clock the timestamps come from.
-    pub const fn timestamp_type(&self) -> TimestampType {
-        self.header.timestamp_type()
-    }
-
-    /// Whether the records' offsets begin with the base offset and have no gap, as those of a batch that a producer
-    /// sends. A broker refuses others; consumers take what is there.
-    // Kafka: LogValidator.validateRecord
-    pub const fn has_incremental_offsets(&self) -> bool {
-        self.incremental
-    }
-
-    /// The position of the first record.
-    pub const fn cursor(&self) -> Cursor {
-        Cursor {
-            position: 0,
-            index: 0,
-        }
-    }
-
-    /// The record at the cursor, which moves behind it; `None` at the end. Nothing is allocated.
-    #[inline(always)]
-    pub fn record_at<'a>(&'a self, cursor: &mut Cursor) -> Option<RecordView<'a>> {
-        if cursor.index >= self.count {
-            return None;
-        }
-        // The records were walked when the batch was opened, so each can be taken.
-        let (fields, after) = Fields::take(self.records.get(cursor.position..)?)?;
-        cursor.position = self.records.len() - after.len();
-        cursor.index += 1;
-        let offset = self
-            .header
-            .base_offset
-            .wrapping_add(i64::from(fields.offset_delta));
-        let timestamp_type = self.header.timestamp_type();
-        let timestamp = match timestamp_type {
-            TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(fields.timestamp_delta),
-            TimestampType::LogAppendTime => self.header.max_timestamp,
-        };
-        Some(RecordView::new(
-            fields,
-            offset,
-            timestamp,
-            timestamp_type,
-            &self.records,
-        ))
-    }
-
-    /// All records.
-    pub const fn iter(&self) -> Records<'_> {
-        Records {
-            batch: self,
-            cursor: self.cursor(),
-            left: self.count,
-        }
-    }
-
-    /// Moves the cursor forward to the first record at or after the offset; to the end if there is none.
-    pub fn skip_to(&self, cursor: &mut Cursor, offset: i64) {
-        if offset > self.header.last_offset() {
-            *cursor = Cursor {
-                position: self.records.len(),
-                index: self.count,
-            };
-            return;
-        }
-        let mut next = *cursor;
-        while self
-            .record_at(&mut next)
-            .is_some_and(|record| record.offset < offset)
-        {
-            *cursor = next;
-        }
-    }
-
-    /// The next records, at most `max`, as a chunk that is iterated on its own; the cursor moves behind them.
-    ///
-    /// Takes the rest of the batch without looking at it if that is not more than `max`, and walks the records taken
-    /// otherwise.
-    pub fn take(&self, cursor: &mut Cursor, max: usize) -> Chunk {
-        let start = *cursor;
-        let left = self.count.saturating_sub(start.index);
-        let count = u32::try_from(max).map_or(left, |max| left.min(max));
-        let next_offset = if count == left {
-            *cursor = Cursor {
-                position: self.records.len(),
-                index: self.count,
-            };
-            self.next_offset
-        } else {
-            self.skip(cursor, count).unwrap_or(self.header.base_offset)
-        };
-        Chunk {
-            batch: self.clone(),
-            start,
-            count,
-            next_offset,
-        }
-    }
-
-    /// Moves the cursor by some records; gives the offset after the last of them, or that of the next record if
-    /// there are none.
-    fn skip(&self, cursor: &mut Cursor, count: u32) -> Option<i64> {
-        let Some(before_last) = count.checked_sub(1) else {
-            return self.record_at(&mut cursor.clone()).map(|record| record.offset);
-        };
-        let mut rest = self.records.get(cursor.position..)?;
-        for _ in 0..before_last {
-            take_nullable(&mut rest)?;
-        }
-        let position = self.records.len() - rest.len();
-        *cursor = Cursor {
-            position,
-            index: cursor.index.saturating_add(before_last),
-        };
-        self.record_at(cursor)
-            .map(|record| record.offset.saturating_add(1))
-    }
 }
 
 impl<'a> IntoIterator for &'a OpenBatch {
@@ -300,7 +327,7 @@ impl Cursor {
 /// The records of an opened batch, or of a chunk of it.
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
-    batch: &'a OpenBatch,
+    batch: &'a Opened,
     cursor: Cursor,
     left: u32,
 }
@@ -333,12 +360,17 @@ pub struct Chunk {
 
 impl Chunk {
     /// The records.
-    pub const fn iter(&self) -> Records<'_> {
+    pub fn iter(&self) -> Records<'_> {
         Records {
-            batch: &self.batch,
+            batch: &self.batch.opened,
             cursor: self.start,
             left: self.count,
         }
+    }
+
+    /// Where they begin in their batch.
+    pub const fn start(&self) -> Cursor {
+        self.start
     }
 
     /// The number of records.
@@ -373,14 +405,15 @@ impl Chunk {
         (0..self.count).map_while(move |_| {
             let begin = cursor.position;
             self.batch.record_at(&mut cursor)?;
-            let bytes = self.batch.records.get(begin..cursor.position)?;
-            Some(OpenBatch {
-                header: self.batch.header,
+            let whole = &self.batch.opened;
+            let bytes = whole.records.get(begin..cursor.position)?;
+            Some(OpenBatch::of(Opened {
+                header: whole.header,
                 records: wrap(bytes.to_vec()),
                 count: 1,
-                next_offset: self.batch.next_offset,
-                incremental: self.batch.incremental,
-            })
+                next_offset: whole.next_offset,
+                incremental: whole.incremental,
+            }))
         })
     }
 }

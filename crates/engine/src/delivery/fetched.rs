@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kohort_records::{Batch, BatchError, Batches, Cursor, OpenBatch};
@@ -43,7 +44,7 @@ pub(super) struct Open {
     /// Where it begins in [`Run::batches`]; `None` when it was put back and is not in there, as it was never compressed.
     pub(super) at: Option<usize>,
     /// The batch as it was fetched, if it was compressed.
-    pub(super) source: Option<Batch>,
+    pub(super) source: Option<Arc<Batch>>,
     /// The batch's part of [`Run::held`], given free when it is done.
     pub(super) size: u64,
     /// Why the batch ends before its end.

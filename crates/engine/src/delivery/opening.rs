@@ -148,7 +148,7 @@ impl Delivery {
             return;
         }
         let batch = chunk.chunk.batch().clone();
-        let mut cursor = chunk.start;
+        let mut cursor = chunk.chunk.start();
         batch.skip_to(&mut cursor, from_offset);
         entry.position = Some(Position {
             offset: from_offset.max(chunk.before.offset),
@@ -195,7 +195,6 @@ fn take_open(
     let Some(open) = &mut run.open else {
         return;
     };
-    let start = open.cursor;
     let chunk = open.batch.take(&mut open.cursor, max);
     if chunk.is_empty() {
         return;
@@ -211,7 +210,6 @@ fn take_open(
         epoch: entry.epoch,
         chunk,
         source: open.source.clone(),
-        start,
         before,
         leader_epoch,
     });
@@ -393,7 +391,7 @@ impl Run {
             batch: open,
             cursor,
             at: Some(at),
-            source: is_compressed(batch).then(|| batch.clone()),
+            source: is_compressed(batch).then(|| Arc::new(batch.clone())),
             size,
             cut: cut.map(unreadable),
         });

@@ -6,7 +6,7 @@ use core::iter::Chain;
 use core::{option, slice};
 
 use kohort_groups::TopicPartition;
-use kohort_records::{Batch, Chunk, Cursor};
+use kohort_records::{Batch, Chunk};
 
 use crate::consumer::{FetchEpoch, InHand, Position, SlotId};
 
@@ -115,9 +115,7 @@ pub struct TakenChunk {
     pub(super) epoch: FetchEpoch,
     pub(super) chunk: Chunk,
     /// The batch as it was fetched, if it was compressed: what is put back can be closed.
-    pub(super) source: Option<Batch>,
-    /// Where the chunk begins in its batch.
-    pub(super) start: Cursor,
+    pub(super) source: Option<Arc<Batch>>,
     /// The position before the first record.
     pub(super) before: Position,
     pub(super) leader_epoch: Option<i32>,
