@@ -186,8 +186,15 @@ impl Member {
         match self.state.kind() {
             Kind::Joining | Kind::Computing | Kind::Syncing => true,
             Kind::Revoking | Kind::Assigning => self.is_in_generation(),
+            // Between two attempts a member that was not removed is still in its generation.
+            Kind::Unjoined => self.waits_for_backoff() && self.is_in_generation(),
             _ => false,
         }
+    }
+
+    fn waits_for_backoff(&self) -> bool {
+        let until = Until::Backoff;
+        self.state == State::Unjoined { until }
     }
 
     /// Whether the member is out of its group, with nothing under way.

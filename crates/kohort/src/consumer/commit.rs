@@ -14,8 +14,10 @@ impl<K, V> Consumer<K, V> {
     ///
     /// # Errors
     /// * [`CommitError::CommitFailed`]: the group went on without this member; poll to join again.
+    /// * [`CommitError::PollIntervalExceeded`]: it did so because `poll` was not called within `max.poll.interval.ms`.
     /// * [`CommitError::RebalanceInProgress`]: poll, then commit again.
-    /// * [`CommitError::Wakeup`], [`CommitError::TimedOut`], [`CommitError::Refused`], [`CommitError::FencedInstanceId`], [`CommitError::NoGroup`].
+    /// * [`CommitError::Wakeup`], [`CommitError::TimedOut`], [`CommitError::Refused`], [`CommitError::FencedInstanceId`], [`CommitError::NoGroup`],
+    ///   [`CommitError::TaskGone`].
     // Kafka: KafkaConsumer.commitSync
     pub async fn commit_sync(&mut self) -> Result<(), CommitError> {
         let offsets = self.core.consumed();

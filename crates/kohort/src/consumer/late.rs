@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use kohort_groups::TopicPartition;
 
-/// The consumer was not polled for `max.poll.interval.ms`, so its member left the group: what it was busy with, and for how long.
+/// The consumer was not polled for `max.poll.interval.ms`, so its member left the group (a static one
+/// stopped its heartbeats, and is a member until its session ends): what it was busy with, and for how long.
 ///
 /// It is in the log (`warn`) when it happens, and in
 /// [`CommitError::PollIntervalExceeded`](super::CommitError::PollIntervalExceeded) when a commit comes too late. The next `poll`

@@ -156,6 +156,7 @@ impl<K, V> Consumer<K, V> {
         }
         self.interest = Interest::Nothing;
         self.core.delivery.forget_subscribed();
+        self.core.late = None;
         self.listener = None;
         result
     }

@@ -41,7 +41,7 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: FindCoordinatorReque
 
 pub(super) fn refuse(request: &FindCoordinatorRequest, code: ErrorCode) -> FindCoordinatorResponse {
     // Versions that ask for several keys have an error for each, and none for all.
-    if request.key.is_empty() {
+    if !request.coordinator_keys.is_empty() {
         let keys = request.coordinator_keys.iter();
         return FindCoordinatorResponse {
             coordinators: keys.map(|key| failed(key, code, code.to_string())).collect(),

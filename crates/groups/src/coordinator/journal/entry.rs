@@ -70,6 +70,8 @@ pub struct Rebalance {
     pub pauses: Vec<Pause>,
     /// Partitions that a member gave up and nobody got, in order. In a cooperative rebalance the next one gives them away.
     pub unowned: Vec<TopicPartition>,
+    /// How many members that are not in the group any more are left out, over [`Rebalance::MAX_DEPARTED`].
+    pub departed_unlisted: usize,
     /// How many partitions are left out of the lists, over [`Rebalance::MAX_LISTED`] in each kind.
     pub unlisted: usize,
 }
@@ -77,6 +79,8 @@ pub struct Rebalance {
 impl Rebalance {
     /// How many later causes are kept.
     pub const MAX_LATER_CAUSES: usize = 16;
+    /// How many members that went are kept: the first ones.
+    pub const MAX_DEPARTED: usize = 1_000;
     /// How many partitions are listed as moved, as many as paused, as many as unowned.
     pub const MAX_LISTED: usize = 10_000;
 

@@ -29,6 +29,7 @@ pub(super) struct Journal {
     holders: BTreeMap<Arc<str>, Holder>,
     /// Members that went since the last rebalance ended.
     departed: Vec<Departed>,
+    departed_unlisted: usize,
     /// Partitions that had an owner and have none, and since when.
     free: BTreeMap<TopicPartition, Instant>,
 }
@@ -89,6 +90,7 @@ impl Journal {
                 is_ownership_known: is_of_consumers,
                 pauses: Vec::new(),
                 unowned: Vec::new(),
+                departed_unlisted: 0,
                 unlisted: 0,
             },
         });
@@ -143,7 +145,11 @@ impl Journal {
             for given_up in &holder.holds {
                 self.free.insert(given_up.clone(), since);
             }
-            self.departed.push(Departed { holder, fate });
+            if self.departed.len() < Rebalance::MAX_DEPARTED {
+                self.departed.push(Departed { holder, fate });
+            } else {
+                self.departed_unlisted += 1;
+            }
         }
     }
 
@@ -205,6 +211,7 @@ impl Journal {
         }
         let ended = Arc::new(self.tell(&open, now, outcome));
         self.departed.clear();
+        self.departed_unlisted = 0;
         for holder in self.holders.values_mut() {
             holder.end(outcome == RebalanceOutcome::Stable);
         }
@@ -252,6 +259,7 @@ impl Journal {
             .map(|holder| holder.tell(open.began, settled));
         let departed = self.departed.iter().map(|departed| departed.tell(open.began));
         entry.members = stayed.chain(departed).collect();
+        entry.departed_unlisted = self.departed_unlisted;
         if settled {
             let given_up = entry.members.iter().flat_map(|member| &member.gave_up);
             let unowned: Partitions = given_up

@@ -311,6 +311,23 @@ fn what_happens_while_members_are_waited_for_is_told_up_to_a_bound() {
 }
 
 #[test]
+fn members_that_come_and_go_while_others_are_waited_for_are_told_up_to_a_bound() {
+    let (mut kit, _owner, _newcomer) = joined_by_another();
+    for number in 0..Rebalance::MAX_DEPARTED + 5 {
+        let instance = alloc::format!("i-{number}");
+        kit.join(static_join(&instance));
+        kit.leave_all(vec![leaving("", Some(&instance))]);
+    }
+    let open = kit.harness.machine().rebalances(GROUP, kit.harness.now());
+    let open = open.last().expect("it is under way");
+    let gone = open.members.iter().filter(|it| it.fate == MemberFate::Left);
+    assert_eq!(
+        (gone.count(), open.departed_unlisted),
+        (Rebalance::MAX_DEPARTED, 5)
+    );
+}
+
+#[test]
 fn a_member_that_does_not_join_again_in_time_is_told_with_what_it_had() {
     let (mut kit, [owner, other], generation) = two_owners();
     let token = kit.join(owning(&owner, &[0, 1]));

@@ -34,6 +34,7 @@ pub(super) struct Line<'a> {
     join_ms: Option<f64>,
     sync_ms: Option<f64>,
     members: Vec<Member<'a>>,
+    departed_unlisted: usize,
     ownership_known: bool,
     /// Topic, partition and how long.
     pauses: Vec<(&'a str, i32, f64)>,
@@ -92,6 +93,7 @@ impl<'a> Line<'a> {
             join_ms: rebalance.join.map(millis),
             sync_ms: rebalance.sync.map(millis),
             members: rebalance.members.iter().map(member).collect(),
+            departed_unlisted: rebalance.departed_unlisted,
             ownership_known: rebalance.is_ownership_known,
             pauses: pauses
                 .map(|pause| {

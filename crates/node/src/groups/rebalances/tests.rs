@@ -51,6 +51,7 @@ fn rebalance() -> Rebalance {
             duration: Duration::from_millis(11_500),
         }],
         unowned: vec![at(3)],
+        departed_unlisted: 0,
         unlisted: 0,
     }
 }
@@ -68,7 +69,7 @@ fn a_record_tells_when_why_who_how_long_and_what_moved() {
         r#""generation_before":1,"generation":2,"assignor":"range","leader":"a","outcome":"stable","#,
         r#""prepare_ms":1500.0,"join_ms":0.25,"sync_ms":0.001,"#,
         r#""members":[{"member":"a","instance_id":null,"client_id":"app","host":"127.0.0.1","fate":"stayed","joined_ms":1500.0,"synced_ms":null,"kept":1,"gave_up":{},"got":{"orders":[1,2]}}],"#,
-        r#""ownership_known":true,"pauses":[["orders",1,11500.0]],"unowned":{"orders":[3]},"partitions_unlisted":0}"#,
+        r#""departed_unlisted":0,"ownership_known":true,"pauses":[["orders",1,11500.0]],"unowned":{"orders":[3]},"partitions_unlisted":0}"#,
     );
     assert_eq!(json(&Line::of("billing", &rebalance())), expected);
 }

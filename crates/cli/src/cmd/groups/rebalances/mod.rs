@@ -57,6 +57,7 @@ pub(super) struct Told {
     join_ms: Option<f64>,
     sync_ms: Option<f64>,
     members: Vec<Member>,
+    departed_unlisted: usize,
     ownership_known: bool,
     /// Topic, partition and how many milliseconds.
     pauses: Vec<(String, i32, f64)>,

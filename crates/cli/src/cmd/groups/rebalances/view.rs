@@ -87,6 +87,9 @@ fn rebalance(out: &mut impl Write, told: &Told) -> io::Result<()> {
     if !told.members.is_empty() {
         members(&told.members).write(out, "  ")?;
     }
+    if told.departed_unlisted > 0 {
+        writeln!(out, "  and {} members that came and went", told.departed_unlisted)?;
+    }
     Ok(())
 }
 
