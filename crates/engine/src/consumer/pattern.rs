@@ -16,12 +16,20 @@ use super::{Action, ConsumerEngine, MatchTopics, ToCaller};
 #[derive(Debug)]
 pub(super) struct PatternSubscription {
     pattern: Arc<str>,
-    /// Every topic that was asked about and still exists, and whether it matches.
+    /// Every topic that was asked about and still exists, be it in error, and whether it matches.
     verdicts: BTreeMap<Arc<str>, bool>,
     /// The question that has no answer yet.
     open: Option<u64>,
     /// Whether the member knows the topics that match, and has no others.
     is_settled: bool,
+}
+
+impl PatternSubscription {
+    /// The topics that match, be they in error.
+    pub(super) fn matching(&self) -> impl Iterator<Item = Arc<str>> + '_ {
+        let matching = self.verdicts.iter().filter(|(_, matches)| **matches);
+        matching.map(|(name, _)| Arc::clone(name))
+    }
 }
 
 impl ConsumerEngine {
@@ -65,7 +73,7 @@ impl ConsumerEngine {
         let excludes = self.config.exclude_internal_topics;
         let is_eligible = |name: &str| {
             let topic = cluster.topic(name);
-            topic.is_some_and(|topic| topic.error.is_none() && !(excludes && topic.is_internal))
+            topic.is_some_and(|topic| !(excludes && topic.is_internal))
         };
         subscription.verdicts.retain(|name, _| is_eligible(name));
         let is_new = |name: &&Arc<str>| !subscription.verdicts.contains_key(*name) && is_eligible(name);
@@ -108,10 +116,11 @@ impl ConsumerEngine {
         let Some(subscription) = self.pattern.as_mut().filter(|_| self.closing.is_none()) else {
             return;
         };
-        let matching = subscription.verdicts.iter().filter(|(_, matches)| **matches);
-        let matching: BTreeSet<Arc<str>> = matching.map(|(name, _)| Arc::clone(name)).collect();
+        let cluster = self.client.cluster();
+        let is_usable = |name: &Arc<str>| cluster.topic(name).is_some_and(|topic| topic.error.is_none());
+        let matching: BTreeSet<Arc<str>> = subscription.matching().filter(|name| is_usable(name)).collect();
         if subscription.is_settled && matching == self.subscription {
-            return;
+            return self.track_topics(now);
         }
         subscription.is_settled = true;
         let topics: Vec<Arc<str>> = matching.iter().cloned().collect();

@@ -33,6 +33,9 @@ impl ConsumerEngine {
                 topics.extend(offsets.topics().cloned());
             }
         }
+        if let Some(pattern) = &self.pattern {
+            topics.extend(pattern.matching());
+        }
         let is_whole = self.pattern.is_some();
         let tracked = Tracked { is_whole, topics };
         if tracked == self.tracked {
@@ -63,7 +66,10 @@ impl ConsumerEngine {
         let comes_or_goes = |topic: &TopicChange| {
             matches!(
                 topic,
-                TopicChange::Appeared(_) | TopicChange::Gone(_) | TopicChange::Recreated(_)
+                TopicChange::Appeared(_)
+                    | TopicChange::Failed(..)
+                    | TopicChange::Gone(_)
+                    | TopicChange::Recreated(_)
             )
         };
         self.on_names_changed(now, change.topics.iter().any(comes_or_goes));

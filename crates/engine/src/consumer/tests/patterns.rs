@@ -287,6 +287,32 @@ fn a_topic_without_a_leader_that_does_not_match_is_no_reason_to_ask_for_all_meta
     assert!(rig.driven.network.take(ApiKey::Metadata).is_none());
 }
 
+// Kafka: Metadata.handleMetadataResponse asks again when a topic has an InvalidMetadataException
+#[test]
+fn a_topic_in_error_that_matches_is_asked_for_again_until_it_is_there() {
+    let mut rig = of_t_topics();
+    create_topic(&mut rig, "t2", false);
+    let topics = &mut rig.driven.network.metadata.as_mut().unwrap().topics;
+    let created = topics.pop().unwrap();
+    topics.push(MetadataResponseTopic {
+        error_code: ErrorCode::LeaderNotAvailable.code(),
+        partitions: Vec::new(),
+        ..created.clone()
+    });
+    age(&mut rig);
+    assert_eq!(matched(&rig), ["t"]);
+    *rig.driven
+        .network
+        .metadata
+        .as_mut()
+        .unwrap()
+        .topics
+        .last_mut()
+        .unwrap() = created;
+    rig.advance(2 * SECOND);
+    assert_eq!(matched(&rig), ["t", "t2"]);
+}
+
 // Kafka: ConsumerCoordinatorTest.testJoinGroupWithTopicsAddedByLeader (maybeUpdateJoinedSubscription)
 #[test]
 fn a_topic_that_the_leader_knows_first_is_taken_without_another_rebalance() {
