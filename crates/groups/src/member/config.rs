@@ -6,6 +6,8 @@ use core::time::Duration;
 
 use kohort_machine::Backoff;
 
+use super::beats::Rhythm;
+
 use crate::RebalanceProtocol;
 
 /// One assignor that the member offers to its group.
@@ -93,17 +95,13 @@ impl MemberConfig {
             .ok_or(ConfigError::NoCommonProtocol)
     }
 
-    /// The time between two heartbeats: `heartbeat.interval.ms` and a hundredth.
-    ///
-    /// Members beat in step, counted from the last round. When one dies, its session expires a whole number of intervals after
-    /// its last heartbeat, if `session.timeout.ms` is such a number (by default it is 15 of them): just when the others beat. Those
-    /// that beat right before would hear of it a whole interval later, so all beat a little after.
-    pub(super) fn heartbeat_period(&self) -> Duration {
-        let interval = self.heartbeat_interval;
-        match interval.saturating_mul(2) <= self.session_timeout {
-            true => interval.saturating_add(interval / 100),
-            false => interval,
-        }
+    /// When heartbeats are due.
+    pub(super) fn rhythm(&self) -> Rhythm {
+        Rhythm::new(
+            self.first_heartbeat,
+            self.heartbeat_interval,
+            self.session_timeout,
+        )
     }
 
     /// Checks the settings that depend on each other.

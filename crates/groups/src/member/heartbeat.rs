@@ -1,42 +1,22 @@
-//! Heartbeats: when they are sent, what their answers and their absence mean.
-//!
-//! A member hears that its group rebalances in the answer to a heartbeat. After a round others may be about to join again, with
-//! what they gave up for it, so the next heartbeats follow soon and then ever more slowly: see [`next_beat`].
+//! Heartbeats: what their answers and their absence mean. When they are due lives in [`super::beats`].
 
 use core::time::Duration;
 
 use kohort_machine::{Instant, Token};
 
+use super::beats::Beats;
 use super::state::Kind;
 use super::{
     Action, Cause, Failure, HeartbeatRequest, Member, MemberApi, MemberError, MemberRequest, Refusal, Timer,
 };
 
-/// The heartbeat in flight, those that failed in a row, and where they are counted from.
+/// The heartbeat in flight, those that failed in a row, and when they are due.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heartbeat {
     pub(super) in_flight: Option<Token>,
+    sent: Instant,
     failures: u32,
-    /// The last answer to JoinGroup or SyncGroup: all members of a generation get it at about the same time.
-    since: Instant,
-}
-
-/// How long after a round's end the heartbeat after one that is sent `elapsed` after it is due.
-///
-/// First they are `first` apart, then each follows after half of the time passed, until that is `interval`: a second round that
-/// comes after a while is noticed within half of that while, at the price of ten heartbeats or so. Later they are at the multiples
-/// of `interval` from the end of the round, which keeps the members of a group in step. The last of a rebalance to hear of it
-/// holds up all.
-fn next_beat(elapsed: Duration, first: Duration, interval: Duration) -> Duration {
-    let first = first.min(interval);
-    let quick = elapsed.saturating_add(first.max(elapsed / 2));
-    if quick < interval {
-        return quick;
-    }
-    // Not right after one that was late.
-    let earliest = elapsed.saturating_add(first);
-    let beats = earliest.as_nanos().div_ceil(interval.as_nanos().max(1));
-    interval.saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX))
+    beats: Beats,
 }
 
 impl Member {
@@ -54,18 +34,13 @@ impl Member {
 
     /// A round went on to its next step: who has to join again will do so soon.
     pub(super) fn count_heartbeats_from(&mut self, now: Instant) {
-        self.heartbeat.since = now;
+        self.heartbeat.beats.count_from(now);
         self.arm_heartbeat(now);
     }
 
     fn arm_heartbeat(&mut self, now: Instant) {
-        let since = self.heartbeat.since;
-        let next = next_beat(
-            now - since,
-            self.config.first_heartbeat,
-            self.config.heartbeat_period(),
-        );
-        self.timers.set(Timer::Heartbeat, since + next);
+        let next = self.heartbeat.beats.next(now, &self.config.rhythm());
+        self.timers.set(Timer::Heartbeat, next);
     }
 
     /// Stops them: the coordinator keeps a member that waits in JoinGroup, and forgets one that is out.
@@ -105,6 +80,7 @@ impl Member {
             self.config.request_timeout,
         );
         self.heartbeat.in_flight = Some(token);
+        self.heartbeat.sent = now;
         self.arm_heartbeat(now);
     }
 
@@ -150,6 +126,9 @@ impl Member {
 
     fn on_alive(&mut self, now: Instant) {
         self.heartbeat.failures = 0;
+        self.heartbeat
+            .beats
+            .counted(self.heartbeat.sent, &self.config.rhythm());
         self.timers.set(Timer::Session, now + self.config.session_timeout);
     }
 
@@ -175,52 +154,5 @@ impl Member {
             group_id: self.config.group_id.clone(),
             group_instance_id: self.config.group_instance_id.clone().unwrap_or_default(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::vec::Vec;
-
-    use super::*;
-
-    fn beats(first: u64, interval: u64) -> impl Iterator<Item = u128> {
-        let (first, interval) = (Duration::from_millis(first), Duration::from_millis(interval));
-        core::iter::successors(Some(Duration::ZERO), move |last| {
-            Some(next_beat(*last, first, interval))
-        })
-        .skip(1)
-        .map(|at| at.as_millis())
-    }
-
-    #[test]
-    fn after_a_round_heartbeats_come_soon_and_then_ever_more_slowly() {
-        let beats: Vec<_> = beats(50, 3_000).take(12).collect();
-        assert_eq!(
-            beats,
-            [
-                50, 100, 150, 225, 337, 506, 759, 1_139, 1_708, 2_562, 3_000, 6_000
-            ]
-        );
-    }
-
-    #[test]
-    fn no_two_heartbeats_are_closer_than_the_first_is_to_the_round() {
-        for (first, interval) in [(50, 3_000), (50, 60), (200, 1_000), (1, 1), (500, 100)] {
-            let beats: Vec<_> = beats(first, interval).take(60).collect();
-            let closest = beats.windows(2).map(|pair| pair[1] - pair[0]).min();
-            assert!(
-                closest >= Some(u128::from(first.min(interval)) - 1),
-                "{first} {interval}: {beats:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_heartbeat_that_is_late_does_not_move_those_after_it() {
-        let second = Duration::from_secs(1);
-        let next = |elapsed: Duration| next_beat(elapsed, second / 20, 3 * second);
-        assert_eq!(next(second * 7), 9 * second);
-        assert_eq!(next(second * 9 - second / 100), 12 * second, "9 s is too close");
     }
 }

@@ -10,6 +10,7 @@
 //! remembers why.
 
 mod answers;
+mod beats;
 mod config;
 mod event;
 mod failure;

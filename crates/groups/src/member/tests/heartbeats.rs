@@ -22,10 +22,10 @@ fn beats(member: &mut Driven, within: Duration) -> Vec<u64> {
 }
 
 #[test]
-fn a_stable_member_beats_every_interval_and_a_hundredth() {
+fn a_stable_member_beats_about_every_interval() {
     let mut member = stable(config(), &[("t", 0)]);
     beats(&mut member, 3 * SECOND);
-    assert_eq!(beats(&mut member, 10 * SECOND), [3_030, 6_060, 9_090, 12_120]);
+    assert_eq!(beats(&mut member, 10 * SECOND), [3_026, 6_053, 9_079, 12_106]);
 }
 
 #[test]
@@ -53,24 +53,25 @@ fn with_a_first_heartbeat_after_the_interval_there_are_no_quick_ones() {
         ..config()
     };
     let mut member = stable(quiet, &[("t", 0)]);
-    assert_eq!(beats(&mut member, 7 * SECOND), [3_030, 6_060]);
+    assert_eq!(beats(&mut member, 7 * SECOND), [3_026, 6_053]);
 }
 
 #[test]
-fn a_member_beats_right_after_the_session_of_one_that_died_with_its_last_heartbeat_in_step() {
+fn a_member_beats_soon_after_the_session_of_one_that_died_at_any_time() {
     let session = 6 * SECOND;
     let short = || MemberConfig {
         session_timeout: session,
         ..config()
     };
-    let (mut dead, mut survivor) = (stable(short(), &[]), stable(short(), &[]));
-    let last = *beats(&mut dead, 31 * SECOND).last().expect("it beats");
-    let expired = last + u64::try_from(session.as_millis()).expect("small");
-    let hears = beats(&mut survivor, 60 * SECOND)
-        .into_iter()
-        .find(|beat| *beat >= expired)
-        .expect("it beats");
-    assert_eq!(hears - expired, 60);
+    let session = u64::try_from(session.as_millis()).expect("small");
+    let hears = beats(&mut stable(short(), &[]), 60 * SECOND);
+    for lived in 0..40 {
+        let mut dead = stable(short(), &[]);
+        let last = beats(&mut dead, SECOND / 20 + lived * SECOND);
+        let expired = last.last().expect("it beats") + session;
+        let heard = hears.iter().find(|beat| **beat >= expired).expect("it beats");
+        assert!(heard - expired <= 800, "{lived} s");
+    }
 }
 
 // Kafka: ConsumerCoordinator.onJoinComplete, requestRejoin: what was given up goes to its new owner in a second round
