@@ -85,7 +85,8 @@ impl<K, V> Consumer<K, V> {
         tokio::task::coop::consume_budget().await;
         match self.take_ready() {
             Some(taken) => taken,
-            None => self.take_slowly(timeout).await,
+            // Boxed, so that the future of a poll that finds records is small.
+            None => Box::pin(self.take_slowly(timeout)).await,
         }
     }
 
