@@ -1,4 +1,5 @@
-//! A broker that answers Fetch with decompression bombs. One test alone, because the allocator counts for the whole process.
+//! Answers that are to take much memory: decompression bombs, and very many tagged fields. One test at a time, because the allocator
+//! counts for the whole process.
 
 #![allow(clippy::print_stdout, reason = "a measurement prints its figures")]
 
@@ -15,13 +16,17 @@ use kohort::config::AutoOffsetReset;
 use kohort::consumer::{PollError, ReadError};
 use kohort::transport::Transport;
 use kohort::{Consumer, Producer, ProducerRecord, TopicPartition};
-use kohort_broker::Broker;
+use kohort_broker::{ApiKey, Broker};
 use kohort_protocol::ResponseBody;
 use kohort_records::{BatchBuilder, BatchError, Compression};
 use peak_alloc::PeakAlloc;
+use tokio::sync::Mutex;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Held by the test that measures.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 const SOON: Duration = Duration::from_secs(10);
 /// The most that one batch may decompress to. A buffer that grows holds its old block until the new one is filled.
@@ -55,6 +60,7 @@ async fn fill(broker: &Broker) {
 
 #[tokio::test]
 async fn a_bomb_is_an_error_that_names_its_place_within_a_bound_and_the_consumer_goes_on() {
+    let _alone = ALONE.lock().await;
     for codec in Compression::ALL
         .into_iter()
         .filter(|codec| *codec != Compression::None)
@@ -148,4 +154,61 @@ async fn a_bomb_is_an_error_that_names_its_place_within_a_bound_and_the_consumer
         assert_eq!(rest, [(4, "4".to_owned()), (5, "5".to_owned())], "{codec}");
         reader.close(SOON).await.expect("it closes");
     }
+}
+
+/// A number in seven bits a byte, as the lengths of the newer encodings.
+fn varint(bytes: &mut Vec<u8>, mut number: u32) {
+    while number >= 0x80 {
+        bytes.extend((number as u8 | 0x80).to_le_bytes());
+        number >>= 7;
+    }
+    bytes.extend((number as u8).to_le_bytes());
+}
+
+#[tokio::test]
+async fn very_many_tagged_fields_take_no_more_memory_than_their_bytes() {
+    let _alone = ALONE.lock().await;
+    let broker = Broker::builder().topic("t", 2).start().await.expect("it starts");
+    fill(&broker).await;
+    let mut fields = Vec::new();
+    let count = 4_000_000;
+    varint(&mut fields, count);
+    for tag in 0..count {
+        varint(&mut fields, tag + 1_000);
+        fields.push(0);
+    }
+    let told = fields.len();
+    let is_said = Arc::new(AtomicBool::new(false));
+    let transport = {
+        let is_said = Arc::clone(&is_said);
+        liar::transport(&broker, move |answer| {
+            if answer.api == ApiKey::Metadata && !is_said.swap(true, Ordering::Relaxed) {
+                let whole = answer.encoded(0);
+                // The last byte says that there are none.
+                let mut bytes = whole[8..whole.len() - 1].to_vec();
+                bytes.extend_from_slice(&fields);
+                answer.wire = liar::Wire::Bytes(bytes.into());
+            }
+        })
+    };
+    let mut reader: Consumer<(), String> = Consumer::builder()
+        .bootstrap_servers(broker.bootstrap_servers())
+        .auto_offset_reset(AutoOffsetReset::Earliest)
+        .transport(transport)
+        .build()
+        .expect("valid settings");
+    reader.assign([TopicPartition::new("t", 0)]).expect("a partition");
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let mut values = Vec::new();
+    while values.len() < 6 {
+        let records = reader.poll(SOON).await.expect("what is not known is skipped");
+        values.extend(records.into_iter().map(|record| record.value));
+    }
+    let grew = MEMORY.peak_usage().saturating_sub(before);
+    println!("{count} tagged fields of {told} bytes: {grew} bytes at most");
+    assert!(is_said.load(Ordering::Relaxed));
+    // The liar has made two copies of the frame, and the receive buffer grows by doubling.
+    assert!(grew < 5 * told, "{grew}");
+    reader.close(SOON).await.expect("it closes");
 }

@@ -165,14 +165,19 @@ async fn a_static_member_that_is_back_within_its_session_costs_no_rebalance_and_
 
 #[tokio::test(start_paused = true)]
 async fn a_static_member_that_is_back_after_its_session_costs_two_rebalances() {
-    let mut group = Group::of_two(Some("i")).await;
-    let before = group.rebalances();
-    group.crash();
-    group.pass(SESSION * 3 / 2).await;
-    assert_eq!(group.rebalances() - before, 1, "its session expired");
-    group.come();
-    group.settle(1).await;
-    assert_eq!(group.rebalances() - before, 2);
+    for is_clean in [false, true] {
+        let mut group = Group::of_two(Some("i")).await;
+        let before = group.rebalances();
+        match is_clean {
+            true => group.close().await,
+            false => group.crash(),
+        }
+        group.pass(SESSION * 3 / 2).await;
+        assert_eq!(group.rebalances() - before, 1, "its session expired");
+        group.come();
+        group.settle(1).await;
+        assert_eq!(group.rebalances() - before, 2, "closed: {is_clean}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
