@@ -9,6 +9,7 @@ import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
+import org.apache.kafka.common.Cluster;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
@@ -30,7 +31,7 @@ public final class Client {
 
     // ---- a member of a group, until stdin ends
 
-    static void member(String bootstrap, String topic, String group, String assignor, int pause, String session, String instance)
+    static void member(String bootstrap, String topic, String group, String assignors, int pause, String session, String instance)
         throws Exception {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
@@ -42,11 +43,7 @@ public final class Client {
         p.put("heartbeat.interval.ms", "300");
         p.put("session.timeout.ms", session);
         if (!instance.equals("-")) p.put("group.instance.id", instance);
-        p.put("partition.assignment.strategy", switch (assignor) {
-            case "range" -> RangeAssignor.class.getName();
-            case "roundrobin" -> RoundRobinAssignor.class.getName();
-            default -> CooperativeStickyAssignor.class.getName();
-        });
+        p.put("partition.assignment.strategy", Arrays.stream(assignors.split(",")).map(ASSIGNORS::get).toList());
         var consumer = new KafkaConsumer<>(p, new StringDeserializer(), new StringDeserializer());
         var stop = new AtomicBoolean();
         var reader = new Thread(() -> {
@@ -86,6 +83,32 @@ public final class Client {
         OUT.flush();
     }
 
+    // Kafka's own assignors, which say when they run for the group.
+
+    public static final class Range extends RangeAssignor {
+        public GroupAssignment assign(Cluster cluster, GroupSubscription group) { return leads(super.assign(cluster, group)); }
+    }
+
+    public static final class RoundRobin extends RoundRobinAssignor {
+        public GroupAssignment assign(Cluster cluster, GroupSubscription group) { return leads(super.assign(cluster, group)); }
+    }
+
+    public static final class Sticky extends StickyAssignor {
+        public GroupAssignment assign(Cluster cluster, GroupSubscription group) { return leads(super.assign(cluster, group)); }
+    }
+
+    public static final class CooperativeSticky extends CooperativeStickyAssignor {
+        public GroupAssignment assign(Cluster cluster, GroupSubscription group) { return leads(super.assign(cluster, group)); }
+    }
+
+    static final Map<String, Class<?>> ASSIGNORS = Map.of(
+        "range", Range.class, "roundrobin", RoundRobin.class, "sticky", Sticky.class, "cooperative-sticky", CooperativeSticky.class);
+
+    static <T> T leads(T assigned) {
+        say("leads");
+        return assigned;
+    }
+
     static void owns(Set<Integer> owned) {
         say("owns", owned.stream().map(String::valueOf).collect(Collectors.joining(",")));
         OUT.flush();
@@ -122,7 +145,7 @@ public final class Client {
             case "groups" -> admin.listGroups().all().get().forEach(g -> say(g.groupId()));
             case "group" -> {
                 var g = admin.describeConsumerGroups(List.of(c[1])).all().get().get(c[1]);
-                say(g.groupState());
+                say(g.groupState(), g.partitionAssignor());
                 g.members().forEach(m -> say(m.clientId(), m.assignment().topicPartitions().stream()
                     .map(p -> p.partition()).sorted().map(String::valueOf).collect(Collectors.joining(","))));
             }

@@ -1,9 +1,12 @@
-"""How each client is got, and how its programs are started. What they are asked is `walk`'s, `tools`' and `pairs`' affair."""
+"""How each client is got, and how its programs are started. What they are asked is the affair of `walk`, `tools`, `pairs` and
+`everyone`."""
 
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from functools import cached_property
 from os import environ
 from pathlib import Path
@@ -13,6 +16,7 @@ from talk import Member, Session, run
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(environ.get("INTEROP_DIR") or Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kohort/interop")
+PARTITION = re.compile(r"partition: (\d+)")  # in Kohort's log
 JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dfile.encoding=UTF-8"]
 
 
@@ -39,6 +43,8 @@ class Client:
 
     name: str
     program: list
+    assignors = ("range", "roundrobin", "sticky", "cooperative-sticky")
+    migrates = True  # whether it offers eager and cooperative assignors at once, as the upgrade of a running group asks
 
     def session(self, bootstrap):
         return Session([*self.program, bootstrap, "admin"])
@@ -88,9 +94,12 @@ def environment(name, requirements):
 class Python(Client):
     """One of the clients for Python; both live in one environment."""
 
-    def __init__(self, name, script):
+    migrates = False
+
+    def __init__(self, name, script, assignors=Client.assignors):
         self.name = name
         self.script = script
+        self.assignors = assignors
 
     @cached_property
     def program(self):
@@ -108,10 +117,37 @@ class Franz(Client):
         return [str(binary)]
 
 
+class KohortMember(Member):
+    """`kohort consume -v`: records on stdout, and on stderr the log, which tells of each rebalance."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        threading.Thread(target=self.listen_to_log, daemon=True).start()
+
+    def streams(self):
+        return {"stderr": subprocess.PIPE}
+
+    def listen_to_log(self):
+        for line in self.process.stderr:
+            self.stderr.write(line)
+            if "rebalanced: " in line:
+                with self.changed:
+                    self.leads |= ", led it," in line
+                    self.own((self.owned or set()) - named(line, "gave_up") | named(line, "got"))
+                    self.changed.notify_all()
+
+
+def named(line, field):
+    """The partitions in a field of a line of the log."""
+    return {int(p) for p in PARTITION.findall(line.split(f" {field}=[")[1].split("]")[0])}
+
+
 class Kohort:
     """Kohort's own command line. It has no session; what a pair needs of it is here."""
 
     name = "kohort"
+    assignors = Client.assignors
+    migrates = Client.migrates
 
     def __init__(self, binary):
         self.binary = binary
@@ -123,18 +159,20 @@ class Kohort:
     def run(self, bootstrap, *command, stdin=""):
         return run([self.binary, *command, "-b", bootstrap], stdin)
 
-    def member(self, bootstrap, topic, group, assignor="range", pause=0):
+    def member(self, bootstrap, topic, group, assignor="range", pause=0, session=30000):
         settings = {
             "partition.assignment.strategy": assignor,
+            "session.timeout.ms": session,
             "heartbeat.interval.ms": 300,
             "max.poll.records": 50,
             "auto.commit.interval.ms": 200,
         }
         settings = [word for key, value in settings.items() for word in ("-X", f"{key}={value}")]
         line = "record\\t%p\\t%o\\t%k\\t%s\\t%h\\n"
-        argv = [self.binary, "consume", "-b", bootstrap, "-t", topic, "-G", group, "-o", "beginning", "-f", line, *settings]
-        return Member(self.name, argv, stop_signal=signal.SIGINT, accept=(130,))
+        argv = [self.binary, "consume", "-v", "-b", bootstrap, "-t", topic, "-G", group, "-o", "beginning", "-f", line, *settings]
+        return KohortMember(self.name, argv, stop_signal=signal.SIGINT, accept=(130,))
 
 
 def all_clients():
-    return [Java(), Python("librdkafka", "librdkafka.py"), Franz(), Python("kafka-python", "kafka_python.py")]
+    librdkafka = Python("librdkafka", "librdkafka.py", ("range", "roundrobin", "cooperative-sticky"))
+    return [Java(), librdkafka, Franz(), Python("kafka-python", "kafka_python.py")]

@@ -16,7 +16,16 @@ class Group:
         return member
 
     def reads(self):
-        return [read for member in self.members for read in list(member.records)]
+        """What all members read. What a killed member read and another one read again stands there once: whether it was committed
+        nobody knows."""
+        reads = [read for member in self.members if not member.killed for read in list(member.records)]
+        places = {read.place for read in reads}
+        for member in self.members:
+            if member.killed:
+                again = {read.place: read for read in member.records if read.place not in places}
+                reads += again.values()
+                places.update(again)
+        return reads
 
     def until_read(self, count, member):
         """Waits until all members together have read this many records; `member` is one that lives."""
@@ -51,14 +60,21 @@ def group_of(topic):
             member.kill()
 
 
+def described(session, group):
+    """The group's state and assignor, and which partitions each described member has, by its client's name."""
+    (state, assignor), *members = session("group", group)
+    shares = {("kohort" if m.startswith("kohort") else m): {int(p) for p in owned.split(",") if p} for m, owned in members}
+    return state.lower(), assignor, shares
+
+
 def settled(probe, wanted, what):
-    """Asks again until the answer is the wanted one: what is asked for is true soon, not at once."""
+    """Asks again until the answer is the wanted one, and gives it: what is asked for is true soon, not at once."""
     end = time.monotonic() + PATIENCE / 2
     while True:
         try:
             seen = probe()
             if wanted(seen) if callable(wanted) else seen == wanted:
-                return
+                return seen
         except Failed as failure:  # a group is unknown until its first member came
             seen = failure
         if time.monotonic() > end:

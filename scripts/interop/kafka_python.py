@@ -9,16 +9,27 @@ from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType, Kafka
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-
-ASSIGNORS = {
-    "range": RangePartitionAssignor,
-    "roundrobin": RoundRobinPartitionAssignor,
-    "cooperative-sticky": CooperativeStickyAssignor,
-}
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 
 def say(*fields):
-    print(*fields, sep="\t", flush=True)
+    # One write for each line: more than one thread speaks.
+    sys.stdout.write("\t".join(map(str, fields)) + "\n")
+    sys.stdout.flush()
+
+
+class Leading:
+    """An assignor that says when it runs for the group."""
+
+    def assign(self, cluster, members):
+        say("leads")
+        return super().assign(cluster, members)
+
+
+ASSIGNORS = {
+    assignor.name: type(assignor.__name__, (Leading, assignor), {})
+    for assignor in (RangePartitionAssignor, RoundRobinPartitionAssignor, StickyPartitionAssignor, CooperativeStickyAssignor)
+}
 
 
 class Owned(ConsumerRebalanceListener):
@@ -34,7 +45,7 @@ class Owned(ConsumerRebalanceListener):
         say("owns", ",".join(map(str, sorted(self.partitions))))
 
 
-def member(bootstrap, topic, group, assignor, pause, session, instance):
+def member(bootstrap, topic, group, assignors, pause, session, instance):
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=group,
@@ -45,7 +56,7 @@ def member(bootstrap, topic, group, assignor, pause, session, instance):
         heartbeat_interval_ms=300,
         session_timeout_ms=int(session),
         group_instance_id=None if instance == "-" else instance,
-        partition_assignment_strategy=[ASSIGNORS[assignor]],
+        partition_assignment_strategy=[ASSIGNORS[name] for name in assignors.split(",")],
     )
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
@@ -124,7 +135,7 @@ class Commands:
         described = self.admin.describe_groups([group])[group]
         if described["error"]:
             raise RuntimeError(described["error"])
-        say(described["group_state"])
+        say(described["group_state"], described["protocol_data"])
         for m in described["members"]:
             assigned = m["member_assignment"]["assigned_partitions"] if m["member_assignment"] else []
             say(m["client_id"], ",".join(str(p) for topic in assigned for p in sorted(topic["partitions"])))

@@ -1,5 +1,6 @@
 """confluent-kafka, that is librdkafka, behind the commands that `clients.py` describes."""
 
+import logging
 import sys
 import threading
 import time
@@ -13,8 +14,21 @@ def say(*fields):
     print(*fields, sep="\t", flush=True)
 
 
-def member(bootstrap, topic, group, assignor, pause, session, instance):
+class Leading(logging.Handler):
+    """Says when the assignor runs for the group: there is no other way to hear of it than librdkafka's log."""
+
+    def emit(self, record):
+        if "assignor for" in record.getMessage():
+            say("leads")
+
+
+def member(bootstrap, topic, group, assignors, pause, session, instance):
+    logger = logging.getLogger("librdkafka")
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(Leading())
     settings = {
+        "debug": "cgrp",
+        "logger": logger,
         "bootstrap.servers": bootstrap,
         "group.id": group,
         "client.id": "librdkafka",
@@ -22,7 +36,7 @@ def member(bootstrap, topic, group, assignor, pause, session, instance):
         "enable.auto.commit": False,
         "heartbeat.interval.ms": 300,
         "session.timeout.ms": int(session),
-        "partition.assignment.strategy": assignor,
+        "partition.assignment.strategy": assignors,
     }
     if instance != "-":
         settings["group.instance.id"] = instance
@@ -143,7 +157,7 @@ class Commands:
 
     def group(self, group):
         described = only(self.admin.describe_consumer_groups([group], request_timeout=30))
-        say(described.state.name)
+        say(described.state.name, described.partition_assignor)
         for m in described.members:
             say(m.client_id, ",".join(str(p.partition) for p in sorted(m.assignment.topic_partitions)))
 

@@ -1,6 +1,6 @@
 """Kohort and other clients in one group: who comes first leads and assigns, the others take what they are given."""
 
-from group import group_of, settled
+from group import described, group_of, settled
 from talk import Failed, expect
 from topics import CODECS, Topic
 
@@ -25,54 +25,6 @@ def share(table, client, kohort, bootstrap, inspector, run_id, count, quick):
     session.close()
 
 
-def everyone(table, clients, kohort, bootstrap, run_id, count):
-    """All clients in one group, joining one after the other; the leader leaves first, so that each leads once."""
-    members = [kohort, *clients]
-    sessions = [client.session(bootstrap) for client in clients]
-    for assignor in ("range", "roundrobin"):
-        with table.step("group of", " + ".join(member.name for member in members), assignor):
-            topic = Topic(f"{run_id}-{assignor}-everyone", 12)
-            sessions[0]("create", topic.name, topic.partitions)
-            settled(lambda: sessions[-1]("topics"), lambda names: (topic.name,) in names, "topics")
-            with group_of(topic) as group:
-                in_turn(topic, group, members, assignor, sessions, bootstrap, count)
-    for session in sessions:
-        session.close()
-
-
-def in_turn(topic, group, members, assignor, sessions, bootstrap, count):
-    name = f"{topic.name}-group"
-    codecs = iter(CODECS * 2)
-
-    def shared(number):
-        """Asks another session each time: all describe a group that all are in."""
-        state, shares = assigned(sessions[number % len(sessions)], name)
-        few, rest = divmod(topic.partitions, number)
-        return state == "stable" and sorted(shares.values()) == [few] * (number - rest) + [few + 1] * rest
-
-    for number, client in enumerate(members, 1):
-        group.join(client.member(bootstrap, topic.name, name, assignor, PAUSE))
-        settled(lambda: shared(number), True, f"an even share for each of {number}")
-        topic.produce(sessions[number % len(sessions)], next(codecs), count)
-    group.until_read(len(topic), group.members[0])
-    silent = [member.name for member in group.members if not member.records]
-    expect(silent, [], "members that read nothing")
-    for number in range(len(members) - 1, 0, -1):
-        group.members[-1 - number].stop()
-        settled(lambda: shared(number), True, f"an even share for each of {number}")
-        topic.produce(sessions[number % len(sessions)], next(codecs), count)
-    group.until_read(len(topic), group.members[-1])
-    group.members[-1].stop()
-    topic.check(group.reads())
-
-
-def assigned(session, group):
-    """The group's state, and how many partitions each described member has, by its client's name."""
-    (state, *_), *members = session("group", group)
-    shares = {("kohort" if m.startswith("kohort") else m): len(p.split(",")) if p else 0 for m, p in members}
-    return state.lower(), shares
-
-
 def one_group(topic, pair, assignor, codecs, session, kohort, bootstrap, count):
     name = f"{topic.name}-group"
 
@@ -82,21 +34,26 @@ def one_group(topic, pair, assignor, codecs, session, kohort, bootstrap, count):
         kohort.run(bootstrap, "produce", "-t", topic.name, "-K:", "-z", codecs[part], "-H", header, stdin=lines)
         topic.produce(session, codecs[part - 1], count)
 
+    def shares():
+        state, used, shares = described(session, name)
+        expect((state, used), ("stable", assignor), "state and assignor")
+        return {client: len(owned) for client, owned in shares.items()}
+
     kohort.run(bootstrap, "topics", "create", topic.name, "--partitions", str(topic.partitions))
     settled(lambda: session("topics"), lambda names: (topic.name,) in names, "topics")
     both_write(0)
     with group_of(topic) as group:
         first, second = pair
         leader = group.join(first.member(bootstrap, topic.name, name, assignor, PAUSE))
-        settled(lambda: assigned(session, name), ("stable", {first.name: 4}), f"{first.name} alone")
+        settled(shares, {first.name: 4}, f"{first.name} alone")
         follower = group.join(second.member(bootstrap, topic.name, name, assignor, PAUSE))
-        settled(lambda: assigned(session, name), ("stable", {first.name: 2, second.name: 2}), "the assignment of both")
+        settled(shares, {first.name: 2, second.name: 2}, "the assignment of both")
         both_write(1)
         group.until_read(len(topic), leader)
         if not (leader.records and follower.records):
             raise Failed("one of the two read nothing")
         leader.stop()
-        settled(lambda: assigned(session, name), ("stable", {second.name: 4}), f"{second.name} alone")
+        settled(shares, {second.name: 4}, f"{second.name} alone")
         both_write(2)
         group.until_read(len(topic), follower)
         follower.stop()

@@ -4,11 +4,12 @@ Every client has one program (`Client.java`, `franz/`, `librdkafka.py`, `kafka_p
 
     PROGRAM HOST:PORT admin                                  commands on stdin, one a line, fields separated by tabs;
                                                              each is answered by lines of fields and then `ok` or `failed WHY`
-    PROGRAM HOST:PORT member TOPIC GROUP ASSIGNOR PAUSE_MS SESSION_MS INSTANCE
+    PROGRAM HOST:PORT member TOPIC GROUP ASSIGNOR,ASSIGNOR PAUSE_MS SESSION_MS INSTANCE
                                                              a member of a group (`-`: no static one), until stdin ends; it
                                                              commits what it has read after each poll and before it gives a
                                                              partition up, pauses after each poll that had records, and says
-                                                             `owns P,P`, `record P OFFSET KEY VALUE CODEC`, `closed`
+                                                             `leads` when its assignor runs for the group, `owns P,P`,
+                                                             `record P OFFSET KEY VALUE CODEC`, `closed`
 """
 
 import signal
@@ -18,7 +19,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-PATIENCE = 60  # seconds until a program that does not answer has failed
+PATIENCE = 120  # seconds until a program that does not answer has failed
 
 
 class Failed(Exception):
@@ -47,9 +48,10 @@ def run(argv, stdin="", accept=(0,), stderr=False):
 
 
 class Session:
-    """A client's program in its first use."""
+    """A client's program in its first use. Threads that share it wait for each other's answers."""
 
     def __init__(self, argv):
+        self.turn = threading.Lock()
         self.stderr = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, text=True, bufsize=1
@@ -57,6 +59,10 @@ class Session:
 
     def __call__(self, *command):
         """Sends one command; gives the answer's lines as tuples of fields."""
+        with self.turn:
+            return self.ask(command)
+
+    def ask(self, command):
         watch = threading.Timer(PATIENCE, self.process.kill)
         watch.start()
         try:
@@ -110,6 +116,15 @@ class Read:
     value: str
     codec: str | None
 
+    @property
+    def place(self):
+        return self.partition, self.offset
+
+    @property
+    def number(self):
+        """Records are numbered as they are written, see `topics`."""
+        return int(self.value.split()[1])
+
 
 @dataclass
 class Member:
@@ -121,20 +136,27 @@ class Member:
     given_up: set = field(default_factory=set)
     history: list = field(default_factory=list)  # when it came to own what
     records: list = field(default_factory=list)
+    leads: bool = False  # whether its assignor ran for the group
+    killed: bool = False
     stop_signal: int | None = None  # None: its stdin is closed
     accept: tuple = (0,)
 
     def __post_init__(self):
         self.changed = threading.Condition()
         self.stderr = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, text=True, bufsize=1
-        )
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.stderr, **self.streams()}
+        self.process = subprocess.Popen(self.argv, text=True, bufsize=1, **streams)
         self.reader = threading.Thread(target=self.listen, daemon=True)
         self.reader.start()
 
+    def streams(self):
+        """What is not as usual."""
+        return {}
+
     def listen(self):
         for line in self.process.stdout:
+            if not line.endswith("\n"):
+                break  # it was killed while it wrote this
             with self.changed:
                 try:
                     self.parse(line.rstrip("\n"))
@@ -151,6 +173,8 @@ class Member:
             self.records.append(Read(int(partition), int(offset), key, value, codec.removeprefix("codec=") if codec != "-" else None))
         elif kind == "owns":
             self.own({int(p) for p in fields[0].split(",") if p})
+        elif kind == "leads":
+            self.leads = True
 
     def own(self, owned):
         self.given_up |= (self.owned or set()) - owned
@@ -181,5 +205,7 @@ class Member:
 
     def kill(self):
         if self.process.poll() is None:
+            self.killed = True
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+            self.reader.join(5)

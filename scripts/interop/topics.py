@@ -1,6 +1,8 @@
 """What was produced to a topic, and whether what was read is the same."""
 
+import threading
 from collections import Counter
+from itertools import cycle
 
 from talk import Failed, expect
 
@@ -40,16 +42,14 @@ class Topic:
         self.codecs += [codec] * count
         return "".join(line(key_of(n), value_of(n)) + "\n" for n in range(first, first + count))
 
-    def check(self, reads, first=0, repeats=False):
-        """Each record from number `first` on was read once (with `repeats`: at least once), as it was produced."""
-        if repeats:
-            reads = list({(r.partition, r.offset): r for r in reads}.values())
-        twice = [place for place, times in Counter((r.partition, r.offset) for r in reads).items() if times > 1]
+    def check(self, reads, first=0):
+        """Each record from number `first` on was read once, as it was produced."""
+        twice = [place for place, times in Counter(r.place for r in reads).items() if times > 1]
         if twice:
             raise Failed(f"{len(twice)} records read twice, the first at partition and offset {min(twice)}")
         numbers = Counter()
         for read in reads:
-            number = int(read.value.split()[1])
+            number = read.number
             numbers[number] += 1
             expect(read.value, value_of(number), "value")
             expect(read.key if read.key not in ("null", "") else None, key_of(number), f"key of {read.value[:12]!r}")
@@ -61,3 +61,32 @@ class Topic:
         more = {n: times for n, times in numbers.items() if times > 1 or n < first}
         if more:
             raise Failed(f"{len(more)} records stored twice or read again, the first is number {min(more)}")
+
+
+class Writer:
+    """Writes to a topic all the time, so that whatever happens to a group happens while there is something to read; each codec and
+    each session has its turn."""
+
+    def __init__(self, topic, sessions, count):
+        self.topic = topic
+        self.turns = zip(cycle(sessions), cycle(CODECS))
+        self.count = count
+        self.failure = None
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self.write, daemon=True)
+        self.thread.start()
+
+    def write(self):
+        while not self.stopped.wait(0.1):
+            try:
+                self.topic.produce(*next(self.turns), self.count)
+            except Failed as failure:
+                self.failure = failure
+                return
+
+    def stop(self):
+        """All that was begun is written then."""
+        self.stopped.set()
+        self.thread.join()
+        if self.failure:
+            raise self.failure

@@ -52,7 +52,7 @@ func command(ctx context.Context, bootstrap string, admin *kadm.Client, c []stri
 		if err == nil {
 			err = groups[c[1]].Err
 		}
-		say(groups[c[1]].State)
+		say(groups[c[1]].State, groups[c[1]].Protocol)
 		for _, m := range groups[c[1]].Members {
 			var owned []int32
 			if assigned, ok := m.Assigned.AsConsumer(); ok {

@@ -11,15 +11,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-var out = bufio.NewWriter(os.Stdout)
+var (
+	out     = bufio.NewWriter(os.Stdout)
+	outLock sync.Mutex
+)
 
 func say(fields ...any) {
+	outLock.Lock()
+	defer outLock.Unlock()
 	for i, field := range fields {
 		if i > 0 {
 			fmt.Fprint(out, "\t")
@@ -27,6 +34,12 @@ func say(fields ...any) {
 		fmt.Fprint(out, field)
 	}
 	fmt.Fprintln(out)
+}
+
+func flush() {
+	outLock.Lock()
+	defer outLock.Unlock()
+	out.Flush()
 }
 
 func number(text string) int {
@@ -48,7 +61,7 @@ func main() {
 	} else {
 		err = admin(os.Args[1])
 	}
-	out.Flush()
+	flush()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -64,20 +77,39 @@ func join(numbers []int32) string {
 	return strings.Join(texts, ",")
 }
 
-// member is a member of a group until stdin ends.
-func member(bootstrap, topic, group, assignor string, pause, session time.Duration, instance string) error {
-	balancers := map[string]kgo.GroupBalancer{
-		"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(), "cooperative-sticky": kgo.CooperativeStickyBalancer(),
+// leading is a balancer that says when it runs for the group.
+type leading struct{ kgo.GroupBalancer }
+
+func (l leading) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
+	say("leads")
+	return l.GroupBalancer.MemberBalancer(members)
+}
+
+func balancers(names string) []kgo.GroupBalancer {
+	var chosen []kgo.GroupBalancer
+	for _, name := range strings.Split(names, ",") {
+		for _, balancer := range []kgo.GroupBalancer{
+			kgo.RangeBalancer(), kgo.RoundRobinBalancer(), kgo.StickyBalancer(), kgo.CooperativeStickyBalancer(),
+		} {
+			if balancer.ProtocolName() == name {
+				chosen = append(chosen, leading{balancer})
+			}
+		}
 	}
+	return chosen
+}
+
+// member is a member of a group until stdin ends.
+func member(bootstrap, topic, group, assignors string, pause, session time.Duration, instance string) error {
 	var owned []int32
 	changed := func(ctx context.Context, client *kgo.Client, added, removed []int32) {
 		owned = slices.DeleteFunc(append(owned, added...), func(p int32) bool { return slices.Contains(removed, p) })
 		say("owns", join(owned))
-		out.Flush()
+		flush()
 	}
 	options := []kgo.Opt{
 		kgo.SeedBrokers(bootstrap), kgo.ClientID("franz-go"), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
-		kgo.Balancers(balancers[assignor]), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
+		kgo.Balancers(balancers(assignors)...), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.HeartbeatInterval(300 * time.Millisecond), kgo.SessionTimeout(session), kgo.FetchMaxWait(200 * time.Millisecond),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, c *kgo.Client, added map[string][]int32) {
 			changed(ctx, c, added[topic], nil)
@@ -112,7 +144,7 @@ func member(bootstrap, topic, group, assignor string, pause, session time.Durati
 			}
 			say("record", r.Partition, r.Offset, key, string(r.Value), codec)
 		})
-		out.Flush()
+		flush()
 		// No rebalance happens between a poll and AllowRebalance, so what was polled is committed before it is given up.
 		if err := client.CommitUncommittedOffsets(context.Background()); err != nil {
 			return fmt.Errorf("commit: %w", err)
@@ -143,7 +175,7 @@ func admin(bootstrap string) error {
 			say("ok")
 		}
 		done()
-		out.Flush()
+		flush()
 	}
 	return lines.Err()
 }
