@@ -9,6 +9,9 @@
 
 use std::time::{Duration, Instant};
 
+use kohort::admin::NewTopic;
+use kohort::consumer::{MemberError, PollError, ReadError};
+use kohort::{Admin, Consumer};
 use kohort_broker::Broker;
 use kohort_conformance::{Wire, committed, unique};
 use kohort_protocol::ErrorCode;
@@ -128,6 +131,66 @@ async fn a_member_beyond_group_max_size_is_refused() {
         ..join_request(&group, "one")
     };
     assert_eq!(join(&mut wire, again).await.error_code, 0);
+}
+
+type Reader = Consumer<(), String>;
+
+/// A member of the group, not yet polled.
+fn member(bootstrap: &str, group: &str, topic: &str) -> Reader {
+    let mut member: Reader = Consumer::builder()
+        .bootstrap_servers(bootstrap)
+        .group_id(group)
+        .heartbeat_interval_ms(300)
+        .build()
+        .expect("valid settings");
+    member.subscribe([topic]).expect("a group and a topic");
+    member
+}
+
+/// Polls all of them until each has so many partitions.
+async fn shared(members: &mut [&mut Reader], each: usize) {
+    let began = Instant::now();
+    while members.iter().any(|member| member.assignment().len() != each) {
+        assert!(began.elapsed() < Duration::from_secs(30), "not {each} each");
+        for member in &mut *members {
+            member.poll(Duration::from_millis(50)).await.expect("a poll");
+        }
+    }
+}
+
+// Kafka: ConsumerBounceTest.testClassicConsumerReceivesFatalExceptionWhenGroupPassesMaxSize
+#[tokio::test]
+async fn a_consumer_beyond_group_max_size_is_told_so_by_poll_and_joins_once_there_is_room() {
+    let (group, topic) = (unique("group"), unique("topic"));
+    let (_broker, bootstrap, _wire) = ready(&group).await;
+    let admin = Admin::builder()
+        .bootstrap_servers(&*bootstrap)
+        .build()
+        .expect("valid settings");
+    let two = NewTopic {
+        partitions: Some(2),
+        ..NewTopic::new(&*topic)
+    };
+    admin.create_topics([two]).await.expect("the task runs");
+    let [mut first, mut second, mut third] = [(); 3].map(|()| member(&bootstrap, &group, &topic));
+    shared(&mut [&mut first, &mut second], 1).await;
+    let refused = loop {
+        match third.poll(Duration::from_millis(200)).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    let PollError::Read(ReadError::Membership(refused)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        matches!(&*refused, MemberError::GroupMaxSizeReached { group_id } if **group_id == *group),
+        "{refused:?}"
+    );
+    // The others were not disturbed.
+    shared(&mut [&mut first, &mut second], 1).await;
+    second.close(Duration::from_secs(10)).await.expect("it leaves");
+    shared(&mut [&mut first, &mut third], 1).await;
 }
 
 // Kafka: GroupCoordinatorService.joinGroup
