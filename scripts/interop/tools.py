@@ -60,7 +60,9 @@ def console(table, java, bootstrap, inspector, run_id, count):
         return table.step("client", "java-tools", column)
 
     def tool(name, *arguments, **more):
-        return run(java.tool(name, *arguments, "--bootstrap-server", bootstrap), **more)
+        # The command for groups waits 5 s by default, which a busy machine needs for the start alone.
+        patient = ("--timeout", 60000) if name == GROUPS else ()
+        return run(java.tool(name, *arguments, *patient, "--bootstrap-server", bootstrap), **more)
 
     def produce(codec, *properties):
         lines = topic.lines(codec, count, lambda key, value: f"codec:{codec}\t{key or 'NONE'}\t{value}")
