@@ -14,7 +14,8 @@ from topics import Topic, Writer
 
 PAUSE = 20
 PARTITIONS = 12
-SESSION = 6000  # the shortest that a broker grants by default
+SESSION = 6000  # ms, the shortest that a broker grants by default; where nobody is killed, one that a busy machine keeps
+LONG_SESSION = 30000
 STICKY = ("sticky", "cooperative-sticky")
 
 
@@ -23,7 +24,8 @@ def everyone(table, clients, kohort, bootstrap, run_id, count, quick):
     for assignor in ("cooperative-sticky",) if quick else kohort.assignors:
         members = [client for client in (kohort, *clients) if assignor in client.assignors]
         with table.step("group of", " + ".join(client.name for client in members), assignor):
-            with scene(Topic(f"{run_id}-{assignor}-everyone", PARTITIONS), clients, bootstrap, count) as group:
+            topic, session = Topic(f"{run_id}-{assignor}-everyone", PARTITIONS), LONG_SESSION if quick else SESSION
+            with scene(topic, clients, bootstrap, count, session) as group:
                 for client in members:
                     group.comes(client, [assignor])
                 while not quick and len(group.living) > 1:
@@ -41,7 +43,7 @@ def upgrade(table, clients, kohort, bootstrap, run_id, count):
     members = [client for client in (kohort, *clients) if client.migrates]
     offers = (["range"], ["cooperative-sticky", "range"], ["cooperative-sticky"])
     with table.step("group of", " + ".join(client.name for client in members), "upgrade"):
-        with scene(Topic(f"{run_id}-upgrade", PARTITIONS), clients, bootstrap, count) as group:
+        with scene(Topic(f"{run_id}-upgrade", PARTITIONS), clients, bootstrap, count, LONG_SESSION) as group:
             for client in members:
                 group.comes(client, offers[0])
             for offer in offers[1:]:
@@ -54,20 +56,20 @@ def upgrade(table, clients, kohort, bootstrap, run_id, count):
 
 
 @contextmanager
-def scene(topic, clients, bootstrap, count):
-    sessions = [client.session(bootstrap) for client in clients]
-    sessions[0]("create", topic.name, topic.partitions)
-    settled(lambda: sessions[-1]("topics"), lambda names: (topic.name,) in names, "topics")
-    writer = Writer(topic, sessions, count // 10)
+def scene(topic, clients, bootstrap, count, session):
+    admins = [client.session(bootstrap) for client in clients]
+    admins[0]("create", topic.name, topic.partitions)
+    settled(lambda: admins[-1]("topics"), lambda names: (topic.name,) in names, "topics")
+    writer = Writer(topic, admins, count // 10)
     try:
         with group_of(topic) as group:
-            yield Scene(group, sessions, bootstrap, writer)
+            yield Scene(group, admins, bootstrap, writer, session)
             topic.check(group.reads())
     finally:
         writer.stopped.set()
         writer.thread.join()
-        for session in sessions:
-            session.close()
+        for admin in admins:
+            admin.close()
 
 
 def is_heard(client, leader, assignor):
@@ -80,13 +82,14 @@ def is_heard(client, leader, assignor):
 
 
 class Scene:
-    def __init__(self, group, sessions, bootstrap, writer):
+    def __init__(self, group, admins, bootstrap, writer, session):
         self.group = group
         self.topic = group.topic
         self.name = f"{group.topic.name}-group"
-        self.sessions = cycle(sessions)
+        self.admins = cycle(admins)  # another one is asked each time
         self.bootstrap = bootstrap
         self.writer = writer
+        self.session = session
         self.living = []
         self.offers = {}  # by client's name
         self.assignor = None
@@ -94,7 +97,7 @@ class Scene:
 
     def comes(self, client, assignors):
         self.offers[client.name] = assignors
-        member = client.member(self.bootstrap, self.topic.name, self.name, ",".join(assignors), PAUSE, session=SESSION)
+        member = client.member(self.bootstrap, self.topic.name, self.name, ",".join(assignors), PAUSE, session=self.session)
         self.living.append(self.group.join(member))
         self.rests(f"{client.name} came")
 
@@ -140,7 +143,7 @@ class Scene:
         def owned_by_one(shares):
             return len(set().union(*shares.values())) == self.topic.partitions
 
-        _, assignor, shares = settled(lambda: described(next(self.sessions), self.name), at_rest, f"{self.wanted()}, {even} of {names}")
+        _, assignor, shares = settled(lambda: described(next(self.admins), self.name), at_rest, f"{self.wanted()}, {even} of {names}")
         return assignor, shares
 
     def wanted(self):
