@@ -106,6 +106,7 @@ def walk(table, client, bootstrap, inspector, run_id, count, quick):
             two.until_owned(first)
             second = two.join(member(name, session=6000))
             two.until_owned(first, second)
+            topic.produce(session, "none", count)  # the first may have read all there was before the second came
             second.until(lambda: second.records, lambda: "a record")
             second.kill()
             two.until_owned(first)
