@@ -5,6 +5,7 @@
 mod application;
 mod cable;
 mod faults;
+mod rest;
 mod world;
 
 use tokio::runtime::Builder;

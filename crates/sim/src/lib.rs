@@ -23,11 +23,30 @@ pub use mutants::Mutant;
 pub use report::{Outcome, Report};
 pub use story::Story;
 
+/// Which half of the simulation a seed belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// The machines, in a simulated network: even seeds.
+    Machines,
+    /// The real driver: odd seeds.
+    Driver,
+}
+
+impl Half {
+    /// That of a seed.
+    pub const fn of(seed: u64) -> Self {
+        match seed.is_multiple_of(2) {
+            true => Self::Machines,
+            false => Self::Driver,
+        }
+    }
+}
+
 /// Lives the life of one seed, with a bug put in or without, and keeps as much of its story as `story` says. Even seeds drive the
 /// machines, odd ones the real driver; bugs are put in between machines only, whatever the seed.
 pub fn run(seed: u64, mutant: Option<Mutant>, story: Story) -> Outcome {
-    match mutant.is_some() || seed.is_multiple_of(2) {
-        true => machines::run(seed, mutant, story),
-        false => driver::run(seed, story),
+    match (mutant, Half::of(seed)) {
+        (None, Half::Driver) => driver::run(seed, story),
+        (mutant, _) => machines::run(seed, mutant, story),
     }
 }

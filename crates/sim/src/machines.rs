@@ -4,18 +4,22 @@
 mod application;
 mod broker;
 mod disk;
+mod eavesdrop;
 mod faults;
+mod lives;
 mod member;
 mod network;
 mod producer;
+mod rest;
 mod schedule;
 mod tamper;
+mod traffic;
 mod world;
 
 use kohort_machine::Instant;
 
 use crate::mutants::Mutant;
-use crate::plan::{PROMPT, Plan, REST, WATCH};
+use crate::plan::Plan;
 use crate::report::Outcome;
 use crate::story::Story;
 use world::World;
@@ -29,48 +33,11 @@ pub(crate) fn run(seed: u64, mutant: Option<Mutant>, story: Story) -> Outcome {
     let mut world = World::new(seed, plan, mutant, story);
     world.run_until(trouble);
     world.calm_down();
-    world.run_until(trouble + REST);
     world.come_to_rest();
     world.into_outcome(seed)
 }
 
 impl World {
-    /// Looks whether everything is in order, now that it has been calm for long.
-    fn come_to_rest(&mut self) {
-        let (living, partitions) = (self.living(), self.all_partitions());
-        if !self.ledger.violations().is_empty() {
-            return;
-        }
-        self.ledger.check_ownership(&living, &partitions);
-        for producer in self.producers.values_mut() {
-            producer.stop();
-        }
-        self.probe(&partitions);
-        self.run_until(self.now + PROMPT);
-        if !self.ledger.violations().is_empty() {
-            return;
-        }
-        self.ledger.check_all_read(&living, &partitions);
-        let (rest, generation) = (self.now, self.ledger.generation());
-        self.run_until(rest + WATCH);
-        if self.ledger.violations().is_empty() {
-            self.ledger.check_stable(rest, generation);
-        }
-    }
-
-    /// A new producer writes one record to each partition.
-    fn probe(&mut self, partitions: &[kohort_groups::TopicPartition]) {
-        let no = self.producers.len();
-        self.start_producer(no);
-        if let Some(producer) = self.producers.get_mut(&no) {
-            producer.stop();
-            for partition in partitions {
-                producer.send(self.now, partition, &mut self.issued_ids);
-            }
-        }
-        self.drain_producer(no);
-    }
-
     fn into_outcome(self, seed: u64) -> Outcome {
         Outcome {
             seed,

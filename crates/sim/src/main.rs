@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use kohort_sim::{Mutant, Outcome, Report, Story, run};
+use kohort_sim::{Half, Mutant, Outcome, Report, Story, run};
 
 /// Simulates Kohort's members, producers, brokers, network and disk by seed, and looks for broken invariants.
 #[derive(Debug, Parser)]
@@ -19,6 +19,9 @@ struct Args {
     /// Run one seed and print its story.
     #[arg(long)]
     seed: Option<u64>,
+    /// Run only the seeds of one half: machines or driver.
+    #[arg(long, value_parser = half)]
+    only: Option<Half>,
     /// Put this bug in.
     #[arg(long)]
     mutant: Option<Mutant>,
@@ -40,6 +43,14 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("a range is A..B")?;
     let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
     Ok(number(from)?..number(to)?)
+}
+
+fn half(text: &str) -> Result<Half, String> {
+    match text {
+        "machines" => Ok(Half::Machines),
+        "driver" => Ok(Half::Driver),
+        _ => Err(format!("machines or driver, not {text}")),
+    }
 }
 
 fn main() -> ExitCode {
@@ -120,6 +131,9 @@ fn work(args: &Args, next: &AtomicU64, found: &Mutex<(Report, Vec<Outcome>)>) {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= args.seeds.end {
             break;
+        }
+        if args.only.is_some_and(|only| only != Half::of(seed)) {
+            continue;
         }
         let outcome = run(seed, args.mutant, Story::last(0));
         report.add(&outcome);

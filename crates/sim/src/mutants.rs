@@ -54,6 +54,8 @@ mutants! {
     RevocationSkipped "revocation-skipped",
     /// What was fetched is handed out after its partition was revoked.
     HandOutAfterRevoke "hand-out-after-revoke",
+    /// Nothing is handed out while the group rebalances, of what stays neither.
+    RetainedIsPaused "retained-is-paused",
     /// A commit of all that was consumed takes along what was revoked a moment ago.
     RevokedStaysConsumed "revoked-stays-consumed",
     /// An automatic commit covers what the application has not processed yet.

@@ -9,11 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kohort::consumer::{CallbackResult, RebalanceContext, RebalanceListener};
 use kohort::{Consumer, ConsumerRecords, TopicPartition};
 use kohort_machine::{Instant, Prng};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::ledger::Ledger;
-use crate::plan::CommitStyle;
+use crate::plan::{CommitStyle, PATIENCE};
 use crate::story::Story;
+
+/// Who waits this long between two polls does something else meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What all tasks of a run share.
 #[derive(Debug)]
@@ -65,9 +69,13 @@ impl Run {
 pub(super) struct Wishes {
     /// The next processing takes this long, in milliseconds.
     pub(super) slow_ms: AtomicU64,
+    /// Such a processing is under way.
+    pub(super) is_slow: AtomicBool,
     pub(super) close: AtomicBool,
     pub(super) calm: AtomicBool,
     pub(super) topics: Mutex<Option<BTreeSet<Arc<str>>>>,
+    /// There is a new wish: the poll under way is given up.
+    pub(super) hurry: Notify,
 }
 
 pub(super) type Reader = Consumer<Option<Vec<u8>>, Vec<u8>>;
@@ -122,6 +130,8 @@ impl RebalanceListener for Listener {
             }
         }
         self.dawdle().await;
+        let now = self.run.now();
+        self.run.lock().ledger.was_busy(now, self.no);
         Ok(())
     }
 
@@ -142,6 +152,8 @@ pub(super) struct Application {
     pub(super) commits: CommitStyle,
     /// The consumer cannot go on.
     pub(super) is_over: bool,
+    /// When the last poll ended.
+    pub(super) polled_at: Instant,
 }
 
 impl Application {
@@ -162,18 +174,25 @@ impl Application {
             {
                 return;
             }
-            if let Some(records) = self.poll().await {
+            let records = self.poll().await;
+            let is_empty = records.as_ref().is_none_or(|records| records.is_empty());
+            if let Some(records) = records {
                 process(self.no, &self.run, &self.wishes, records).await;
-                self.commit().await;
             }
             if self.is_over {
                 return;
+            }
+            if is_empty {
+                self.pause().await;
+            }
+            if !is_empty || self.run.chance(1, 8) {
+                self.commit().await;
             }
             self.claim().await;
             self.wander();
         }
         self.run.note(|| format!("m{} closes", self.no));
-        let result = self.consumer.close(Duration::from_secs(6)).await;
+        let result = self.consumer.close(PATIENCE).await;
         self.run.note(|| format!("m{} closed: {result:?}", self.no));
     }
 
@@ -194,21 +213,49 @@ impl Application {
         }
     }
 
+    /// Now and then it has something else to do for a while.
+    async fn pause(&mut self) {
+        if !self.wishes.calm.load(Ordering::Relaxed) && self.run.chance(1, 6) {
+            let millis = self.run.below(800);
+            sleep(Duration::from_millis(millis)).await;
+        }
+    }
+
     async fn poll(&mut self) -> Option<ConsumerRecords<Option<Vec<u8>>, Vec<u8>>> {
         let patience = Duration::from_millis(20 + self.run.below(700));
+        let begun = self.run.now();
+        if begun.saturating_since(self.polled_at) > PAUSE {
+            self.run.lock().ledger.was_busy(begun, self.no);
+        }
+        let polled = self.poll_for(patience).await;
+        self.polled_at = self.run.now();
+        let mut shared = self.run.lock();
+        shared.ledger.waited(self.polled_at, self.no);
+        if polled.as_ref().is_some_and(|records| !records.is_empty()) {
+            shared.ledger.was_busy(self.polled_at, self.no);
+        }
+        drop(shared);
+        polled
+    }
+
+    async fn poll_for(&mut self, patience: Duration) -> Option<ConsumerRecords<Option<Vec<u8>>, Vec<u8>>> {
         let polled = match self.run.chance(1, 6) {
             // The future is dropped halfway.
             true => timeout(patience, self.consumer.poll(Duration::from_secs(600)))
                 .await
                 .ok()?,
-            false => self.consumer.poll(patience).await,
+            false => tokio::select! {
+                biased;
+                polled = self.consumer.poll(patience) => polled,
+                () = self.wishes.hurry.notified() => return None,
+            },
         };
         match polled {
             Ok(records) => Some(records),
             Err(error) => {
                 self.run.note(|| format!("m{} poll: {error}", self.no));
                 self.is_over = error.is_fatal();
-                sleep(Duration::from_millis(100)).await;
+                sleep(PAUSE).await;
                 None
             }
         }
@@ -229,7 +276,7 @@ impl Application {
                     Err(_) => return,
                 }
             }
-            0 => self.consumer.commit_sync_timeout(Duration::from_secs(6)).await,
+            0 => self.consumer.commit_sync_timeout(PATIENCE).await,
             1 => {
                 self.consumer.commit_async();
                 return;
@@ -258,7 +305,10 @@ impl Application {
         for partition in self.consumer.paused() {
             if calm || self.run.chance(1, 6) {
                 // It may have been revoked by now: then there is nothing to resume.
-                let _ = self.consumer.resume([&partition]);
+                if self.consumer.resume([&partition]).is_ok() {
+                    let now = self.run.now();
+                    self.run.lock().ledger.goes_on(now, self.no, &partition);
+                }
             }
         }
         if calm || !self.run.chance(1, 25) {
@@ -269,7 +319,9 @@ impl Application {
         let Some(partition) = mine.get(chosen) else { return };
         if self.run.chance(1, 2) {
             // As above.
-            let _ = self.consumer.pause([partition]);
+            if self.consumer.pause([partition]).is_ok() {
+                self.run.lock().ledger.stops(self.no, [partition]);
+            }
             return;
         }
         let next = self.run.lock().ledger.next_of(self.no, partition);
@@ -279,7 +331,8 @@ impl Application {
         if self.consumer.seek(partition, offset).is_ok() {
             self.run
                 .note(|| format!("m{} seeks {partition} to {offset}", self.no));
-            self.run.lock().ledger.sought(self.no, partition, offset);
+            let now = self.run.now();
+            self.run.lock().ledger.sought(now, self.no, partition, offset);
         }
     }
 }
@@ -311,10 +364,13 @@ async fn process(no: usize, run: &Run, wishes: &Wishes, records: ConsumerRecords
     });
     let slow = wishes.slow_ms.swap(0, Ordering::Relaxed);
     let millis = match slow {
+        0 if wishes.calm.load(Ordering::Relaxed) => run.below(10),
         0 => run.below(60),
         slow => slow,
     };
+    wishes.is_slow.store(slow > 0, Ordering::Relaxed);
     sleep(Duration::from_millis(millis)).await;
+    wishes.is_slow.store(false, Ordering::Relaxed);
     for (partition, from, to) in &handed {
         run.lock().ledger.processed(partition, *from, *to);
     }

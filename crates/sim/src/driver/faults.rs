@@ -11,12 +11,12 @@ use super::world::World;
 use crate::plan::Weather;
 
 impl World {
-    fn count(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
+    pub(super) fn count(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
         *self.counts.entry(what).or_default() += 1;
         self.run.note(|| format!("** {what} {}", detail()));
     }
 
-    fn any_member(&self) -> Option<usize> {
+    pub(super) fn any_member(&self) -> Option<usize> {
         let chosen = usize::try_from(self.run.below(self.lives.len() as u64)).unwrap_or(0);
         self.lives.keys().nth(chosen).copied()
     }
@@ -27,7 +27,12 @@ impl World {
 
     /// One thing goes wrong.
     pub(super) async fn disturb(&mut self) {
-        match self.run.below(20) {
+        // A group whose partitions are shared out is to do something, so that rebalances are many.
+        let kind = match self.is_shared_out() && self.run.chance(2, 3) {
+            true => 1 + self.run.below(6),
+            false => self.run.below(20),
+        };
+        match kind {
             kind @ 0..=7 => self.disturb_member(kind),
             _ if self.plan.weather == Weather::Fair => {}
             8..=13 => self.disturb_cable(),
@@ -40,7 +45,7 @@ impl World {
     fn disturb_member(&mut self, kind: u64) {
         let Some(no) = self.any_member() else { return };
         match kind {
-            0..=2 => {
+            0 | 1 => {
                 self.count("crash", || format!("m{no}"));
                 self.cables.unplug(no);
                 if let Some(life) = self.lives.remove(&no) {
@@ -48,10 +53,11 @@ impl World {
                     self.vacate(no, life.slot);
                 }
             }
-            3 | 4 => {
+            2..=4 => {
                 self.count("close", || format!("m{no}"));
                 if let Some(life) = self.lives.get(&no) {
                     life.wishes.close.store(true, Ordering::Relaxed);
+                    life.wishes.hurry.notify_one();
                 }
             }
             5 | 6 if self.plan.is_static => {}
@@ -62,10 +68,11 @@ impl World {
                     life.topics.clone_from(&topics);
                     let wish = &mut *life.wishes.topics.lock().unwrap_or_else(PoisonError::into_inner);
                     *wish = Some(topics);
+                    life.wishes.hurry.notify_one();
                 }
             }
             _ => {
-                let takes = self.plan.max_poll + Duration::from_millis(self.run.below(6_000));
+                let takes = self.plan.slow_poll(&mut self.run.lock().prng);
                 self.count("slow poll", || format!("m{no} {takes:?}"));
                 if let Some(life) = self.lives.get(&no) {
                     let millis = u64::try_from(takes.as_millis()).unwrap_or(0);
@@ -80,7 +87,7 @@ impl World {
         let Some((cable, owner)) = self.cables.any(number) else {
             return;
         };
-        let late = Duration::from_millis(300 + self.run.below(5_000));
+        let late = Duration::from_millis(200 + self.run.below(1_800));
         let (what, health) = match self.run.below(5) {
             0 | 1 => ("cut", Health::Cut),
             2 => ("cut, requests arrive late", Health::CutLate(late)),
@@ -107,7 +114,7 @@ impl World {
             return;
         };
         let fault = match (self.run.below(7), api) {
-            (0, _) => Fault::Delay(Duration::from_millis(self.run.below(4_000))),
+            (0, _) => Fault::Delay(Duration::from_millis(self.run.below(1_500))),
             (1, _) => Fault::Drop,
             (2, _) => Fault::Cut {
                 after: usize::try_from(self.run.below(12)).unwrap_or(0),
@@ -152,13 +159,13 @@ impl World {
             .stop_broker(broker)
             .await
             .expect("the broker is there");
-        let back = self.run.now() + Duration::from_millis(self.run.below(4_000));
+        let back = self.run.now() + Duration::from_millis(self.run.below(1_500));
         self.stopped.insert(broker, back);
     }
 
     /// Nothing goes wrong any more.
     pub(super) async fn calm_down(&mut self) {
-        self.is_calm = true;
+        self.is_calm.store(true, Ordering::Relaxed);
         self.run.note(|| "** the last fault was".to_owned());
         self.broker.clear_faults().await.expect("the broker is there");
         self.cables.mend();

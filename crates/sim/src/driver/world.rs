@@ -1,10 +1,10 @@
 //! The world of one seed on the real driver: the embedded broker, members and producers as tasks, and the outside, which lets things
-//! go wrong ([`super::faults`]) and looks at the end whether all is in order.
+//! go wrong ([`super::faults`]) and looks at the end whether all is in order ([`super::rest`]).
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kohort::config::AutoOffsetReset;
 use kohort::{Consumer, Producer, ProducerRecord, TopicPartition};
@@ -16,7 +16,10 @@ use tokio::time::sleep;
 use super::application::{Application, Run, Shared, Wishes};
 use super::cable::Cables;
 use crate::ledger::{Ledger, Living};
-use crate::plan::{CommitStyle, GROUP, PROMPT, Plan, REST, WATCH};
+use crate::plan::{
+    CommitStyle, DELIVERY_TIMEOUT, GROUP, METADATA_MAX_AGE, PATIENCE, Plan, REBOOTSTRAP_TRIGGER,
+    REQUEST_TIMEOUT, REST, SETUP_TIMEOUT, SETUP_TIMEOUT_MAX, Weather,
+};
 use crate::report::Outcome;
 use crate::story::Story;
 
@@ -44,8 +47,8 @@ pub(super) struct World {
     pub(super) stopped: BTreeMap<i32, Instant>,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) issued: usize,
-    pub(super) is_calm: bool,
-    issued_ids: u64,
+    pub(super) is_calm: Arc<AtomicBool>,
+    pub(super) issued_ids: u64,
     seed: u64,
 }
 
@@ -72,12 +75,12 @@ pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
         .expect("these settings are the broker's own");
     let cables = Cables::new(broker.connector(), plan.delay, prng.next_u64());
     let topics = plan.topics.iter().map(|(name, count)| (Arc::from(*name), *count));
+    let mut ledger = Ledger::unwatched();
+    if plan.weather == Weather::Fair {
+        ledger.measure_reading(plan.reading_bound());
+    }
     let mut world = World {
-        run: Run::new(Shared {
-            ledger: Ledger::unwatched(),
-            story,
-            prng,
-        }),
+        run: Run::new(Shared { ledger, story, prng }),
         broker,
         cables,
         lives: BTreeMap::new(),
@@ -86,7 +89,7 @@ pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
         stopped: BTreeMap::new(),
         counts: BTreeMap::new(),
         issued: 0,
-        is_calm: false,
+        is_calm: Arc::default(),
         issued_ids: 0,
         plan,
         seed,
@@ -107,37 +110,25 @@ impl World {
             self.disturb().await;
         }
         self.calm_down().await;
-        let rest = trouble + REST;
-        while self.run.now() < rest && !self.is_broken() {
-            sleep(Duration::from_secs(1)).await;
-            self.attend().await;
+        self.settle(REST).await;
+        if !self.is_broken() && self.plan.vanishes {
+            self.lose_one();
+            self.settle(self.plan.farewell()).await;
         }
         for task in writing {
             task.abort();
         }
         if !self.is_broken() {
-            self.come_to_rest().await;
+            self.be_read().await;
+            self.stay().await;
         }
     }
 
-    fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         !self.run.lock().ledger.violations().is_empty()
     }
 
-    async fn come_to_rest(&mut self) {
-        let (living, partitions) = (self.living(), self.all_partitions());
-        self.run.lock().ledger.check_ownership(&living, &partitions);
-        self.probe(&partitions).await;
-        sleep(PROMPT).await;
-        self.run.lock().ledger.check_all_read(&living, &partitions);
-        let rest = self.run.now();
-        sleep(WATCH).await;
-        let mut shared = self.run.lock();
-        let generation = shared.ledger.generation();
-        shared.ledger.check_stable(rest, generation);
-    }
-
-    fn living(&self) -> Vec<Living> {
+    pub(super) fn living(&self) -> Vec<Living> {
         let living = self.lives.values().map(|life| Living {
             reader: life.no,
             topics: life.topics.clone(),
@@ -145,7 +136,7 @@ impl World {
         living.collect()
     }
 
-    fn all_partitions(&self) -> Vec<TopicPartition> {
+    pub(super) fn all_partitions(&self) -> Vec<TopicPartition> {
         let each = self.partitions.iter();
         each.flat_map(|(topic, count)| {
             (0..*count).map(|number| TopicPartition::new(Arc::clone(topic), number))
@@ -154,7 +145,7 @@ impl World {
     }
 
     /// Whoever ended is noted; whoever is to begin begins.
-    async fn attend(&mut self) {
+    pub(super) async fn attend(&mut self) {
         let ended: Vec<usize> = self
             .lives
             .values()
@@ -201,7 +192,7 @@ impl World {
 
     pub(super) fn vacate(&mut self, no: usize, slot: usize) {
         self.run.lock().ledger.gone(no, self.plan.is_static);
-        let after = Duration::from_millis(self.run.below(9_000));
+        let after = Plan::vacancy(&mut self.run.lock().prng);
         self.vacant.insert(slot, self.run.now() + after);
     }
 
@@ -214,7 +205,7 @@ impl World {
         }
     }
 
-    fn start_member(&mut self, slot: usize) {
+    pub(super) fn start_member(&mut self, slot: usize) {
         let no = self.issued;
         self.issued += 1;
         let plan = &self.plan;
@@ -225,18 +216,18 @@ impl World {
             .auto_offset_reset(AutoOffsetReset::Earliest)
             .partition_assignment_strategy([plan.assignor])
             .enable_auto_commit(plan.commits == CommitStyle::Auto)
-            .auto_commit_interval_ms(1_000)
+            .auto_commit_interval_ms(500)
             .session_timeout_ms(millis(plan.session))
             .heartbeat_interval_ms(millis(plan.heartbeat))
             .max_poll_interval_ms(millis(plan.max_poll))
             .max_poll_records(i32::try_from(plan.max_poll_records).unwrap_or(1))
             .fetch_max_wait_ms(millis(plan.fetch_wait))
-            .request_timeout_ms(5_000)
-            .default_api_timeout_ms(6_000)
-            .metadata_max_age_ms(8_000)
-            .metadata_recovery_rebootstrap_trigger_ms(10_000)
-            .socket_connection_setup_timeout_ms(2_000)
-            .socket_connection_setup_timeout_max_ms(4_000)
+            .request_timeout_ms(millis(REQUEST_TIMEOUT))
+            .default_api_timeout_ms(millis(PATIENCE))
+            .metadata_max_age_ms(i64::from(millis(METADATA_MAX_AGE)))
+            .metadata_recovery_rebootstrap_trigger_ms(i64::from(millis(REBOOTSTRAP_TRIGGER)))
+            .socket_connection_setup_timeout_ms(i64::from(millis(SETUP_TIMEOUT)))
+            .socket_connection_setup_timeout_max_ms(i64::from(millis(SETUP_TIMEOUT_MAX)))
             .kohort_memory_budget(1 << 20)
             .max_partition_fetch_bytes(4_096)
             .kohort_seed(i64::try_from(self.seed.wrapping_add(no as u64) >> 1).unwrap_or(0))
@@ -258,8 +249,11 @@ impl World {
             wishes: Arc::clone(&wishes),
             commits: plan.commits,
             is_over: false,
+            polled_at: self.run.now(),
         };
-        wishes.calm.store(self.is_calm, Ordering::Relaxed);
+        wishes
+            .calm
+            .store(self.is_calm.load(Ordering::Relaxed), Ordering::Relaxed);
         let task = tokio::spawn(application.live(topics.clone()));
         let life = Life {
             no,
@@ -271,13 +265,13 @@ impl World {
         self.lives.insert(no, life);
     }
 
-    fn producer(&self, no: usize) -> Producer<Option<Vec<u8>>, Vec<u8>> {
+    pub(super) fn producer(&self, no: usize) -> Producer<Option<Vec<u8>>, Vec<u8>> {
         Producer::builder()
             .bootstrap_servers(self.broker.bootstrap_servers())
             .client_id(format!("p{no}"))
-            .request_timeout_ms(5_000)
-            .delivery_timeout_ms(20_000)
-            .max_block_ms(20_000)
+            .request_timeout_ms(millis(REQUEST_TIMEOUT))
+            .delivery_timeout_ms(millis(DELIVERY_TIMEOUT))
+            .max_block_ms(i64::from(millis(DELIVERY_TIMEOUT)))
             .kohort_seed(i64::try_from(self.seed.wrapping_add(77 + no as u64) >> 1).unwrap_or(0))
             .transport(self.cables.transport(PRODUCERS + no))
             .build()
@@ -290,9 +284,16 @@ impl World {
         let topics: Vec<(Arc<str>, i32)> = self.partitions.clone().into_iter().collect();
         // Each has numbers of its own.
         let mut id = (no as u64 + 1) << 32;
+        let is_calm = Arc::clone(&self.is_calm);
         tokio::spawn(async move {
             loop {
-                sleep(Duration::from_millis(60 + run.below(500))).await;
+                let most = if is_calm.load(Ordering::Relaxed) {
+                    2_000
+                } else {
+                    500
+                };
+                let pause = Duration::from_millis(60 + run.below(most));
+                sleep(pause).await;
                 for _ in 0..=run.below(4) {
                     let chosen = usize::try_from(run.below(topics.len() as u64)).unwrap_or(0);
                     let Some((topic, count)) = topics.get(chosen) else {
@@ -312,17 +313,6 @@ impl World {
         })
     }
 
-    /// Writes one record to each partition.
-    async fn probe(&mut self, partitions: &[TopicPartition]) {
-        let producer = self.producer(2);
-        for partition in partitions {
-            self.issued_ids += 1;
-            write(&producer, &self.run, partition.clone(), self.issued_ids).await;
-        }
-        // Records in flight are waited for by their own tasks.
-        let _ = producer.flush().await;
-    }
-
     async fn end(self) -> Outcome {
         for life in self.lives.values() {
             life.task.abort();
@@ -331,7 +321,7 @@ impl World {
         Outcome {
             seed: self.seed,
             steps: shared.ledger.records_handed_out(),
-            rebalances: shared.ledger.assignments(),
+            rebalances: u64::try_from(shared.ledger.highest_claim()).unwrap_or(0),
             records: shared.ledger.records_handed_out(),
             faults: self.counts.clone(),
             violations: shared.ledger.violations().to_vec(),
@@ -341,7 +331,12 @@ impl World {
 }
 
 /// Writes a record, and notes its acknowledgement when that comes.
-async fn write(producer: &Producer<Option<Vec<u8>>, Vec<u8>>, run: &Run, partition: TopicPartition, id: u64) {
+pub(super) async fn write(
+    producer: &Producer<Option<Vec<u8>>, Vec<u8>>,
+    run: &Run,
+    partition: TopicPartition,
+    id: u64,
+) {
     let value = id.to_be_bytes().to_vec();
     let record =
         ProducerRecord::new(Arc::clone(&partition.topic), None, value).partition(partition.partition);
@@ -351,7 +346,10 @@ async fn write(producer: &Producer<Option<Vec<u8>>, Vec<u8>>, run: &Run, partiti
             if let Ok(metadata) = sending.await
                 && let Some(offset) = metadata.offset
             {
-                run.lock().ledger.acknowledged(&partition, offset, id);
+                let now = run.now();
+                let mut shared = run.lock();
+                shared.ledger.acknowledged(&partition, offset, id);
+                shared.ledger.readable(now, &partition, offset);
             }
         });
     }

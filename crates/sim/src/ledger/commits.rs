@@ -1,6 +1,6 @@
 //! Committed offsets and generations, as they are in the coordinator's log: who may commit (I3), and what a commit covers (I4).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use kohort_groups::coordinator::{CoordinatorRecord, StoredGroup};
@@ -237,7 +237,7 @@ impl Ledger {
         self.coordinator.commits.get(partition)?.last().copied()
     }
 
-    /// The partitions of this member in the generation that was stored last.
+    /// The generation that was stored last.
     pub(crate) fn generation(&self) -> i32 {
         self.coordinator.generation
     }
@@ -245,6 +245,16 @@ impl Ledger {
     /// A member of the last stored generation: any.
     pub(crate) fn some_member(&self) -> Option<&Arc<str>> {
         self.coordinator.members.keys().next()
+    }
+
+    /// The members of the last stored generation.
+    pub(crate) fn member_ids(&self) -> Vec<&Arc<str>> {
+        self.coordinator.members.keys().collect()
+    }
+
+    /// Whether the last stored generation has these members, and no others.
+    pub(crate) fn has_members(&self, ids: &BTreeSet<Arc<str>>) -> bool {
+        self.coordinator.members.keys().eq(ids)
     }
 
     /// Whether a member is in the last stored generation.

@@ -10,13 +10,15 @@ use super::{Ledger, ReaderNo};
 
 /// A partition in the hands of a reader.
 #[derive(Debug, Clone)]
-struct Held {
+pub(super) struct Held {
     /// The offset that comes next; `None` before the first record.
-    next: Option<i64>,
+    pub(super) next: Option<i64>,
     /// What was committed when the reader got it.
     floor: Option<i64>,
     /// The reader sought to `next`.
     is_sought: bool,
+    /// Since when it is to be read; `None` while it is paused or about to be given up.
+    pub(super) wanted_since: Option<Instant>,
 }
 
 /// All readers that live.
@@ -28,7 +30,6 @@ pub(super) struct Readers {
     /// The last assignment or revocation.
     pub(super) last_change: Instant,
     pub(super) handed_out: u64,
-    pub(super) assignments: u64,
 }
 
 impl Ledger {
@@ -46,6 +47,7 @@ impl Ledger {
                 next: None,
                 floor: self.committed(partition),
                 is_sought: false,
+                wanted_since: Some(now),
             };
             let all = self.readers.held.entry(reader).or_default();
             if all.insert(partition.clone(), held).is_some() {
@@ -53,10 +55,17 @@ impl Ledger {
                 self.break_rule("I5", what);
             }
         }
-        self.readers.assignments += 1;
         if let Some(generation) = generation {
             self.claim(now, reader, generation);
         }
+    }
+
+    pub(super) fn held(&mut self, reader: ReaderNo, partition: &TopicPartition) -> Option<&mut Held> {
+        self.readers.held.get_mut(&reader)?.get_mut(partition)
+    }
+
+    pub(super) fn all_held(&self, reader: ReaderNo) -> impl Iterator<Item = (&TopicPartition, &Held)> {
+        self.readers.held.get(&reader).into_iter().flatten()
     }
 
     /// What a reader owns it owns in this generation.
@@ -86,11 +95,11 @@ impl Ledger {
     }
 
     /// A reader jumps.
-    pub(crate) fn sought(&mut self, reader: ReaderNo, partition: &TopicPartition, offset: i64) {
-        let all = self.readers.held.get_mut(&reader);
-        if let Some(held) = all.and_then(|all| all.get_mut(partition)) {
+    pub(crate) fn sought(&mut self, now: Instant, reader: ReaderNo, partition: &TopicPartition, offset: i64) {
+        if let Some(held) = self.held(reader, partition) {
             held.next = Some(offset);
             held.is_sought = true;
+            held.wanted_since = held.wanted_since.map(|_| now);
         }
     }
 
@@ -166,9 +175,10 @@ impl Ledger {
         self.readers.held.get(&reader)?.get(partition)?.next
     }
 
-    /// How many assignments readers heard of.
-    pub(crate) fn assignments(&self) -> u64 {
-        self.readers.assignments
+    /// The highest generation that a reader was in.
+    pub(crate) fn highest_claim(&self) -> i32 {
+        let last = self.readers.claims.last_key_value();
+        last.map_or(0, |((generation, _), _)| *generation)
     }
 
     /// How many records were handed out.

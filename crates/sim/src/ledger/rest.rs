@@ -19,14 +19,25 @@ pub(crate) struct Living {
 impl Ledger {
     /// Each partition of these topics that somebody subscribes to has one owner, who wants it.
     pub(crate) fn check_ownership(&mut self, living: &[Living], partitions: &[TopicPartition]) {
-        let mut owners: BTreeMap<TopicPartition, ReaderNo> = BTreeMap::new();
+        for (invariant, what) in self.misplaced(living, partitions) {
+            self.break_rule(invariant, what);
+        }
+    }
+
+    /// As [`Self::check_ownership`], without a judgement.
+    pub(crate) fn is_shared_out(&self, living: &[Living], partitions: &[TopicPartition]) -> bool {
+        self.misplaced(living, partitions).is_empty()
+    }
+
+    fn misplaced(&self, living: &[Living], partitions: &[TopicPartition]) -> Vec<(&'static str, String)> {
+        let mut owners: BTreeMap<&TopicPartition, ReaderNo> = BTreeMap::new();
         let mut broken = Vec::new();
         for Living { reader, topics } in living {
             for partition in self.holds(*reader) {
                 if !topics.contains(&partition.topic) {
                     broken.push(("I8", format!("m{reader} owns {partition} and does not want it")));
                 }
-                if let Some(other) = owners.insert(partition.clone(), *reader) {
+                if let Some(other) = owners.insert(partition, *reader) {
                     broken.push(("I1", format!("at rest {partition} is m{other}'s and m{reader}'s")));
                 }
             }
@@ -37,30 +48,53 @@ impl Ledger {
                 broken.push(("I8", format!("at rest {partition} is nobody's")));
             }
         }
-        for (invariant, what) in broken {
-            self.break_rule(invariant, what);
+        broken
+    }
+
+    /// The group has these members, and no others: whoever is gone is missed.
+    pub(crate) fn check_members(&mut self, living: &BTreeSet<Arc<str>>) {
+        if !self.has_members(living) {
+            let what = format!(
+                "at rest the group has {:?}, and {living:?} live",
+                self.member_ids()
+            );
+            self.break_rule("I8", what);
         }
     }
 
     /// Everything in these partitions is processed.
     pub(crate) fn check_all_read(&mut self, living: &[Living], partitions: &[TopicPartition]) {
-        let mut broken = Vec::new();
+        for what in self.unread(living, partitions) {
+            self.break_rule("I8", what);
+        }
+    }
+
+    /// As [`Self::check_all_read`], without a judgement.
+    pub(crate) fn is_all_read(&self, living: &[Living], partitions: &[TopicPartition]) -> bool {
+        self.unread(living, partitions).is_empty()
+    }
+
+    fn unread(&self, living: &[Living], partitions: &[TopicPartition]) -> Vec<String> {
+        let mut unread = Vec::new();
         for partition in partitions {
             let is_wanted = living.iter().any(|one| one.topics.contains(&partition.topic));
             if let Some(log) = self.logs.get(partition)
                 && is_wanted
                 && log.processed < log.end()
             {
-                broken.push(format!(
+                unread.push(format!(
                     "{partition} ends at {}, and is processed up to {} only",
                     log.end(),
                     log.processed
                 ));
             }
         }
-        for what in broken {
-            self.break_rule("I8", what);
-        }
+        unread
+    }
+
+    /// When something was assigned or revoked last.
+    pub(crate) fn last_change(&self) -> Instant {
+        self.readers.last_change
     }
 
     /// Nothing was assigned or revoked since `rest`, and no generation came after `generation`.

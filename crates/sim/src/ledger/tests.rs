@@ -138,10 +138,10 @@ fn a_gap_a_repetition_and_a_record_after_the_revocation_are_seen() {
 #[test]
 fn after_a_seek_the_record_there_comes_next() {
     let mut ledger = in_use();
-    ledger.sought(1, &of_t(0), 2);
+    ledger.sought(Instant::ZERO, 1, &of_t(0), 2);
     ledger.handed_out(1, &of_t(0), 2, 102);
     assert_eq!(ledger.violations(), []);
-    ledger.sought(1, &of_t(0), 0);
+    ledger.sought(Instant::ZERO, 1, &of_t(0), 0);
     ledger.handed_out(1, &of_t(0), 3, 103);
     assert_eq!(broken(&ledger), ["I4"]);
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use kohort_engine::consumer::{
     CallbackKind, Change, Command, CommandError, CommitMode, Event, LeaveGroup, Position, SeekTo,
 };
-use kohort_engine::delivery::Due;
+use kohort_engine::delivery::{Due, Taken};
 use kohort_groups::TopicPartition;
 use kohort_machine::{Instant, Prng, Token};
 
@@ -14,11 +14,11 @@ use super::broker::id_of;
 use super::member::{Mail, Member};
 use super::tamper::Tamper;
 use crate::ledger::Ledger;
-use crate::plan::CommitStyle;
+use crate::plan::{CommitStyle, PATIENCE};
 use crate::story::Story;
 
-/// How long commands may take.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// Who waits this long between two polls does something else meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where an application is.
 #[derive(Debug)]
@@ -135,13 +135,17 @@ impl Member {
     fn begin_poll(&mut self, cx: &mut Around<'_>) {
         self.polls += 1;
         self.is_inside = true;
+        if cx.now.saturating_since(self.polled_at) > PAUSE {
+            cx.ledger.was_busy(cx.now, self.no);
+        }
         let deadline = cx.now + Duration::from_millis(50 + cx.prng.below(800));
         self.state = State::Polling { deadline };
     }
 
-    fn end_poll(&mut self, until: Instant) {
+    fn end_poll(&mut self, now: Instant, until: Instant) {
         self.polls += 1;
         self.is_inside = false;
+        self.polled_at = now;
         self.state = State::Processing { until };
     }
 
@@ -151,7 +155,11 @@ impl Member {
             self.do_due(cx, due, Then::Poll { deadline });
             return true;
         }
-        match self.delivery.take(self.max_poll_records) {
+        let taken = match cx.tamper.holds_back(self) {
+            true => Ok(Taken::default()),
+            false => self.delivery.take(self.max_poll_records),
+        };
+        match taken {
             Ok(taken) => {
                 if let Some(progress) = self.delivery.progress() {
                     cx.tamper.progress(self, cx.now, progress);
@@ -163,20 +171,28 @@ impl Member {
             }
             Err(error) => {
                 cx.story.note(cx.now, || format!("m{} poll: {error}", self.no));
-                self.end_poll(cx.now + Duration::from_millis(100));
+                self.end_poll(cx.now, cx.now + PAUSE);
                 return true;
             }
         }
-        if deadline <= cx.now {
-            let pause = cx.now + Duration::from_millis(cx.prng.below(60));
-            self.end_poll(pause);
+        if deadline <= cx.now || self.wants_to_close || self.subscribe_next.is_some() {
+            cx.ledger.waited(cx.now, self.no);
+            // Now and then it has something else to do for longer.
+            let most = match !self.is_calm && cx.prng.chance(1, 6) {
+                true => 800,
+                false => 60,
+            };
+            let pause = cx.now + Duration::from_millis(cx.prng.below(most));
+            self.end_poll(cx.now, pause);
             return true;
         }
         false
     }
 
     /// Records are in hand.
-    fn receive(&mut self, cx: &mut Around<'_>, taken: kohort_engine::delivery::Taken) {
+    fn receive(&mut self, cx: &mut Around<'_>, taken: Taken) {
+        cx.ledger.waited(cx.now, self.no);
+        cx.ledger.was_busy(cx.now, self.no);
         let mut skips = cx.tamper.skips_a_record(cx.prng);
         for chunk in &taken {
             let partition = TopicPartition::clone(chunk.partition());
@@ -201,7 +217,7 @@ impl Member {
             (None, true) => Duration::from_millis(cx.prng.below(20)),
             (None, false) => Duration::from_millis(cx.prng.below(120)),
         };
-        self.end_poll(cx.now + takes);
+        self.end_poll(cx.now, cx.now + takes);
     }
 
     fn finish_processing(&mut self, cx: &mut Around<'_>) {
@@ -260,6 +276,7 @@ impl Member {
             if (self.is_calm || cx.prng.chance(1, 6))
                 && let Ok(slot) = self.delivery.resume(&partition)
             {
+                cx.ledger.goes_on(cx.now, self.no, &partition);
                 self.change(cx.now, Change::Resume(vec![slot]));
             }
         }
@@ -271,6 +288,7 @@ impl Member {
         let Some(partition) = mine.get(chosen) else { return };
         if cx.prng.chance(1, 2) {
             if let Ok(slot) = self.delivery.pause(partition) {
+                cx.ledger.stops(self.no, [partition]);
                 self.change(cx.now, Change::Pause(vec![slot]));
             }
         } else if let Ok(Some(position)) = self.delivery.position(partition) {
@@ -280,7 +298,7 @@ impl Member {
             if let Ok(seek) = self.delivery.seek(partition, to) {
                 cx.story
                     .note(cx.now, || format!("m{} seeks {partition} to {offset}", self.no));
-                cx.ledger.sought(self.no, partition, offset);
+                cx.ledger.sought(cx.now, self.no, partition, offset);
                 cx.tamper.sought(seek);
                 self.change(cx.now, Change::Seek(vec![seek]));
             }
@@ -297,7 +315,7 @@ impl Member {
                     self.state = State::Gone;
                 } else if let Then::Poll { .. } = then {
                     let again = cx.now + Duration::from_millis(cx.prng.below(200));
-                    self.end_poll(again);
+                    self.end_poll(cx.now, again);
                 }
             }
             Due::BecameLost { .. } => {}
@@ -375,6 +393,7 @@ impl Member {
             None if until > cx.now => return false,
             None => {}
         }
+        cx.ledger.was_busy(cx.now, self.no);
         self.state = match then {
             Then::Poll { deadline } => {
                 self.is_inside = true;

@@ -130,19 +130,19 @@ impl Process {
     }
 
     pub(crate) fn handle(&mut self, now: Instant, event: Event, ledger: &mut Ledger) {
-        let now = self.own_time(now);
+        let own = self.own_time(now);
         if let Some(node) = &mut self.node {
-            node.handle(now, event);
+            node.handle(own, event);
         }
-        self.watch(ledger);
+        self.watch(now, ledger);
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, ledger: &mut Ledger) {
-        let now = self.own_time(now);
+        let own = self.own_time(now);
         if let Some(node) = &mut self.node {
-            node.handle_timeout(now);
+            node.handle_timeout(own);
         }
-        self.watch(ledger);
+        self.watch(now, ledger);
     }
 
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
@@ -165,7 +165,7 @@ impl Process {
     }
 
     /// Tells the ledger what was written.
-    fn watch(&self, ledger: &mut Ledger) {
+    fn watch(&self, now: Instant, ledger: &mut Ledger) {
         let written = self.disk.take_written();
         if written.is_empty() {
             return;
@@ -174,6 +174,7 @@ impl Process {
         for (partition, records) in &contents.records {
             for (offset, id) in records {
                 ledger.written(partition, *offset, *id);
+                ledger.readable(now, partition, *offset);
             }
         }
         for record in &contents.group {

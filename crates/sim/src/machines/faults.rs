@@ -1,7 +1,7 @@
 //! What goes wrong: the outside does one thing to the world, chosen by the seed, and at the end it lets everything come to rest.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kohort_node::{ConnId, Control, Event as NodeEvent, Fault, FaultRule};
@@ -9,10 +9,8 @@ use kohort_protocol::messages::create_partitions::CreatePartitionsTopic;
 use kohort_protocol::messages::{CreatePartitionsRequest, RequestHeader};
 use kohort_protocol::{ApiKey, ErrorCode, frame};
 
-use super::member::Member;
-use super::network::{Arrival, Client, Cut};
+use super::network::{Arrival, Cut};
 use super::world::{Happening, World};
-use crate::ledger::Living;
 use crate::plan::Weather;
 
 /// The connection over which the outside speaks to the broker.
@@ -22,9 +20,9 @@ const OUTSIDE: ConnId = ConnId(u64::MAX);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
     counts: BTreeMap<&'static str, u64>,
-    is_over: bool,
+    pub(super) is_over: bool,
     /// Nobody takes this place any more.
-    lost_slot: Option<usize>,
+    pub(super) lost_slot: Option<usize>,
     /// The broker has answered the outside.
     is_answered: bool,
 }
@@ -42,7 +40,7 @@ impl Faults {
 }
 
 impl World {
-    fn any(&mut self, of: &[usize]) -> Option<usize> {
+    pub(super) fn any(&mut self, of: &[usize]) -> Option<usize> {
         let chosen = usize::try_from(self.prng.below(of.len() as u64)).unwrap_or(0);
         of.get(chosen).copied()
     }
@@ -53,16 +51,7 @@ impl World {
         open.get(chosen).copied()
     }
 
-    fn some_topics(&mut self) -> BTreeSet<Arc<str>> {
-        let all: Vec<Arc<str>> = self.partitions.keys().cloned().collect();
-        match self.prng.below(4) {
-            0 => all.first().into_iter().cloned().collect(),
-            1 => all.last().into_iter().cloned().collect(),
-            _ => all.into_iter().collect(),
-        }
-    }
-
-    fn count(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
+    pub(super) fn count(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
         *self.faults.counts.entry(what).or_default() += 1;
         self.story.note(self.now, || format!("** {what} {}", detail()));
     }
@@ -76,7 +65,12 @@ impl World {
         let pause = Duration::from_millis(self.prng.below(2 * mean));
         self.happenings.push(self.now + pause, Happening::Disturbance);
         let members: Vec<usize> = self.members.keys().copied().collect();
-        match self.prng.below(20) {
+        // A group at rest is to do something, so that rebalances are many; the others find it in any state.
+        let kind = match self.is_settled() && self.prng.chance(2, 3) {
+            true => 1 + self.prng.below(6),
+            false => self.prng.below(20),
+        };
+        match kind {
             kind @ 0..=7 => self.disturb_member(kind, &members),
             8 => self.grow_topic(),
             _ if self.plan.weather == Weather::Fair => {}
@@ -92,15 +86,16 @@ impl World {
     fn disturb_member(&mut self, kind: u64, members: &[usize]) {
         let Some(no) = self.any(members) else { return };
         match kind {
-            0..=2 => {
+            0 | 1 => {
                 self.count("crash", || format!("m{no}"));
                 self.crash_member(no);
             }
-            3 | 4 => {
+            2..=4 => {
                 self.count("close", || format!("m{no}"));
                 if let Some(member) = self.members.get_mut(&no) {
                     member.wants_to_close = true;
                 }
+                self.happenings.push(self.now, Happening::Wake(no));
             }
             5 | 6 if self.plan.is_static => {}
             5 | 6 => {
@@ -109,9 +104,10 @@ impl World {
                 if let Some(member) = self.members.get_mut(&no) {
                     member.subscribe_next = Some(topics);
                 }
+                self.happenings.push(self.now, Happening::Wake(no));
             }
             _ => {
-                let takes = self.plan.max_poll + Duration::from_millis(self.prng.below(6_000));
+                let takes = self.plan.slow_poll(&mut self.prng);
                 self.count("slow poll", || format!("m{no} {takes:?}"));
                 if let Some(member) = self.members.get_mut(&no) {
                     member.slow = Some(takes);
@@ -122,7 +118,7 @@ impl World {
 
     fn freeze(&mut self, members: &[usize]) {
         let Some(no) = self.any(members) else { return };
-        let takes = Duration::from_millis(500 + self.prng.below(12_000));
+        let takes = Duration::from_millis(200 + self.prng.below(5_000));
         self.count("freeze", || format!("m{no} {takes:?}"));
         let until = self.now + takes;
         if let Some(member) = self.members.get_mut(&no) {
@@ -140,8 +136,8 @@ impl World {
             2 => ("cut, requests arrive late", Cut::LateRequests),
             3 => ("half-open", Cut::HalfOpen),
             _ => {
-                let by = Duration::from_millis(50 + self.prng.below(6_000));
-                let until = self.now + Duration::from_millis(self.prng.below(5_000));
+                let by = Duration::from_millis(20 + self.prng.below(2_000));
+                let until = self.now + Duration::from_millis(self.prng.below(2_000));
                 self.count("slow connection", || format!("{client:?} {by:?}"));
                 return self.network.slow_down(conn, by, until);
             }
@@ -165,7 +161,7 @@ impl World {
             return;
         };
         let fault = match (self.prng.below(4), api) {
-            (0, _) => Fault::Delay(Duration::from_millis(self.prng.below(4_000))),
+            (0, _) => Fault::Delay(Duration::from_millis(self.prng.below(1_500))),
             (_, ApiKey::Fetch) => Fault::Fail(ErrorCode::NotLeaderOrFollower),
             (_, ApiKey::FindCoordinator) => Fault::Fail(ErrorCode::CoordinatorNotAvailable),
             (1, _) => Fault::Fail(ErrorCode::NotCoordinator),
@@ -204,7 +200,7 @@ impl World {
         let broker = i32::try_from(self.prng.below(u64::from(self.plan.brokers))).unwrap_or(0);
         self.count("broker stopped", || format!("{broker}"));
         self.control(Control::Stop { broker });
-        let at = self.now + Duration::from_millis(self.prng.below(4_000));
+        let at = self.now + Duration::from_millis(self.prng.below(1_500));
         self.happenings.push(at, Happening::HostStarts(broker));
     }
 
@@ -215,10 +211,25 @@ impl World {
         }
         let power = (self.plan.is_synced && self.prng.chance(2, 3)).then(|| self.prng.next_u64());
         match power {
-            Some(_) => self.count("power lost", String::new),
-            None => self.count("broker killed", String::new),
+            Some(_) if self.prng.chance(2, 3) => {
+                self.count("power lost in a write", String::new);
+                self.power_fails = power;
+            }
+            Some(_) => {
+                self.count("power lost", String::new);
+                self.lose_process(power);
+            }
+            None => {
+                self.count("broker killed", String::new);
+                self.lose_process(None);
+            }
         }
+    }
+
+    /// The process of all brokers ends here, and with a seed its machine is without power.
+    pub(super) fn lose_process(&mut self, power: Option<u64>) {
         self.broker.stop(power);
+        self.power_fails = None;
         for conn in self.network.open_at_broker() {
             if let Some(connection) = self.network.get_mut(conn) {
                 connection.is_open_at_broker = false;
@@ -231,7 +242,7 @@ impl World {
                     .send_down(self.now, &mut self.arrivals, conn, Arrival::BrokerGone(conn));
             }
         }
-        let at = self.now + Duration::from_millis(20 + self.prng.below(3_000));
+        let at = self.now + Duration::from_millis(20 + self.prng.below(1_000));
         self.happenings.push(at, Happening::BrokerStarts);
     }
 
@@ -249,7 +260,7 @@ impl World {
         };
         let count = self.partitions.get(&topic).copied().unwrap_or(1) + 1;
         // A static leader that returns does not learn of partitions that were added meanwhile, in Kafka neither (KIP-814).
-        if count > 8 || !self.broker.is_up() || self.plan.is_static {
+        if count > 8 || !self.broker.is_up() || self.power_fails.is_some() || self.plan.is_static {
             return;
         }
         self.faults.is_answered = false;
@@ -296,61 +307,6 @@ impl World {
         }
     }
 
-    fn crash_member(&mut self, no: usize) {
-        if self.prng.chance(1, 3) {
-            return self.silence_member(no);
-        }
-        self.end_member(no);
-    }
-
-    /// A machine that vanishes closes no connection.
-    fn silence_member(&mut self, no: usize) {
-        for conn in self.network.of_client(Client::Member(no)) {
-            if let Some(connection) = self.network.get_mut(conn) {
-                connection.is_open_at_client = false;
-            }
-        }
-        self.end_member(no);
-    }
-
-    /// A member's life is over; another one begins in its place.
-    pub(super) fn end_member(&mut self, no: usize) {
-        let Some(member) = self.members.remove(&no) else {
-            return;
-        };
-        for conn in self.network.of_client(Client::Member(no)) {
-            if let Some(connection) = self.network.get_mut(conn)
-                && core::mem::take(&mut connection.is_open_at_client)
-            {
-                self.network
-                    .send_up(self.now, &mut self.arrivals, conn, Arrival::ClientGone(conn));
-            }
-        }
-        self.ledger.gone(no, self.plan.is_static);
-        let at = self.now + Duration::from_millis(self.prng.below(9_000));
-        self.happenings.push(at, Happening::MemberStarts(member.slot));
-    }
-
-    pub(super) fn start_member(&mut self, slot: usize) {
-        let is_left = self.faults.lost_slot == Some(slot) || self.prng.chance(1, 3);
-        if self.faults.is_over && !self.members.is_empty() && is_left {
-            // Not everybody comes back.
-            return;
-        }
-        let no = self.issued_members;
-        self.issued_members += 1;
-        let topics = match self.plan.is_static {
-            true => self.plan.static_topics(slot),
-            false => self.some_topics(),
-        };
-        self.story
-            .note(self.now, || format!("m{no} starts in place {slot}, {topics:?}"));
-        let mut member = Member::new(&self.plan, no, slot, self.prng.next_u64(), topics);
-        member.is_calm = self.faults.is_over;
-        self.members.insert(no, member);
-        self.act(no);
-    }
-
     /// Nothing goes wrong any more.
     pub(crate) fn calm_down(&mut self) {
         self.faults.is_over = true;
@@ -368,26 +324,14 @@ impl World {
         if self.broker.is_up() {
             self.control(Control::ClearFaults);
         }
+        self.power_fails = None;
         self.network.speed_up();
         for member in self.members.values_mut() {
             member.is_calm = true;
             member.slow = None;
         }
-    }
-
-    /// Members that live.
-    pub(crate) fn living(&self) -> Vec<Living> {
-        let living = self.members.values().map(|member| Living {
-            reader: member.no,
-            topics: member.topics.clone(),
-        });
-        living.collect()
-    }
-
-    /// When a member that stood still goes on.
-    pub(super) fn member_thaws(&mut self, no: usize) {
-        if self.members.get(&no).is_some_and(|it| !it.is_frozen(self.now)) {
-            self.thaw(no);
+        for producer in self.producers.values_mut() {
+            producer.is_calm = true;
         }
     }
 }

@@ -19,7 +19,10 @@ use super::application::State;
 use super::broker::{PORT, WALL_MS};
 use super::tamper::Tamper;
 use crate::ledger::Ledger;
-use crate::plan::{CommitStyle, GROUP, Plan};
+use crate::plan::{
+    CommitStyle, GROUP, METADATA_MAX_AGE, Plan, REBOOTSTRAP_TRIGGER, REQUEST_TIMEOUT, SETUP_TIMEOUT,
+    SETUP_TIMEOUT_MAX,
+};
 
 /// What comes to the caller's side, in order.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Member {
     pub(super) tokens: u64,
     pub(super) polls: u64,
     pub(super) is_inside: bool,
+    /// When the last poll ended.
+    pub(super) polled_at: Instant,
     /// It is woken for the mail that is there.
     pub(super) is_woken: bool,
     pub(super) state: State,
@@ -71,13 +76,12 @@ pub(crate) struct Member {
 pub(crate) fn client_config(plan: &Plan, name: String) -> ClientConfig {
     let bootstrap = (0..plan.brokers).map(|number| ("sim".to_owned(), PORT + number));
     let mut config = ClientConfig::new(bootstrap);
-    let seconds = core::time::Duration::from_secs;
     config.client_id = name;
-    config.request_timeout = seconds(5);
-    config.metadata_max_age = seconds(8);
-    config.rebootstrap_trigger = seconds(10);
-    config.connection_setup_timeout = seconds(2);
-    config.connection_setup_timeout_max = seconds(4);
+    config.request_timeout = REQUEST_TIMEOUT;
+    config.metadata_max_age = METADATA_MAX_AGE;
+    config.rebootstrap_trigger = REBOOTSTRAP_TRIGGER;
+    config.connection_setup_timeout = SETUP_TIMEOUT;
+    config.connection_setup_timeout_max = SETUP_TIMEOUT_MAX;
     config
 }
 
@@ -99,7 +103,7 @@ impl Member {
         });
         config.auto_offset_reset = OffsetReset::Earliest;
         config.enable_auto_commit = plan.commits == CommitStyle::Auto;
-        config.auto_commit_interval = core::time::Duration::from_secs(1);
+        config.auto_commit_interval = core::time::Duration::from_millis(500);
         config.fetch_max_wait = plan.fetch_wait;
         config.memory_budget = 1 << 20;
         config.max_partition_fetch_bytes = 4096;
@@ -118,6 +122,7 @@ impl Member {
             tokens: 0,
             polls: 0,
             is_inside: false,
+            polled_at: Instant::ZERO,
             is_woken: false,
             state: State::Starting,
             topics,
@@ -145,6 +150,11 @@ impl Member {
 
     pub(crate) fn is_frozen(&self, now: Instant) -> bool {
         now < self.frozen_until
+    }
+
+    /// Whether it has records in hand for long.
+    pub(crate) fn is_slow(&self, now: Instant) -> bool {
+        matches!(self.state, State::Processing { until } if until > now + core::time::Duration::from_secs(1))
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -223,6 +233,7 @@ impl Member {
             ToCaller::Suspended(slots) => {
                 let named = slots.iter().filter_map(|slot| self.slots.get(slot).cloned());
                 self.suspended.extend(named);
+                ledger.stops(self.no, &self.suspended);
             }
             ToCaller::Callback {
                 step,

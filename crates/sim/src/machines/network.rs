@@ -221,7 +221,7 @@ impl Network {
 
     /// Ends a connection as `cut` says.
     pub(crate) fn cut(&mut self, now: Instant, schedule: &mut Schedule<Arrival>, conn: ConnId, cut: Cut) {
-        let late = Duration::from_millis(300 + self.prng.below(5_000));
+        let late = Duration::from_millis(200 + self.prng.below(1_800));
         let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
@@ -229,7 +229,7 @@ impl Network {
             Cut::HalfOpen => {
                 connection.is_silent = true;
                 // The broker finds out one day; before that the client has given up.
-                schedule.push(now + Duration::from_secs(20) + late, Arrival::ClientGone(conn));
+                schedule.push(now + Duration::from_secs(6) + late, Arrival::ClientGone(conn));
                 return;
             }
             Cut::BeforeTheBrokerActed => connection.loses_up = true,

@@ -13,7 +13,7 @@ use kohort_machine::{Instant, Machine, Prng, Token};
 use super::broker::{Process, value_of};
 use super::member::client_config;
 use crate::ledger::Ledger;
-use crate::plan::Plan;
+use crate::plan::{DELIVERY_TIMEOUT, Plan};
 
 #[derive(Debug)]
 pub(crate) struct Producer {
@@ -22,13 +22,15 @@ pub(crate) struct Producer {
     sent: BTreeMap<Token, (TopicPartition, u64)>,
     tokens: u64,
     prng: Prng,
+    /// It writes less, since nothing goes wrong any more.
+    pub(crate) is_calm: bool,
 }
 
 impl Producer {
     pub(crate) fn new(plan: &Plan, no: usize, seed: u64, now: Instant) -> Self {
         let mut config = ProducerConfig::new(client_config(plan, format!("p{no}")));
-        config.delivery_timeout = Duration::from_secs(20);
-        config.max_block = Duration::from_secs(20);
+        config.delivery_timeout = DELIVERY_TIMEOUT;
+        config.max_block = DELIVERY_TIMEOUT;
         config.linger = Duration::from_millis(2);
         Self {
             engine: ProducerEngine::new(config, seed),
@@ -36,6 +38,7 @@ impl Producer {
             sent: BTreeMap::new(),
             tokens: 0,
             prng: Prng::from_seed(seed),
+            is_calm: false,
         }
     }
 
@@ -52,6 +55,11 @@ impl Producer {
         self.sends_at = None;
     }
 
+    /// Whether what was sent is written, or will not be.
+    pub(crate) fn is_done(&self) -> bool {
+        self.sent.is_empty()
+    }
+
     pub(crate) fn handle(&mut self, now: Instant, event: ProducerEvent) {
         self.engine.handle(now, event);
     }
@@ -62,7 +70,8 @@ impl Producer {
             self.engine.handle_timeout(now);
         }
         if self.sends_at.is_some_and(|at| at <= now) {
-            self.sends_at = Some(now + Duration::from_millis(60 + self.prng.below(500)));
+            let most = if self.is_calm { 2_000 } else { 500 };
+            self.sends_at = Some(now + Duration::from_millis(60 + self.prng.below(most)));
             for _ in 0..=self.prng.below(4) {
                 let chosen = usize::try_from(self.prng.below(partitions.len() as u64)).unwrap_or(0);
                 if let Some(partition) = partitions.get(chosen) {

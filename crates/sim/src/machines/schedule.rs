@@ -1,6 +1,7 @@
 //! What happens when, in one order: by time, then by when it was scheduled.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use kohort_machine::Instant;
 
@@ -22,6 +23,17 @@ impl<E> Schedule<E> {
     pub(crate) fn push(&mut self, at: Instant, event: E) {
         self.queue.insert((at, self.issued), event);
         self.issued = self.issued.wrapping_add(1);
+    }
+
+    /// All events to come.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &E> {
+        self.queue.values()
+    }
+
+    /// The events that come later than this.
+    pub(crate) fn after(&self, at: Instant) -> impl Iterator<Item = &E> {
+        let later = (Bound::Excluded((at, u64::MAX)), Bound::Unbounded);
+        self.queue.range(later).map(|(_, event)| event)
     }
 
     pub(crate) fn next_at(&self) -> Option<Instant> {

@@ -105,6 +105,12 @@ impl Tamper {
         member.tell(now, Event::Progress(Box::new(progress)));
     }
 
+    /// Whether the caller's side keeps what was fetched to itself.
+    pub(super) fn holds_back(&self, member: &Member) -> bool {
+        let is_stable = member.engine.member().is_none_or(|it| it.is_stable());
+        self.is(Mutant::RetainedIsPaused) && !is_stable
+    }
+
     pub(super) fn sought(&mut self, seek: Seek) {
         self.epochs.insert(seek.slot, seek.epoch);
     }

@@ -1,31 +1,27 @@
 //! The world of one seed: members, producers, the broker, the network between them, and one clock. Everything happens in one thread
-//! and in one order; what goes wrong is in [`super::faults`].
+//! and in one order; what goes wrong is in [`super::faults`], what goes over the network in [`super::traffic`].
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use kohort_engine::client::{NetAction, NetEvent};
-use kohort_engine::consumer::Event as MemberEvent;
-use kohort_engine::producer::ProducerEvent;
 use kohort_groups::TopicPartition;
 use kohort_machine::{Instant, Prng, Token};
 use kohort_node::log::DiskTask;
-use kohort_node::{Action as NodeAction, ConnId, Control, Event as NodeEvent};
-use kohort_protocol::{ApiKey, RequestBody, ResponseBody, Uuid, frame};
+use kohort_node::{ConnId, Control, Event as NodeEvent};
+use kohort_protocol::ApiKey;
 
 use super::application::Around;
-use super::broker::{PORT, Process};
+use super::broker::Process;
 use super::faults::Faults;
 use super::member::Member;
 use super::network::{Arrival, Client, Network};
 use super::producer::Producer;
 use super::schedule::Schedule;
 use super::tamper::Tamper;
-use crate::ledger::{CommitRequest, Ledger};
+use crate::ledger::Ledger;
 use crate::mutants::Mutant;
-use crate::plan::Plan;
+use crate::plan::{Plan, Weather};
 use crate::story::Story;
 
 /// What happens beside the network.
@@ -62,13 +58,17 @@ pub(crate) struct World {
     pub(super) producers: BTreeMap<usize, Producer>,
     pub(super) partitions: BTreeMap<Arc<str>, i32>,
     pub(super) faults: Faults,
-    topic_ids: BTreeMap<[u8; 16], Arc<str>>,
+    pub(super) topic_ids: BTreeMap<[u8; 16], Arc<str>>,
     pub(super) issued_members: usize,
     pub(super) issued_ids: u64,
     pub(super) steps: u64,
-    frozen: Vec<(usize, Arrival)>,
+    pub(super) frozen: Vec<(usize, Arrival)>,
+    /// The requests that the broker got since the group is watched at rest.
+    pub(super) watched: Option<BTreeMap<ApiKey, u64>>,
+    /// The brokers' machine loses power when the next write waits for its sync: the seed of what is left.
+    pub(super) power_fails: Option<u64>,
     /// What the commit that the broker works on for a connection would store.
-    commits_in_work: BTreeMap<ConnId, Vec<(TopicPartition, i64)>>,
+    pub(super) commits_in_work: BTreeMap<ConnId, Vec<(TopicPartition, i64)>>,
 }
 
 impl World {
@@ -95,8 +95,13 @@ impl World {
             issued_ids: 0,
             steps: 0,
             frozen: Vec::new(),
+            watched: None,
+            power_fails: None,
             commits_in_work: BTreeMap::new(),
         };
+        if world.plan.weather == Weather::Fair {
+            world.ledger.measure_reading(world.plan.reading_bound());
+        }
         world.begin();
         world
     }
@@ -117,13 +122,13 @@ impl World {
             }
         }
         for slot in 0..self.plan.slots {
-            let at = self.now + Duration::from_millis(self.prng.below(3_000));
+            let at = self.now + Duration::from_millis(self.prng.below(1_500));
             self.happenings.push(at, Happening::MemberStarts(slot));
         }
         for no in 0..2 {
             self.start_producer(no);
         }
-        let at = self.now + Duration::from_secs(3);
+        let at = self.now + Duration::from_secs(1);
         self.happenings.push(at, Happening::Disturbance);
     }
 
@@ -278,328 +283,4 @@ impl World {
         }
         self.producers.insert(no, producer);
     }
-
-    fn perform(&mut self, client: Client, action: NetAction) {
-        match action {
-            NetAction::Connect { link, port, .. } => {
-                let broker = i32::from(port.saturating_sub(PORT));
-                self.network
-                    .connect(self.now, &mut self.arrivals, client, link, broker);
-            }
-            NetAction::Send { link, segments } => {
-                let Some(conn) = self.network.conn_of(client, link) else {
-                    return;
-                };
-                let frame = whole(segments);
-                self.network
-                    .send_up(self.now, &mut self.arrivals, conn, Arrival::Up(conn, frame));
-            }
-            NetAction::Disconnect { link } => {
-                if let Some(conn) = self.network.conn_of(client, link) {
-                    if let Some(connection) = self.network.get_mut(conn) {
-                        connection.is_open_at_client = false;
-                    }
-                    self.network
-                        .send_up(self.now, &mut self.arrivals, conn, Arrival::ClientGone(conn));
-                }
-            }
-            NetAction::Warn { message } => self
-                .story
-                .note(self.now, || format!("{client:?} warns: {message}")),
-        }
-    }
-
-    fn arrive(&mut self, arrival: Arrival) {
-        match arrival {
-            Arrival::Knock(conn) => self.knock(conn),
-            Arrival::Up(conn, frame) => {
-                if self.network.passes_up(conn)
-                    && let Some(connection) = self.network.get_mut(conn)
-                {
-                    match connection.is_open_at_broker {
-                        true => {
-                            connection.inbox.push_back(frame);
-                            self.serve(conn);
-                        }
-                        false => self.network.send_down(
-                            self.now,
-                            &mut self.arrivals,
-                            conn,
-                            Arrival::BrokerGone(conn),
-                        ),
-                    }
-                }
-            }
-            Arrival::ClientGone(conn) => {
-                if let Some(connection) = self.network.get_mut(conn)
-                    && core::mem::take(&mut connection.is_open_at_broker)
-                {
-                    self.broker
-                        .handle(self.now, NodeEvent::Disconnected { conn }, &mut self.ledger);
-                    self.drain_broker();
-                }
-                self.network.forget(conn);
-            }
-            Arrival::Stands(conn)
-            | Arrival::Refused(conn)
-            | Arrival::Down(conn, _)
-            | Arrival::BrokerGone(conn) => {
-                self.arrive_at_client(conn, arrival);
-            }
-        }
-    }
-
-    fn knock(&mut self, conn: ConnId) {
-        if !self.network.passes_up(conn) {
-            return;
-        }
-        let Some(connection) = self.network.get_mut(conn) else {
-            return;
-        };
-        let answer = match self.broker.is_up() {
-            true => {
-                connection.is_open_at_broker = true;
-                let (broker, peer) = (connection.broker, Arc::from("/sim"));
-                let event = NodeEvent::Connected { conn, broker, peer };
-                self.broker.handle(self.now, event, &mut self.ledger);
-                Arrival::Stands(conn)
-            }
-            false => Arrival::Refused(conn),
-        };
-        self.network.send_down(self.now, &mut self.arrivals, conn, answer);
-        self.drain_broker();
-    }
-
-    fn arrive_at_client(&mut self, conn: ConnId, arrival: Arrival) {
-        let is_end = matches!(arrival, Arrival::BrokerGone(_) | Arrival::Refused(_));
-        let Some(connection) = self.network.get_mut(conn) else {
-            return;
-        };
-        let (client, link) = (connection.client, connection.link);
-        if let Client::Member(no) = client
-            && let Some(member) = self.members.get(&no)
-            && member.is_frozen(self.now)
-        {
-            self.frozen.push((no, arrival));
-            return;
-        }
-        if is_end {
-            if !core::mem::take(&mut connection.is_open_at_client) {
-                return;
-            }
-        } else if !self.network.passes_down(conn) {
-            return;
-        }
-        let reason = || "the connection ended".to_owned();
-        let event = match arrival {
-            Arrival::Stands(_) => NetEvent::Connected { link },
-            Arrival::Refused(_) => NetEvent::ConnectFailed {
-                link,
-                reason: reason(),
-            },
-            Arrival::Down(_, frame) => NetEvent::Received { link, frame },
-            _ => NetEvent::Disconnected {
-                link,
-                reason: reason(),
-            },
-        };
-        self.network.forget(conn);
-        match client {
-            Client::Member(no) => {
-                if let Some(member) = self.members.get_mut(&no) {
-                    member.tell(self.now, MemberEvent::Net(event));
-                    self.drain_member(no);
-                }
-            }
-            Client::Producer(no) => {
-                if let Some(producer) = self.producers.get_mut(&no) {
-                    producer.handle(self.now, ProducerEvent::Net(event));
-                    self.drain_producer(no);
-                }
-            }
-        }
-    }
-
-    /// What came for a process while it stood still.
-    pub(super) fn thaw(&mut self, no: usize) {
-        let (own, others) = core::mem::take(&mut self.frozen)
-            .into_iter()
-            .partition(|(frozen, _)| *frozen == no);
-        self.frozen = others;
-        for (_, arrival) in own {
-            self.arrivals.push(self.now, arrival);
-        }
-        self.happenings.push(self.now, Happening::Wake(no));
-    }
-
-    /// Gives the broker the next request of a connection, unless it works on one.
-    fn serve(&mut self, conn: ConnId) {
-        let Some(connection) = self.network.get_mut(conn) else {
-            return;
-        };
-        if connection.in_work.is_some() {
-            return;
-        }
-        let Some(frame) = connection.inbox.pop_front() else {
-            return;
-        };
-        let peeked = frame::peek_request(&frame).ok();
-        connection.in_work = peeked;
-        let api = peeked.and_then(|peeked| ApiKey::from_i16(peeked.key));
-        let bytes = match api.filter(|api| self.tamper.reads_request(*api)) {
-            Some(_) => self.pass_request(conn, frame),
-            None => frame,
-        };
-        let wall_ms = Process::wall_ms(self.now);
-        self.broker.handle(
-            self.now,
-            NodeEvent::Frame { conn, bytes, wall_ms },
-            &mut self.ledger,
-        );
-        self.drain_broker();
-    }
-
-    /// A topic's name, which newer messages tell by its id.
-    fn name_of(&self, name: &str, id: Uuid) -> Arc<str> {
-        let known = self.topic_ids.get(&id.0).filter(|_| name.is_empty());
-        known.map_or_else(|| Arc::from(name), Arc::clone)
-    }
-
-    /// Reads a request for the ledger and the mutant.
-    fn pass_request(&mut self, conn: ConnId, bytes: Bytes) -> Bytes {
-        let Ok((header, body)) = frame::decode_request(bytes.clone()) else {
-            return bytes;
-        };
-        if let RequestBody::OffsetCommit(commit) = &body {
-            let each = commit.topics.iter().flat_map(|topic| {
-                let name = self.name_of(&topic.name, topic.topic_id);
-                let each = topic.partitions.iter();
-                each.map(move |it| {
-                    (
-                        TopicPartition::new(Arc::clone(&name), it.partition_index),
-                        it.committed_offset,
-                    )
-                })
-            });
-            let request = CommitRequest {
-                member_id: commit.member_id.clone(),
-                generation: commit.generation_id_or_member_epoch,
-                offsets: each.collect(),
-            };
-            self.story.note(self.now, || {
-                let each = request.offsets.iter();
-                let each: Vec<String> = each
-                    .map(|(partition, offset)| format!("{partition}@{offset}"))
-                    .collect();
-                format!(
-                    "broker: commit in {} of {}: {}",
-                    request.generation,
-                    request.member_id,
-                    each.join(" ")
-                )
-            });
-            self.commits_in_work.insert(conn, request.offsets.clone());
-            self.ledger.commit_requested(request);
-        }
-        if self.tamper.mutant.is_none() {
-            return bytes;
-        }
-        let version = header.request_api_version;
-        let body = self.tamper.request(&self.ledger, body);
-        match frame::encode_request(&header, version, &body) {
-            Ok(frame) => frame.freeze().slice(4..),
-            Err(_) => bytes,
-        }
-    }
-
-    pub(super) fn drain_broker(&mut self) {
-        while let Some(action) = self.broker.poll_action() {
-            match action {
-                NodeAction::Write { conn, .. } if self.faults.note_reply(conn) => {}
-                NodeAction::Write { conn, segments } => {
-                    let reply = self.pass_reply(conn, whole(segments));
-                    self.network
-                        .send_down(self.now, &mut self.arrivals, conn, Arrival::Down(conn, reply));
-                    self.serve(conn);
-                }
-                NodeAction::Ready { conn } => {
-                    if let Some(connection) = self.network.get_mut(conn) {
-                        connection.in_work = None;
-                    }
-                    self.serve(conn);
-                }
-                NodeAction::Close { conn, .. } => {
-                    if let Some(connection) = self.network.get_mut(conn) {
-                        connection.is_open_at_broker = false;
-                    }
-                    self.network
-                        .send_down(self.now, &mut self.arrivals, conn, Arrival::BrokerGone(conn));
-                }
-                NodeAction::Disk { token, task } => {
-                    let nanos = u64::try_from(self.plan.sync.as_nanos()).unwrap_or(0);
-                    let at = self.now + Duration::from_nanos(self.prng.below(nanos + 1));
-                    let life = self.broker.life;
-                    self.happenings
-                        .push(at, Happening::DiskDone { life, token, task });
-                }
-                NodeAction::Log(line) => self.story.note(self.now, || format!("broker: {}", line.message)),
-                NodeAction::Controlled { .. } => {}
-            }
-        }
-    }
-
-    /// Reads a reply for the ledger and the mutant.
-    fn pass_reply(&mut self, conn: ConnId, bytes: Bytes) -> Bytes {
-        let Some(connection) = self.network.get_mut(conn) else {
-            return bytes;
-        };
-        let client = connection.client;
-        let Some(asked) = connection.in_work.take() else {
-            return bytes;
-        };
-        let Some(api) = ApiKey::from_i16(asked.key) else {
-            return bytes;
-        };
-        if api != ApiKey::OffsetCommit && !self.tamper.reads_reply(api) {
-            return bytes;
-        }
-        let Ok((correlation, body)) = frame::decode_response(bytes.clone(), api, asked.version) else {
-            return bytes;
-        };
-        if let ResponseBody::OffsetCommit(commit) = &body {
-            let asked = self.commits_in_work.remove(&conn).unwrap_or_default();
-            let refused = |partition: &TopicPartition| {
-                let is_its = |name: &str, id| *self.name_of(name, id) == *partition.topic;
-                let topics = commit
-                    .topics
-                    .iter()
-                    .filter(|topic| is_its(&topic.name, topic.topic_id));
-                let mut each = topics.flat_map(|topic| &topic.partitions);
-                each.any(|it| it.partition_index == partition.partition && it.error_code != 0)
-            };
-            let stored: Vec<_> = asked
-                .into_iter()
-                .filter(|(partition, _)| !refused(partition))
-                .collect();
-            self.ledger.commit_acknowledged(stored);
-        }
-        if !self.tamper.reads_reply(api) {
-            return bytes;
-        }
-        let body = self.tamper.reply(client, conn, api, body);
-        match frame::encode_response(correlation, asked.version, &body) {
-            Ok(frame) => frame.freeze().slice(4..),
-            Err(_) => bytes,
-        }
-    }
-}
-
-/// One frame without its length.
-fn whole(segments: Vec<Bytes>) -> Bytes {
-    let mut frame = BytesMut::new();
-    for segment in segments {
-        frame.extend_from_slice(&segment);
-    }
-    let frame = frame.freeze();
-    frame.slice(4.min(frame.len())..)
 }

@@ -1,0 +1,180 @@
+//! The end of a run on the real driver: the group comes to rest, loses a member once more, and is then watched.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use kohort::TopicPartition;
+use kohort_broker::{MemberFate, Rebalance, RebalanceOutcome};
+use tokio::time::sleep;
+
+use super::world::{World, write};
+use crate::plan::{DRAIN, GROUP, PROMPT, QUIET, REQUEST_TIMEOUT};
+
+/// How often it is looked whether the group is at rest.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How much longer than the group waits for a member this waits for the answer to its join.
+// Kafka: AbstractCoordinator.JOIN_GROUP_TIMEOUT_LAPSE
+const JOIN_LAPSE: Duration = Duration::from_secs(5);
+
+impl World {
+    /// Waits until the group is at rest; it has to be so within this time.
+    pub(super) async fn settle(&mut self, within: Duration) {
+        let end = self.run.now() + within;
+        let mut since = None;
+        while self.run.now() < end && !self.is_broken() {
+            sleep(LOOK).await;
+            self.attend().await;
+            let now = self.run.now();
+            match self.silence_needed().await {
+                Some(quiet) => {
+                    let begun = self
+                        .run
+                        .lock()
+                        .ledger
+                        .last_change()
+                        .max(*since.get_or_insert(now));
+                    let is_quiet = now.saturating_since(begun) >= quiet;
+                    if is_quiet && self.is_shared_out() {
+                        break;
+                    }
+                    if is_quiet && self.plan.leaves_over() {
+                        since = None;
+                        self.start_newcomer();
+                    }
+                }
+                None => since = None,
+            }
+        }
+        if !self.is_broken() {
+            let (living, partitions) = (self.living(), self.all_partitions());
+            self.run.lock().ledger.check_ownership(&living, &partitions);
+        }
+    }
+
+    /// How long the group has to be silent until it can be believed to be at rest; `None` while it is not.
+    async fn silence_needed(&self) -> Option<Duration> {
+        let mut lives = self.lives.values();
+        let is_slow = lives.any(|life| life.wishes.is_slow.load(Ordering::Relaxed));
+        let is_arranged = is_slow || !self.vacant.is_empty() || !self.stopped.is_empty();
+        if is_arranged || !self.plan.leaves_over() && !self.is_shared_out() {
+            return None;
+        }
+        let rebalances = self.broker.rebalances(GROUP).await.unwrap_or_default();
+        match rebalances.last() {
+            Some(last) if last.outcome == RebalanceOutcome::Stable => {
+                (self.names(last) == self.living_names()).then_some(QUIET)
+            }
+            Some(_) => None,
+            // The coordinator has begun since: a session, a lost join or a rebalance may still be waited for.
+            None => Some(self.plan.session + self.plan.max_poll + JOIN_LAPSE + REQUEST_TIMEOUT + QUIET),
+        }
+    }
+
+    pub(super) fn is_shared_out(&self) -> bool {
+        let (living, partitions) = (self.living(), self.all_partitions());
+        self.run.lock().ledger.is_shared_out(&living, &partitions)
+    }
+
+    /// A member that was not there before begins a rebalance.
+    fn start_newcomer(&mut self) {
+        let places = self.lives.values().map(|life| life.slot + 1);
+        let place = places.max().unwrap_or(0).max(self.plan.slots);
+        self.count("newcomer", || format!("in place {place}"));
+        self.start_member(place);
+    }
+
+    /// Who is in the group after a rebalance.
+    fn names(&self, rebalance: &Rebalance) -> BTreeSet<String> {
+        let is_there = |fate| matches!(fate, MemberFate::Stayed | MemberFate::Joined);
+        let members = rebalance.members.iter().filter(|it| is_there(it.fate));
+        members
+            .map(|it| match &it.member.group_instance_id {
+                Some(instance) => instance.to_string(),
+                None => it.member.client_id.to_string(),
+            })
+            .collect()
+    }
+
+    fn living_names(&self) -> BTreeSet<String> {
+        let lives = self.lives.values();
+        lives
+            .map(|life| match self.plan.is_static {
+                true => format!("i{}", life.slot),
+                false => format!("m{}", life.no),
+            })
+            .collect()
+    }
+
+    /// A member vanishes; only its session tells.
+    pub(super) fn lose_one(&mut self) {
+        if self.lives.len() < 2 {
+            return;
+        }
+        let Some(no) = self.any_member() else { return };
+        self.count("vanished at rest", || format!("m{no}"));
+        self.cables.unplug(no);
+        if let Some(life) = self.lives.remove(&no) {
+            life.task.abort();
+            self.run.lock().ledger.gone(no, self.plan.is_static);
+        }
+    }
+
+    /// All that was written is read, and what is written then is read soon.
+    pub(super) async fn be_read(&mut self) {
+        self.wait_until_read(DRAIN).await;
+        if !self.is_broken() {
+            let partitions = self.all_partitions();
+            self.probe(&partitions).await;
+            self.wait_until_read(PROMPT).await;
+        }
+    }
+
+    /// Waits until everything is read; it has to be so within this time.
+    async fn wait_until_read(&self, within: Duration) {
+        let (living, partitions) = (self.living(), self.all_partitions());
+        let end = self.run.now() + within;
+        while self.run.now() < end && !self.is_broken() {
+            sleep(LOOK).await;
+            if self.run.lock().ledger.is_all_read(&living, &partitions) {
+                break;
+            }
+        }
+        self.run.lock().ledger.check_all_read(&living, &partitions);
+    }
+
+    /// Writes one record to each partition.
+    async fn probe(&mut self, partitions: &[TopicPartition]) {
+        let producer = self.producer(2);
+        for partition in partitions {
+            self.issued_ids += 1;
+            write(&producer, &self.run, partition.clone(), self.issued_ids).await;
+        }
+        // Records in flight are waited for by their own tasks.
+        let _ = producer.flush().await;
+    }
+
+    /// Nothing changes, and no rebalance begins.
+    pub(super) async fn stay(&self) {
+        if self.is_broken() {
+            return;
+        }
+        let (rest, before) = (self.run.now(), self.rebalances().await);
+        sleep(self.plan.watch).await;
+        let after = self.rebalances().await;
+        let mut shared = self.run.lock();
+        let generation = shared.ledger.generation();
+        shared.ledger.check_stable(rest, generation);
+        if before != after {
+            let what = format!("{before} rebalances of the group became {after} at rest");
+            shared.ledger.break_rule("I7", what);
+        }
+    }
+
+    /// How many rebalances the coordinator has seen.
+    async fn rebalances(&self) -> u64 {
+        let all = self.broker.rebalances(GROUP).await.unwrap_or_default();
+        all.last().map_or(0, |last| last.number)
+    }
+}
