@@ -34,7 +34,8 @@ impl World {
         };
         match kind {
             kind @ 0..=7 => self.disturb_member(kind),
-            _ if self.plan.weather == Weather::Fair => {}
+            // Rebalances last: what is not part of them goes on all the while.
+            _ if self.plan.weather == Weather::Fair => self.disturb_member(7),
             8..=13 => self.disturb_cable(),
             14..=16 => self.inject().await,
             17 => self.move_leader().await,

@@ -1,5 +1,6 @@
 //! Each invariant is seen to break.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use kohort_groups::coordinator::{CoordinatorRecord, StoredGroup, StoredMember, StoredOffset};
@@ -186,4 +187,53 @@ fn at_rest_each_partition_has_one_owner_and_is_read_to_its_end() {
     ledger.check_all_read(&living, &[of_t(0)]);
     ledger.check_stable(Instant::ZERO, 0);
     assert_eq!(broken(&ledger), ["I8", "I8", "I7"]);
+}
+
+/// `in_use`, measured, with the record that comes next there from the beginning.
+fn measured() -> Ledger {
+    let mut ledger = in_use();
+    ledger.measure_reading(Duration::from_secs(1));
+    ledger.readable(Instant::ZERO, &of_t(0), 5);
+    ledger.was_busy(Instant::ZERO, 1);
+    ledger
+}
+
+#[test]
+fn what_is_owned_and_there_is_not_waited_for_longer_than_the_bound() {
+    for (millis, invariant) in [(1_000, None), (1_001, Some("I2"))] {
+        let mut ledger = measured();
+        ledger.waited(Instant::from_millis(millis), 1);
+        assert_eq!(
+            broken(&ledger),
+            invariant.into_iter().collect::<Vec<_>>(),
+            "{millis}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_is_busy_or_paused_or_gives_up_does_not_wait() {
+    let late = Instant::from_millis(5_000);
+    let mut ledger = measured();
+    ledger.was_busy(late, 1);
+    ledger.waited(late, 1);
+    ledger.stops(1, [&of_t(0)]);
+    ledger.waited(Instant::from_millis(9_000), 1);
+    assert_eq!(ledger.violations(), []);
+    ledger.goes_on(Instant::from_millis(9_000), 1, &of_t(0));
+    ledger.waited(Instant::from_millis(9_500), 1);
+    assert_eq!(ledger.violations(), []);
+    ledger.given_up(late, 1, &[of_t(0)]);
+    ledger.waited(Instant::from_millis(20_000), 1);
+    assert_eq!(ledger.violations(), []);
+}
+
+#[test]
+fn a_member_that_lives_no_more_is_missed_at_rest() {
+    let mut ledger = in_use();
+    ledger.check_members(&BTreeSet::from(["a".into()]));
+    assert_eq!(ledger.violations(), []);
+    ledger.coordinator_wrote(&group(2, &[("a", &[0]), ("b", &[])]));
+    ledger.check_members(&BTreeSet::from(["a".into()]));
+    assert_eq!(broken(&ledger), ["I8"]);
 }

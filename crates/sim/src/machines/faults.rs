@@ -23,6 +23,8 @@ pub(crate) struct Faults {
     pub(super) is_over: bool,
     /// Nobody takes this place any more.
     pub(super) lost_slot: Option<usize>,
+    /// The next commit of this member arrives late.
+    late_commit: Option<usize>,
     /// The broker has answered the outside.
     is_answered: bool,
 }
@@ -61,20 +63,28 @@ impl World {
         if self.faults.is_over {
             return;
         }
+        let is_settled = self.is_settled();
         let mean = u64::try_from(self.plan.calm_between.as_millis()).unwrap_or(1_000);
-        let pause = Duration::from_millis(self.prng.below(2 * mean));
+        let most = if is_settled { mean } else { 2 * mean };
+        let pause = Duration::from_millis(self.prng.below(most));
         self.happenings.push(self.now + pause, Happening::Disturbance);
         let members: Vec<usize> = self.members.keys().copied().collect();
         // A group at rest is to do something, so that rebalances are many; the others find it in any state.
-        let kind = match self.is_settled() && self.prng.chance(2, 3) {
+        let kind = match is_settled && self.prng.chance(2, 3) {
             true => 1 + self.prng.below(6),
             false => self.prng.below(20),
         };
         match kind {
             kind @ 0..=7 => self.disturb_member(kind, &members),
             8 => self.grow_topic(),
-            _ if self.plan.weather == Weather::Fair => {}
-            9..=13 => self.disturb_network(),
+            // Rebalances last: what is not part of them goes on all the while.
+            _ if self.plan.weather == Weather::Fair => self.disturb_member(7, &members),
+            9..=12 => self.disturb_network(),
+            13 => {
+                if let Some(no) = self.any(&members) {
+                    self.faults.late_commit = Some(no);
+                }
+            }
             14 => self.freeze(&members),
             15 | 16 => self.refuse_requests(),
             17 => self.move_leader(),
@@ -92,10 +102,7 @@ impl World {
             }
             2..=4 => {
                 self.count("close", || format!("m{no}"));
-                if let Some(member) = self.members.get_mut(&no) {
-                    member.wants_to_close = true;
-                }
-                self.happenings.push(self.now, Happening::Wake(no));
+                self.ask_to_close(no);
             }
             5 | 6 if self.plan.is_static => {}
             5 | 6 => {
@@ -144,6 +151,33 @@ impl World {
         };
         self.count(cut.0, || format!("{client:?}"));
         self.network.cut(self.now, &mut self.arrivals, conn, cut.1);
+    }
+
+    /// A member sends a commit: it may be the one that arrives after the next connection's requests, and after a rebalance.
+    pub(super) fn commit_leaves(&mut self, no: usize, conn: ConnId) {
+        if self.faults.is_over || self.faults.late_commit != Some(no) {
+            return;
+        }
+        self.faults.late_commit = None;
+        let late = Duration::from_millis(800 + self.prng.below(2_500));
+        self.count("commit arrives late", || format!("of m{no} by {late:?}"));
+        self.network.cut_late(self.now, &mut self.arrivals, conn, late);
+        let others: Vec<usize> = self
+            .members
+            .keys()
+            .copied()
+            .filter(|other| *other != no)
+            .collect();
+        if let Some(other) = self.any(&others) {
+            self.ask_to_close(other);
+        }
+    }
+
+    fn ask_to_close(&mut self, no: usize) {
+        if let Some(member) = self.members.get_mut(&no) {
+            member.wants_to_close = true;
+        }
+        self.happenings.push(self.now, Happening::Wake(no));
     }
 
     fn refuse_requests(&mut self) {

@@ -234,17 +234,26 @@ impl Network {
             }
             Cut::BeforeTheBrokerActed => connection.loses_up = true,
             Cut::AfterTheBrokerActed => connection.loses_down = true,
-            Cut::LateRequests => {
-                // What is sent from now on is late; soon the client gives the connection up.
-                connection.loses_down = true;
-                connection.slow = Some((late, now + late));
-                schedule.push(now + late / 4, Arrival::BrokerGone(conn));
-                schedule.push(now + late * 3, Arrival::ClientGone(conn));
-                return;
-            }
+            Cut::LateRequests => return self.cut_late(now, schedule, conn, late),
         }
         self.send_down(now, schedule, conn, Arrival::BrokerGone(conn));
         self.send_up(now, schedule, conn, Arrival::ClientGone(conn));
+    }
+
+    /// What is sent from now on arrives so late; soon the client gives the connection up.
+    pub(crate) fn cut_late(
+        &mut self,
+        now: Instant,
+        schedule: &mut Schedule<Arrival>,
+        conn: ConnId,
+        late: Duration,
+    ) {
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.loses_down = true;
+            connection.slow = Some((late, now + late));
+            schedule.push(now + late / 4, Arrival::BrokerGone(conn));
+            schedule.push(now + late * 3, Arrival::ClientGone(conn));
+        }
     }
 
     /// Makes a connection slow for a while.

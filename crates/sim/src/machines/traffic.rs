@@ -27,6 +27,11 @@ impl World {
                     return;
                 };
                 let frame = whole(segments);
+                if let Client::Member(no) = client
+                    && frame::peek_request(&frame).is_ok_and(|peek| peek.key == ApiKey::OffsetCommit.code())
+                {
+                    self.commit_leaves(no, conn);
+                }
                 self.network
                     .send_up(self.now, &mut self.arrivals, conn, Arrival::Up(conn, frame));
             }
