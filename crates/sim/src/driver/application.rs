@@ -182,8 +182,8 @@ impl Application {
             if self.is_over {
                 return;
             }
-            if is_empty {
-                self.pause().await;
+            if is_empty && let Some(time) = self.busy_for() {
+                sleep(time).await;
             }
             if !is_empty || self.run.chance(1, 8) {
                 self.commit().await;
@@ -213,12 +213,10 @@ impl Application {
         }
     }
 
-    /// Now and then it has something else to do for a while.
-    async fn pause(&mut self) {
-        if !self.wishes.calm.load(Ordering::Relaxed) && self.run.chance(1, 6) {
-            let millis = self.run.below(800);
-            sleep(Duration::from_millis(millis)).await;
-        }
+    /// Now and then it has something else to do for a while: for how long.
+    fn busy_for(&self) -> Option<Duration> {
+        let is_busy = !self.wishes.calm.load(Ordering::Relaxed) && self.run.chance(1, 6);
+        is_busy.then(|| Duration::from_millis(self.run.below(800)))
     }
 
     async fn poll(&mut self) -> Option<ConsumerRecords<Option<Vec<u8>>, Vec<u8>>> {

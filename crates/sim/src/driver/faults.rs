@@ -165,7 +165,7 @@ impl World {
     }
 
     /// Nothing goes wrong any more.
-    pub(super) async fn calm_down(&mut self) {
+    pub(super) async fn calm_down(&self) {
         self.is_calm.store(true, Ordering::Relaxed);
         self.run.note(|| "** the last fault was".to_owned());
         self.broker.clear_faults().await.expect("the broker is there");
