@@ -14,6 +14,9 @@ use crate::plan::{DRAIN, METADATA_MAX_AGE, PROMPT, QUIET, REST};
 /// How often it is looked whether the group is at rest.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Heartbeats beside the regular ones that a member sends because of one round.
+const ECHOES: u64 = 25;
+
 impl World {
     fn is_broken(&self) -> bool {
         !self.ledger.violations().is_empty()
@@ -195,7 +198,8 @@ impl World {
         );
         let brokers = u64::from(self.plan.brokers);
         match api {
-            ApiKey::Heartbeat => members * (in_time(self.plan.heartbeat) + 3),
+            // A period is no shorter than seven tenths of the interval, and a round has that many echoes at most (`member/beats.rs`).
+            ApiKey::Heartbeat => members * (in_time(self.plan.heartbeat * 7 / 10) + ECHOES),
             ApiKey::Fetch => members * brokers * (in_time(self.plan.fetch_wait) + 3),
             ApiKey::Metadata => clients * (in_time(METADATA_MAX_AGE) + 2),
             ApiKey::ApiVersions => clients * brokers,
