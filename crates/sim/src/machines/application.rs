@@ -283,7 +283,11 @@ impl Member {
         if self.is_calm || !cx.prng.chance(1, 25) {
             return;
         }
-        let mine: Vec<TopicPartition> = self.delivery.assignment().map(|it| (**it).clone()).collect();
+        // An assignment may be known before the next poll has told the listener; where reading begins is looked at from there.
+        let assigned = self.delivery.assignment().map(|it| (**it).clone());
+        let mine: Vec<TopicPartition> = assigned
+            .filter(|it| cx.ledger.holds(self.no).any(|held| held == it))
+            .collect();
         let chosen = usize::try_from(cx.prng.below(mine.len() as u64)).unwrap_or(0);
         let Some(partition) = mine.get(chosen) else { return };
         if cx.prng.chance(1, 2) {
