@@ -25,6 +25,24 @@ use crate::client::Target;
 pub(super) struct CommitJob {
     pub(super) offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     pub(super) mode: CommitMode,
+    /// The member and generation of the first attempt. In a later one the partitions may be others', who may have committed more.
+    made_by: Option<Box<Identity>>,
+}
+
+impl CommitJob {
+    fn is_outdated(&self, identity: Option<&Identity>) -> bool {
+        self.made_by
+            .as_deref()
+            .is_some_and(|first| Some(first) != identity)
+    }
+
+    pub(super) fn new(offsets: Vec<(TopicPartition, OffsetAndMetadata)>, mode: CommitMode) -> Self {
+        Self {
+            offsets,
+            mode,
+            made_by: None,
+        }
+    }
 }
 
 impl ConsumerEngine {
@@ -54,6 +72,10 @@ impl ConsumerEngine {
             Ok(identity) => identity,
             Err(error) => return self.finish(now, id, Err(error)),
         };
+        // Kafka: a group is joined within KafkaConsumer.poll only, so no commit and its retries see two generations.
+        if commit.is_outdated(identity.as_deref()) {
+            return self.finish(now, id, Err(CommandError::RebalanceInProgress));
+        }
         let names = Names::new(
             self.client.cluster(),
             commit.offsets.iter().map(|(partition, _)| &partition.topic),
@@ -65,6 +87,11 @@ impl ConsumerEngine {
             names.clone(),
         );
         let target = Target::Coordinator(Arc::clone(&group.group_id));
+        if let Some(job) = self.jobs.get_mut(id)
+            && let JobKind::Commit(commit) = &mut job.kind
+        {
+            commit.made_by.clone_from(&identity);
+        }
         let detail = JobRequest::Commit { names, identity };
         self.ask_with(now, id, target, ApiKey::OffsetCommit, build, detail);
     }
@@ -169,7 +196,12 @@ impl ConsumerEngine {
         timeout: core::time::Duration,
     ) {
         let offsets = self.partitions.consumed(only);
-        self.add_job(now, owner, JobKind::Commit(CommitJob { offsets, mode }), timeout);
+        self.add_job(
+            now,
+            owner,
+            JobKind::Commit(CommitJob::new(offsets, mode)),
+            timeout,
+        );
     }
 
     /// Nobody waits for an automatic commit, so its failure is told to whoever writes the log.

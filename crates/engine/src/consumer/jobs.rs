@@ -149,7 +149,7 @@ impl ConsumerEngine {
                         self.config.client.request_timeout
                     }
                 };
-                (JobKind::Commit(CommitJob { offsets, mode }), timeout)
+                (JobKind::Commit(CommitJob::new(offsets, mode)), timeout)
             }
             Command::ListOffsets { partitions, timeout } => {
                 (JobKind::Offsets(OffsetsJob::new(partitions)), timeout)

@@ -83,6 +83,35 @@ fn a_retriable_error_of_a_synchronous_commit_is_tried_again() {
 }
 
 #[test]
+fn a_commit_is_not_tried_again_in_the_next_generation() {
+    let mut rig = Rig::in_group(earliest);
+    rig.subscribe();
+    rig.poll().unwrap();
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress; 6]);
+    let timeout = 60 * SECOND;
+    let token = commit(&mut rig, 5, CommitMode::Sync { timeout });
+    while rig.count(ApiKey::OffsetCommit) < 6 {
+        rig.advance(SECOND / 100);
+        rig.poll().unwrap();
+    }
+    // The seventh attempt is as far away as `retry.backoff.max.ms`.
+    let generation = rig.generation;
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::RebalanceInProgress]);
+    while rig.generation == generation {
+        rig.advance(SECOND / 100);
+        rig.poll().unwrap();
+    }
+    assert_eq!(rig.replies.get(&token), None);
+    rig.advance(2 * SECOND);
+    assert_eq!(rig.replies[&token], Err(CommandError::RebalanceInProgress));
+    assert_eq!(
+        (rig.count(ApiKey::OffsetCommit), rig.committed(0)),
+        (6, None),
+        "the partition may be another member's"
+    );
+}
+
+#[test]
 fn a_retriable_error_is_tried_again_until_the_time_out_and_then_told() {
     let mut rig = Rig::in_group(earliest);
     rig.assign(&[0]);
