@@ -329,6 +329,7 @@ fn describe(
     let mut partitions: Vec<_> = topic
         .partitions
         .iter()
+        .filter(|partition| partition.partition_index >= 0)
         .map(|partition| PartitionDescription {
             partition: partition.partition_index,
             leader: (partition.leader_id >= 0).then(|| broker(partition.leader_id)),
@@ -338,5 +339,6 @@ fn describe(
         })
         .collect();
     partitions.sort_by_key(|partition| partition.partition);
+    partitions.dedup_by_key(|partition| partition.partition);
     partitions
 }

@@ -131,6 +131,20 @@ fn a_partition_without_a_leader_is_asked_for_again() {
 }
 
 #[test]
+fn a_partition_whose_number_is_below_zero_is_not_there() {
+    let mut network = Network::with_cluster(1, &[("t", 2)]);
+    network.metadata.as_mut().unwrap().topics[0].partitions[1].partition_index = -5;
+    let mut probe = probe(&[9001], network);
+    track(&mut probe);
+    let cluster = probe.machine.client.cluster();
+    assert_eq!(
+        (cluster.partition_count("t"), cluster.leader("t", -5)),
+        (Some(1), None)
+    );
+    assert!(cluster.leader("t", 0).is_some());
+}
+
+#[test]
 fn metadata_that_names_no_broker_counts_as_a_failure() {
     let mut probe = probe(&[9001], Network::default());
     track(&mut probe);
