@@ -162,16 +162,38 @@ impl ConsumerEngine {
 
     /// Starts the interval, if it does not run.
     pub(super) fn start_auto_commit(&mut self, now: Instant) {
-        if self.is_auto_commit() && !self.partitions.is_empty() {
-            let at = now + self.config.auto_commit_interval;
-            self.timers.set_no_later(Timer::AutoCommit, at);
+        if self.is_auto_commit() && !self.partitions.is_empty() && !self.timers.is_set(&Timer::AutoCommit) {
+            self.plan_auto_commit(now);
         }
     }
 
-    /// The interval is over: what the next poll finds handed out by earlier ones is committed.
+    fn plan_auto_commit(&mut self, now: Instant) {
+        self.auto_commit_due = now + self.config.auto_commit_interval;
+        // A heartbeat right after the last commit would make twice as many of them.
+        let earliest = now + self.config.auto_commit_interval / 4;
+        let beat = self.heartbeat_before_auto_commit();
+        let at = beat
+            .filter(|beat| *beat > earliest)
+            .unwrap_or(self.auto_commit_due);
+        self.timers.set(Timer::AutoCommit, at);
+    }
+
+    /// The last heartbeat of the interval: a commit then does not disturb the rhythm by which the others notice an end.
+    fn heartbeat_before_auto_commit(&self) -> Option<Instant> {
+        let membership = self.membership.as_ref().filter(|it| it.is_active())?;
+        membership.member().heartbeat_by(self.auto_commit_due)
+    }
+
+    /// The interval is over, or has no later heartbeat: what the next poll finds handed out by earlier ones is committed.
     // Kafka: ConsumerCoordinator.maybeAutoCommitOffsetsAsync
-    pub(super) fn expire_auto_commit(&mut self, _now: Instant) {
-        if !self.partitions.is_empty() {
+    pub(super) fn expire_auto_commit(&mut self, now: Instant) {
+        // A round may have moved the heartbeats meanwhile.
+        let at = self
+            .heartbeat_before_auto_commit()
+            .unwrap_or(self.auto_commit_due);
+        if at > now {
+            self.timers.set(Timer::AutoCommit, at);
+        } else if !self.partitions.is_empty() {
             self.ask_report(Ask::AutoCommit);
         }
     }
@@ -180,8 +202,7 @@ impl ConsumerEngine {
         if self.closing.is_some() || !self.is_auto_commit() {
             return;
         }
-        let at = now + self.config.auto_commit_interval;
-        self.timers.set(Timer::AutoCommit, at);
+        self.plan_auto_commit(now);
         let timeout = self.config.client.request_timeout;
         self.commit_consumed(now, JobOwner::AutoCommit, None, CommitMode::Async, timeout);
     }
@@ -231,8 +252,8 @@ impl ConsumerEngine {
         if let Err(error) = result
             && error.is_retriable()
         {
-            let at = now + self.config.client.retry_backoff;
-            self.timers.set_no_later(Timer::AutoCommit, at);
+            self.auto_commit_due = now + self.config.client.retry_backoff;
+            self.timers.set_no_later(Timer::AutoCommit, self.auto_commit_due);
         }
     }
 }

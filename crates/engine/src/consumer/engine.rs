@@ -105,6 +105,8 @@ pub struct ConsumerEngine {
     pub(super) closing: Option<Closing>,
     pub(super) is_closed: bool,
     pub(super) is_caller_gone: bool,
+    /// When the interval of automatic commits ends.
+    pub(super) auto_commit_due: Instant,
     /// The last automatic commit failed.
     pub(super) is_commit_failing: bool,
     pub(super) tracked: Tracked,
@@ -145,6 +147,7 @@ impl ConsumerEngine {
             closing: None,
             is_closed: false,
             is_caller_gone: false,
+            auto_commit_due: Instant::ZERO,
             is_commit_failing: false,
             tracked: Tracked::default(),
         })

@@ -61,6 +61,24 @@ impl Rhythm {
             .saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX))
     }
 
+    /// How long after a round's end the last heartbeat by `elapsed` is due, echoes aside, if none is late.
+    fn last_by(&self, elapsed: Duration) -> Duration {
+        let beats = elapsed.as_nanos() / self.period.as_nanos().max(1);
+        if beats > 0 {
+            return self
+                .period
+                .saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX));
+        }
+        let mut last = Duration::ZERO;
+        loop {
+            let next = self.next(last);
+            if next > elapsed || next == last {
+                return last;
+            }
+            last = next;
+        }
+    }
+
     fn is_regular(&self, elapsed: Duration) -> bool {
         let late = elapsed.as_nanos() % self.period.as_nanos().max(1);
         late <= (self.skew / 2).as_nanos()
@@ -93,6 +111,12 @@ impl Beats {
             .map(|first| first.saturating_add(rhythm.session + rhythm.skew * 4));
         let next = echo.map_or(regular, |echo| regular.min(echo));
         self.since + next.max(elapsed.saturating_add(rhythm.first))
+    }
+
+    /// The last heartbeat that is due by then or a moment later. What else makes the coordinator count the session anew, as a
+    /// commit does, is best sent with it: the others beat after the sessions that count from one's heartbeats.
+    pub(super) fn last_by(&self, at: Instant, rhythm: &Rhythm) -> Instant {
+        self.since + rhythm.last_by((at - self.since).saturating_add(rhythm.skew / 2))
     }
 
     /// The coordinator has answered the heartbeat that was sent then: the session counts from it.
@@ -140,6 +164,19 @@ mod tests {
                 50, 100, 150, 225, 337, 506, 759, 1_139, 1_708, 2_562, 3_026, 6_053, 9_079
             ]
         );
+    }
+
+    #[test]
+    fn the_last_heartbeat_by_a_time_is_one_that_is_sent() {
+        let rhythm = rhythm(50, 3_000, 6_000);
+        let beats: Vec<_> = beats(&rhythm).take(30).collect();
+        for at in (0..20_000).step_by(70) {
+            let last = rhythm.last_by(Duration::from_millis(at)).as_millis();
+            let last = u64::try_from(last).expect("small");
+            assert!(last == 0 || beats.contains(&last), "{at}: {last}");
+            let between = rhythm.next(Duration::from_millis(last)).as_millis();
+            assert!(last <= at && u128::from(at) < between, "{last} {at} {between}");
+        }
     }
 
     #[test]

@@ -43,6 +43,15 @@ impl Member {
         self.timers.set(Timer::Heartbeat, next);
     }
 
+    /// The last heartbeat that is due by then or a moment later, if heartbeats are sent: the time for commits that can choose theirs.
+    /// The coordinator counts the session from a commit, too, and the other members are soonest to notice that it ended if it
+    /// counts from a heartbeat.
+    // Kafka: OffsetMetadataManager.commitOffset, "the offset commits maintains the session"
+    pub fn heartbeat_by(&self, at: Instant) -> Option<Instant> {
+        let is_beating = self.heartbeat.in_flight.is_some() || self.timers.is_set(&Timer::Heartbeat);
+        is_beating.then(|| self.heartbeat.beats.last_by(at, &self.config.rhythm()))
+    }
+
     /// Stops them: the coordinator keeps a member that waits in JoinGroup, and forgets one that is out.
     // Kafka: MemberState.hasNotJoinedGroup
     pub(super) fn stop_heartbeats(&mut self) {

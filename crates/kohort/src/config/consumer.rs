@@ -40,7 +40,7 @@ settings! {
     "auto.offset.reset" => auto_offset_reset(AutoOffsetReset): AutoOffsetReset = AutoOffsetReset::Latest, any;
     /// whether `poll` and `close` commit what was returned before. Off without `group.id`.
     "enable.auto.commit" => enable_auto_commit(bool): bool = true, any;
-    /// ms between two automatic commits.
+    /// ms between two automatic commits, at most: in a group they go with the last heartbeat within it.
     "auto.commit.interval.ms" => auto_commit_interval_ms(i32): i32 = 5_000, at_least(0);
     /// whether each batch's CRC-32C is checked.
     "check.crcs" => check_crcs(bool): bool = true, any;

@@ -246,6 +246,49 @@ fn an_automatic_commit_has_what_earlier_polls_handed_out() {
     assert_eq!(rig.committed(0), Some(7));
 }
 
+/// When the member asked for this, until an end, in ms.
+fn times_of(rig: &mut Rig, api: ApiKey, end: u64) -> Vec<u64> {
+    let mut times = Vec::new();
+    let mut count = rig.count(api);
+    while rig.driven.now().as_millis() < end {
+        rig.advance(SECOND / 1000);
+        rig.poll_max(1).unwrap();
+        let more = rig.count(api) - count;
+        times.extend(core::iter::repeat_n(rig.driven.now().as_millis(), more));
+        count += more;
+    }
+    times
+}
+
+// Kafka: a commit makes the coordinator count the member's session anew, as a heartbeat does
+#[test]
+fn a_members_automatic_commits_go_with_the_last_heartbeat_of_the_interval() {
+    for (interval, session) in [(3, 45), (3, 6), (1, 10)] {
+        let times = |api: ApiKey| {
+            let mut rig = Rig::in_group(|config| {
+                automatic(config);
+                if let Some(group) = &mut config.group {
+                    group.heartbeat_interval = interval * SECOND;
+                    group.session_timeout = session * SECOND;
+                }
+            });
+            rig.subscribe();
+            rig.poll_max(1).unwrap();
+            let began = rig.driven.now().as_millis();
+            times_of(&mut rig, api, began + 40_000)
+        };
+        let (commits, heartbeats) = (times(ApiKey::OffsetCommit), times(ApiKey::Heartbeat));
+        assert!(commits.len() >= 8, "{commits:?}");
+        for pair in commits.windows(2) {
+            assert!(pair[1] - pair[0] <= 5_100, "{commits:?}");
+        }
+        for commit in commits {
+            let nearest = heartbeats.iter().map(|beat| beat.abs_diff(commit)).min();
+            assert!(nearest <= Some(2), "{commit}: {heartbeats:?}");
+        }
+    }
+}
+
 #[test]
 fn an_automatic_commit_that_failed_is_tried_again_soon() {
     let mut rig = Rig::in_group(automatic);

@@ -115,7 +115,10 @@ fn only_what_goes_is_revoked_and_the_member_joins_again_at_once() {
 
 #[test]
 fn what_goes_is_committed_first_and_what_stays_is_not() {
-    let mut rig = owning(&[0, 1], automatic);
+    let mut rig = owning(&[0, 1], |config| {
+        automatic(config);
+        config.auto_commit_interval = 60 * SECOND;
+    });
     assert_eq!(rig.poll_max(13).unwrap().len(), 13);
     rig.commits.clear();
     rig.hold.push(ApiKey::OffsetCommit);

@@ -457,7 +457,10 @@ fn nothing_is_committed_for_a_caller_that_is_gone() {
 
 #[test]
 fn unsubscribing_while_a_revocation_waits_for_the_report_commits_nothing() {
-    let mut rig = joined(automatic);
+    let mut rig = joined(|config| {
+        automatic(config);
+        config.auto_commit_interval = 60 * SECOND;
+    });
     rig.poll_max(3).unwrap();
     rebalance(&mut rig);
     owed_report(&rig);
