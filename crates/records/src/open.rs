@@ -197,15 +197,20 @@ impl OpenBatch {
         let Some(before_last) = count.checked_sub(1) else {
             return self.record_at(&mut cursor.clone()).map(|record| record.offset);
         };
+        let is_known = self.opened.incremental;
+        let passed = if is_known { count } else { before_last };
         let mut rest = self.opened.records.get(cursor.position..)?;
-        for _ in 0..before_last {
+        for _ in 0..passed {
             take_nullable(&mut rest)?;
         }
-        let position = self.opened.records.len() - rest.len();
         *cursor = Cursor {
-            position,
-            index: cursor.index.saturating_add(before_last),
+            position: self.opened.records.len() - rest.len(),
+            index: cursor.index.saturating_add(passed),
         };
+        if is_known {
+            let next = self.opened.header.base_offset;
+            return Some(next.saturating_add(i64::from(cursor.index)));
+        }
         self.record_at(cursor)
             .map(|record| record.offset.saturating_add(1))
     }
