@@ -169,7 +169,7 @@ impl ConsumerEngine {
 
     fn plan_auto_commit(&mut self, now: Instant) {
         self.auto_commit_due = now + self.config.auto_commit_interval;
-        // A heartbeat right after the last commit would make twice as many of them.
+        // With one right after the last commit, commits would be many more.
         let earliest = now + self.config.auto_commit_interval / 4;
         let beat = self.heartbeat_before_auto_commit();
         let at = beat
@@ -252,8 +252,9 @@ impl ConsumerEngine {
         if let Err(error) = result
             && error.is_retriable()
         {
-            self.auto_commit_due = now + self.config.client.retry_backoff;
-            self.timers.set_no_later(Timer::AutoCommit, self.auto_commit_due);
+            let at = now + self.config.client.retry_backoff;
+            self.auto_commit_due = self.auto_commit_due.min(at);
+            self.timers.set_no_later(Timer::AutoCommit, at);
         }
     }
 }

@@ -113,10 +113,10 @@ impl Beats {
         self.since + next.max(elapsed.saturating_add(rhythm.first))
     }
 
-    /// The last heartbeat that is due by then or a moment later. What else makes the coordinator count the session anew, as a
+    /// The last heartbeat that is due by then, the round itself if none is. What else makes the coordinator count the session anew, as a
     /// commit does, is best sent with it: the others beat after the sessions that count from one's heartbeats.
     pub(super) fn last_by(&self, at: Instant, rhythm: &Rhythm) -> Instant {
-        self.since + rhythm.last_by((at - self.since).saturating_add(rhythm.skew / 2))
+        self.since + rhythm.last_by(at - self.since)
     }
 
     /// The coordinator has answered the heartbeat that was sent then: the session counts from it.

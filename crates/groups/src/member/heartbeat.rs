@@ -43,7 +43,7 @@ impl Member {
         self.timers.set(Timer::Heartbeat, next);
     }
 
-    /// The last heartbeat that is due by then or a moment later, if heartbeats are sent: the time for commits that can choose theirs.
+    /// The last heartbeat that is due by then, if heartbeats are sent: the time for commits that can choose theirs.
     /// The coordinator counts the session from a commit, too, and the other members are soonest to notice that it ended if it
     /// counts from a heartbeat.
     // Kafka: OffsetMetadataManager.commitOffset, "the offset commits maintains the session"

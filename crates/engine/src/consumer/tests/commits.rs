@@ -246,10 +246,16 @@ fn an_automatic_commit_has_what_earlier_polls_handed_out() {
     assert_eq!(rig.committed(0), Some(7));
 }
 
-/// When the member asked for this, until an end, in ms.
-fn times_of(rig: &mut Rig, api: ApiKey, end: u64) -> Vec<u64> {
-    let mut times = Vec::new();
-    let mut count = rig.count(api);
+/// A member that commits automatically, and polls every ms for so long; the times of its requests in ms.
+fn times_of(api: ApiKey, ms: u64, configure: impl FnOnce(&mut ConsumerConfig)) -> Vec<u64> {
+    let mut rig = Rig::in_group(|config| {
+        automatic(config);
+        configure(config);
+    });
+    rig.subscribe();
+    rig.poll_max(1).unwrap();
+    let end = rig.driven.now().as_millis() + ms;
+    let (mut times, mut count) = (Vec::new(), rig.count(api));
     while rig.driven.now().as_millis() < end {
         rig.advance(SECOND / 1000);
         rig.poll_max(1).unwrap();
@@ -263,30 +269,69 @@ fn times_of(rig: &mut Rig, api: ApiKey, end: u64) -> Vec<u64> {
 // Kafka: a commit makes the coordinator count the member's session anew, as a heartbeat does
 #[test]
 fn a_members_automatic_commits_go_with_the_last_heartbeat_of_the_interval() {
-    for (interval, session) in [(3, 45), (3, 6), (1, 10)] {
-        let times = |api: ApiKey| {
-            let mut rig = Rig::in_group(|config| {
-                automatic(config);
+    for (interval, session, most) in [(3, 45, 14), (3, 6, 13), (1, 10, 9)] {
+        let times = |api| {
+            times_of(api, 40_000, |config| {
                 if let Some(group) = &mut config.group {
                     group.heartbeat_interval = interval * SECOND;
                     group.session_timeout = session * SECOND;
                 }
-            });
-            rig.subscribe();
-            rig.poll_max(1).unwrap();
-            let began = rig.driven.now().as_millis();
-            times_of(&mut rig, api, began + 40_000)
+            })
         };
         let (commits, heartbeats) = (times(ApiKey::OffsetCommit), times(ApiKey::Heartbeat));
-        assert!(commits.len() >= 8, "{commits:?}");
-        for pair in commits.windows(2) {
-            assert!(pair[1] - pair[0] <= 5_100, "{commits:?}");
-        }
+        assert!((8..=most).contains(&commits.len()), "{commits:?}");
         for commit in commits {
             let nearest = heartbeats.iter().map(|beat| beat.abs_diff(commit)).min();
             assert!(nearest <= Some(2), "{commit}: {heartbeats:?}");
         }
     }
+}
+
+#[test]
+fn automatic_commits_are_never_further_apart_than_their_interval_nor_many_more() {
+    for interval in [5, 50, 400, 2_900, 3_000, 5_000, 5_900, 6_000, 20_000] {
+        let commits = times_of(ApiKey::OffsetCommit, 60_000, |config| {
+            config.auto_commit_interval = SECOND / 1000 * interval;
+        });
+        let interval = u64::from(interval);
+        for pair in commits.windows(2) {
+            assert!(pair[1] - pair[0] <= interval + 2, "{interval}: {commits:?}");
+        }
+        let count = u64::try_from(commits.len()).expect("few");
+        assert!(count >= 60_000 / (interval + 2) - 1, "{interval}: {commits:?}");
+        assert!(count <= 2 * (60_000 / interval) + 2, "{interval}: {commits:?}");
+    }
+}
+
+#[test]
+fn without_a_member_the_interval_of_automatic_commits_is_the_interval() {
+    let mut rig = Rig::in_group(automatic);
+    rig.assign(&[0]);
+    rig.poll_max(1).unwrap();
+    rig.advance(5 * SECOND - SECOND / 1000);
+    rig.poll_max(1).unwrap();
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 0);
+    rig.advance(SECOND / 1000);
+    rig.poll_max(1).unwrap();
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 1);
+}
+
+#[test]
+fn a_failed_automatic_commit_does_not_put_off_the_next_one_for_longer_than_the_interval() {
+    let mut rig = Rig::in_group(|config| {
+        automatic(config);
+        config.auto_commit_interval = SECOND;
+        config.client.retry_backoff = 30 * SECOND;
+        config.client.retry_backoff_max = 30 * SECOND;
+    });
+    rig.assign(&[0]);
+    rig.poll_max(4).unwrap();
+    rig.advance(SECOND);
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress]);
+    rig.poll_max(1).unwrap();
+    rig.advance(SECOND);
+    rig.poll_max(1).unwrap();
+    assert_eq!(rig.count(ApiKey::OffsetCommit), 2);
 }
 
 #[test]
