@@ -10,6 +10,8 @@ use kohort_node::log::{Disk, Entry, StorageError};
 
 /// How many files are kept open. Systems allow a process 1,024 by default, and connections need some.
 const LARGEST_OPEN: usize = 256;
+/// How many descriptors are held for when connections have all others: a log that cannot be opened takes no more records.
+const RESERVE: usize = 8;
 
 /// A directory. All its handles share the open files.
 #[derive(Debug, Clone)]
@@ -21,30 +23,58 @@ pub(crate) struct FileDisk {
 /// The files that are open, and when each was used last.
 #[derive(Debug, Default)]
 struct OpenFiles {
-    by_path: HashMap<Box<str>, (File, u64)>,
+    by_path: HashMap<Box<str>, (Arc<File>, u64)>,
     uses: u64,
+    reserve: Vec<File>,
 }
 
 impl OpenFiles {
     /// An open file; one that was not used for long is closed for it.
-    fn get(&mut self, root: &Path, path: &str, create: bool) -> io::Result<&mut File> {
+    fn get(&mut self, root: &Path, path: &str, create: bool) -> io::Result<Arc<File>> {
         self.uses = self.uses.saturating_add(1);
-        let uses = self.uses;
-        if !self.by_path.contains_key(path) {
-            if self.by_path.len() >= LARGEST_OPEN {
-                self.close_oldest();
-            }
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(create).truncate(false);
-            let file = options.open(root.join(path))?;
-            self.by_path.insert(path.into(), (file, uses));
+        if let Some((file, last_use)) = self.by_path.get_mut(path) {
+            *last_use = self.uses;
+            return Ok(Arc::clone(file));
         }
-        match self.by_path.get_mut(path) {
-            Some((file, last_use)) => {
-                *last_use = uses;
-                Ok(file)
+        if self.by_path.len() >= LARGEST_OPEN {
+            self.close_oldest();
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(create).truncate(false);
+        let full = root.join(path);
+        let file = Arc::new(self.with_descriptor(|| options.open(&full))?);
+        self.by_path.insert(path.into(), (Arc::clone(&file), self.uses));
+        while self.reserve.len() < RESERVE
+            && let Ok(spare) = File::open(root)
+        {
+            self.reserve.push(spare);
+        }
+        Ok(file)
+    }
+
+    /// Keeps the descriptor of a directory that was synced: once it is free, a connection may have it.
+    fn keep(&mut self, directory: File) {
+        if self.reserve.len() < RESERVE {
+            self.reserve.push(directory);
+        }
+    }
+
+    /// Opens something; while the process has no descriptor left, what is needed least is closed for it.
+    fn with_descriptor<T>(&mut self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match open() {
+                Err(error) if is_out_of_descriptors(&error) && self.close_one() => {}
+                result => return result,
             }
-            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Closes the file that was not used for longest or, without one, one of the reserve.
+    fn close_one(&mut self) -> bool {
+        let oldest = self.by_path.iter().min_by_key(|(_, (_, used))| *used);
+        match oldest.map(|(path, _)| path.clone()) {
+            Some(path) => self.by_path.remove(&path).is_some(),
+            None => self.reserve.pop().is_some(),
         }
     }
 
@@ -64,6 +94,11 @@ impl OpenFiles {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
     }
+}
+
+/// Whether the process (EMFILE) or the system (ENFILE) has as many files open as it may.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 impl FileDisk {
@@ -91,10 +126,11 @@ impl FileDisk {
         operation: &'static str,
         path: &str,
         create: bool,
-        act: impl FnOnce(&mut File) -> io::Result<T>,
+        act: impl FnOnce(&File) -> io::Result<T>,
     ) -> Result<T, StorageError> {
+        // The lock is kept: the place in the file that is read or written belongs to all.
         let mut open = self.open_files();
-        let result = open.get(&self.root, path, create).and_then(act);
+        let result = open.get(&self.root, path, create).and_then(|file| act(&file));
         result.map_err(|error| self.failed(operation, path, &error))
     }
 }
@@ -110,7 +146,8 @@ impl Disk for FileDisk {
 
     fn list(&mut self, directory: &str) -> Result<Vec<Entry>, StorageError> {
         let failed = |error: io::Error| self.failed("listing", directory, &error);
-        let read = match fs::read_dir(self.root.join(directory)) {
+        let full = self.root.join(directory);
+        let read = match self.open_files().with_descriptor(|| fs::read_dir(&full)) {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error)),
@@ -145,14 +182,14 @@ impl Disk for FileDisk {
     }
 
     fn write(&mut self, path: &str, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.with_file("writing", path, true, |file| {
+        self.with_file("writing", path, true, |mut file| {
             file.seek(SeekFrom::Start(at))?;
             file.write_all(bytes)
         })
     }
 
     fn read(&mut self, path: &str, at: u64, len: usize) -> Result<Vec<u8>, StorageError> {
-        self.with_file("reading", path, false, |file| {
+        self.with_file("reading", path, false, |mut file| {
             let size = file.metadata()?.len();
             let there = usize::try_from(size.saturating_sub(at)).unwrap_or(usize::MAX);
             let mut bytes = Vec::with_capacity(len.min(there));
@@ -190,17 +227,25 @@ impl Disk for FileDisk {
         }
     }
 
-    /// Opens the file for it, so that nobody who uses the open ones waits. The system syncs the file, not the handle.
+    /// Keeps the lock while it looks for the file, not while it syncs, so that nobody who uses the open ones waits.
     fn sync(&mut self, path: &str) -> Result<(), StorageError> {
         let full: PathBuf = match path {
             "" => self.root.to_path_buf(),
             path => self.root.join(path),
         };
-        let sync = |file: File| match file.metadata()?.is_dir() {
-            true => file.sync_all(),
-            false => file.sync_data(),
+        let sync = || match fs::metadata(&full)?.is_dir() {
+            true => {
+                let directory = self.open_files().with_descriptor(|| File::open(&full))?;
+                directory.sync_all()?;
+                self.open_files().keep(directory);
+                Ok(())
+            }
+            false => {
+                let file = self.open_files().get(&self.root, path, false)?;
+                file.sync_data()
+            }
         };
-        match File::open(full).and_then(sync) {
+        match sync() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.failed("syncing", path, &error))
             }

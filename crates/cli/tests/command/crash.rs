@@ -256,3 +256,42 @@ fn a_broker_whose_disk_is_full_refuses_records_and_keeps_those_before() {
     acknowledged.insert((1, 0), "other".to_owned());
     assert_eq!(read_all(&mut consumer(&again.bootstrap)), acknowledged);
 }
+
+/// The system gives the broker 100 descriptors, and connections that do nothing take all that are left.
+#[test]
+#[cfg(unix)]
+fn connections_that_take_all_descriptors_leave_the_logs_writable() {
+    let dir = Scratch::new("descriptors");
+    drop(self::serve(&dir, &["-X", EACH]));
+    let binary = kohort(&[]);
+    let script = format!(
+        "ulimit -n 100; exec {} serve --listen 127.0.0.1:0 --data-dir {} -X {EACH}",
+        binary.get_program().to_string_lossy(),
+        dir.text()
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).stdin(Stdio::null());
+    let serve = Serve::spawn(shell);
+    let producer = producer(&serve.bootstrap);
+    let send = |number: i32, value: String| {
+        let record = ProducerRecord::new(TOPIC, (), value.clone()).partition(number);
+        let metadata = producer.send(record).expect("the logs are writable");
+        ((number, metadata.offset.expect("acknowledged")), value)
+    };
+    let mut acknowledged = Records::from([send(0, "first".to_owned())]);
+    let idle: Vec<_> = (0..150)
+        .map(|_| std::net::TcpStream::connect(&serve.bootstrap).expect("the port is open"))
+        .collect();
+    for count in 0..30 {
+        for number in 0..PARTITIONS {
+            acknowledged.extend([send(number, format!("{count}"))]);
+        }
+    }
+    let open = std::fs::read_dir(format!("/proc/{}/fd", serve.child.id()));
+    if let Ok(open) = open {
+        assert!(open.count() >= 95, "connections did not take all");
+    }
+    drop((idle, producer, serve));
+    let again = self::serve(&dir, &[]);
+    assert_eq!(read_all(&mut consumer(&again.bootstrap)), acknowledged);
+}
