@@ -73,7 +73,7 @@ pub(super) fn recover(
                 ));
             }
             recovered.is_changed = true;
-            rebuild(disk, &mut segment, expected, config)?
+            rebuild(disk, &mut segment, expected, config, is_trusted)?
         };
         expected = segment.next_offset;
         recovered.segments.push(segment);
@@ -81,10 +81,7 @@ pub(super) fn recover(
             recovered.notes.push(format!(
                 "{directory}: {bytes} bytes behind offset {expected} are no whole batches and are cut off"
             ));
-            // What was synced stays, whatever happened to what was synced before it.
-            if !is_trusted {
-                break;
-            }
+            break;
         }
     }
     // What comes after a cut was never acknowledged as durable.
@@ -255,13 +252,15 @@ fn last_entry(
 }
 
 /// Reads a segment through, checks each batch, and writes the indexes anew. The file is cut off at the first batch that is not
-/// whole; gives how many bytes were cut.
+/// whole; gives how many bytes were cut. One that was synced is not cut: what is behind was acknowledged, so somebody has to
+/// decide.
 // Kafka: LogSegment.recover
 fn rebuild(
     disk: &mut dyn Disk,
     segment: &mut Segment,
     expected: i64,
     config: &LogConfig,
+    is_trusted: bool,
 ) -> Result<Option<u64>, StorageError> {
     let (mut offsets, mut times) = (Vec::new(), Vec::new());
     let mut indexed = Indexed::new(segment.base_offset);
@@ -310,6 +309,17 @@ fn rebuild(
     }
     times.extend(indexed.add_time().into_iter().flatten());
     let cut = segment.len.saturating_sub(position);
+    if cut > 0 && is_trusted {
+        return Err(StorageError {
+            operation: "opening a log",
+            reason: format!(
+                "{}/{} is damaged at byte {position}, although it was synced; restore the file, or cut it there to go on without \
+                 what is behind",
+                disk.location(),
+                segment.log_path
+            ),
+        });
+    }
     if cut > 0 {
         disk.truncate(&segment.log_path, position)?;
     }

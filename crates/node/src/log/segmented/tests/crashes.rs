@@ -214,6 +214,25 @@ fn damage_in_what_was_synced_is_an_error_and_not_the_end_of_the_log() {
 }
 
 #[test]
+fn damage_that_hides_the_end_of_a_synced_log_is_an_error_and_cuts_nothing() {
+    let mut bench = Bench::new();
+    bench.append(1, "x").expect("the disk is in order");
+    bench.append(1, "x").expect("the disk is in order");
+    let size = bench.log.read(0, 1, true).expect("the disk is in order").len();
+    bench.close();
+    // The length of the second batch, which no index entry is behind.
+    bench.disk.damage(&path(0, "log"), size + 8);
+    let before = bench.disk.clone().len(&path(0, "log"));
+    let (disk, config) = (bench.disk.clone(), bench.config.clone());
+    let error = Bench::on(bench.disk, config)
+        .err()
+        .expect("it is damaged")
+        .to_string();
+    assert!(error.contains(&format!("damaged at byte {size}")), "{error}");
+    assert_eq!(disk.clone().len(&path(0, "log")), before);
+}
+
+#[test]
 fn checkpoints_are_synced_apart_from_what_acknowledgements_rest_on() {
     let mut bench = Bench::new();
     bench
