@@ -99,7 +99,12 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
     match end {
         End::Quiet => {}
         End::Io(error) => tracing::debug!(%peer, %error, "connection lost"),
-        reason => tracing::info!(%peer, %reason, "closing the connection"),
+        reason @ (End::CutShort { .. } | End::Idle { .. }) => {
+            tracing::info!(%peer, %reason, "closing the connection");
+        }
+        reason @ (End::Frame { .. } | End::Stalled { .. } | End::Unread { .. } | End::Crowded) => {
+            tracing::warn!(%peer, %reason, "closing the connection");
+        }
     }
     // The other end may be gone already.
     let _ = io.shutdown().await;

@@ -216,6 +216,10 @@ fn a_hundred_thousand_mutated_requests_leave_the_broker_serving_within_bounded_m
 
     let log = std::fs::read_to_string(&broker.stderr).expect("the log");
     assert!(!log.contains("panicked"), "{log}");
+    assert!(
+        log.contains("WARN") && log.contains("closing the connection of"),
+        "what ends a connection is in the log"
+    );
     // It serves still: what was written is read.
     let mut produce = Command::new(env!("CARGO_BIN_EXE_kohort"))
         .args(["produce", "-b", &broker.address, "-t", "after"])

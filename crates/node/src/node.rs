@@ -315,8 +315,17 @@ impl Node {
 
     fn close_connection(&mut self, conn: ConnId, reason: CloseReason) {
         if let Some(connection) = self.forget(conn) {
+            let level = match reason {
+                CloseReason::Fault | CloseReason::Stopped => Level::Info,
+                CloseReason::Malformed(_)
+                | CloseReason::UnknownApi(_)
+                | CloseReason::UnsupportedVersion { .. }
+                | CloseReason::UnacknowledgedProduce(_)
+                | CloseReason::Storage
+                | CloseReason::Unencodable { .. } => Level::Warn,
+            };
             self.outbox.push(Action::Log(Box::new(LogLine {
-                level: Level::Info,
+                level,
                 message: alloc::format!("closing the connection of {}: {reason}", connection.peer),
             })));
             self.outbox.push(Action::Close {

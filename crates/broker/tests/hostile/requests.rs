@@ -92,6 +92,7 @@ async fn a_partition_that_is_written_twice_by_one_request_keeps_its_offsets_apar
         .filter(|answer| answer.error_code == 0)
         .map(|answer| answer.base_offset)
         .collect();
+    assert!(!offsets.is_empty(), "nothing was written");
     let mut apart = offsets.clone();
     apart.sort_unstable();
     apart.dedup();

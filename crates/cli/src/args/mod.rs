@@ -58,7 +58,7 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a broker on this machine, in memory, for any Kafka client
+    /// Run a broker on this machine, in memory or on its disk, for any Kafka client
     Serve(ServeArgs),
     /// Show a consumer group at work: real data, four consumers, two rebalances, in seconds and without any set-up
     Demo,
