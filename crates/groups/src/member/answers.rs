@@ -181,6 +181,7 @@ impl Member {
         self.pending = None;
         self.end_rebalance(now, Outcome::Abandoned);
         self.enter(State::Failed);
+        self.polled_in_vain = false;
         if self.listening.is_none() {
             self.lose_after_failure(now);
         }

@@ -30,12 +30,18 @@ pub(super) struct Leadership {
 impl Member {
     // Kafka: ConsumerCoordinator.onLeaderElected
     pub(super) fn on_computed(&mut self, now: Instant, step: Token, result: Result<Computed, Box<str>>) {
-        let State::Computing { step: asked, members } = &self.state else {
+        let State::Computing {
+            step: asked,
+            members,
+            skip_assignment,
+        } = &self.state
+        else {
             return;
         };
         if *asked != step {
             return;
         }
+        let skip_assignment = *skip_assignment;
         let members = members.clone();
         let computed = match result {
             Ok(computed) => computed,
@@ -67,7 +73,8 @@ impl Member {
             topics,
             snapshot: partitions,
         });
-        if !assignments.is_empty() {
+        // An own assignor may leave out whom it gives nothing; the coordinator wants all.
+        if !skip_assignment {
             assignments.retain(|member, _| members.contains_key(member));
             for member in members.keys() {
                 assignments.entry(member.clone()).or_default();

@@ -100,7 +100,8 @@ impl Member {
             }
         }
         match &self.state {
-            State::Revoking { then: Then::Join } => self.join(now),
+            // The generation may have ended meanwhile: then what is left is lost.
+            State::Revoking { then: Then::Join } => self.prepare(now),
             State::Revoking {
                 then: Then::Assign(assignment),
             } => {
@@ -116,7 +117,12 @@ impl Member {
             State::Leaving {
                 phase: LeavePhase::Listening { .. },
             } => self.leave_owned(now),
-            State::Failed => self.lose_after_failure(now),
+            State::Failed => {
+                self.lose_after_failure(now);
+                if self.listening.is_none() && self.polled_in_vain {
+                    self.begin(now, Cause::PolledAfterError);
+                }
+            }
             _ => {}
         }
     }

@@ -116,6 +116,8 @@ pub struct Member {
     by_pattern: bool,
     /// Whether `max.poll.interval.ms` passed while the group was being joined.
     unpolled: bool,
+    /// There was a poll since the failure that a listener kept from joining again.
+    polled_in_vain: bool,
     journal: Journal,
 }
 
@@ -158,6 +160,7 @@ impl Member {
             reason: "".into(),
             by_pattern: false,
             unpolled: false,
+            polled_in_vain: false,
             journal: Journal::default(),
         })
     }
@@ -286,9 +289,10 @@ impl Member {
         self.note_poll();
         match &self.state {
             State::Unjoined { until: Until::Polled } => self.begin(now, Cause::PollExpired),
-            State::Failed if self.listening.is_none() && self.subscription.is_some() => {
-                self.begin(now, Cause::PolledAfterError);
-            }
+            State::Failed if self.subscription.is_some() => match self.listening {
+                None => self.begin(now, Cause::PolledAfterError),
+                Some(_) => self.polled_in_vain = true,
+            },
             _ => {}
         }
     }

@@ -129,7 +129,11 @@ impl Member {
                 members: members.clone(),
                 skip: response.skip_assignment,
             });
-            self.enter(State::Computing { step, members });
+            self.enter(State::Computing {
+                step,
+                members,
+                skip_assignment: response.skip_assignment,
+            });
         } else {
             self.sync(BTreeMap::new());
         }

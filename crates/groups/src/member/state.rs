@@ -24,6 +24,7 @@ pub(super) enum State {
     Computing {
         step: Token,
         members: Arc<BTreeMap<String, Subscription>>,
+        skip_assignment: bool,
     },
     /// SyncGroup was sent.
     Syncing { token: Token },

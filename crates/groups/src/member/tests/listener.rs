@@ -51,6 +51,25 @@ fn a_step_answered_after_the_identity_was_lost_does_not_bring_partitions_back() 
 }
 
 #[test]
+fn what_stays_is_lost_when_the_identity_is_lost_while_what_goes_is_revoked() {
+    let mut static_member = cooperative();
+    static_member.group_instance_id = Some("i".into());
+    let mut member = stable(static_member, &[("t", 0)]);
+    let (token, _) = sent_join(&member.step(subscribe(&["t", "u"])));
+    let (token, _) = sent_sync(&member.step(reply(token, joined_by("cooperative-sticky", 2, "other", &[]))));
+    let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0), ("u", 0)]))));
+    member.step(Event::Assigned { step });
+    let (name, step, revoked) = called(&member.step(subscribe(&["t"])));
+    assert_eq!((name, revoked), ("revoked", partitions(&[("u", 0)])));
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    member.step(refuse(token, Refusal::UnknownMemberId));
+    let (name, step, lost) = called(&member.step(Event::Revoked { step }));
+    assert_eq!((name, lost), ("lost", partitions(&[("t", 0)])));
+    sent_join(&member.step(Event::Lost { step }));
+    assert!(member.machine().owned().is_empty());
+}
+
+#[test]
 fn a_run_is_replayed_exactly() {
     let mut member = leading(config());
     let token = sent_heartbeat(&member.advance(3 * SECOND));
