@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use kohort_groups::{Identity, TopicPartition};
 use kohort_machine::{Instant, Token};
-use kohort_protocol::ResponseBody;
+use kohort_protocol::{ErrorCode, ResponseBody};
 
 use super::commits::CommitJob;
 use super::engine::{Purpose, Timer};
@@ -93,6 +93,16 @@ impl Job {
 
     pub(super) fn is_waiting(&self) -> bool {
         !self.requests.is_empty()
+    }
+
+    /// Whether an automatic commit that a revocation or a close waits for is not tried again although that may help: the topic
+    /// is most likely deleted, and what waits must not wait for it to the end of its time.
+    fn is_given_up_for(&self, error: &CommandError) -> bool {
+        const ENOUGH: u32 = 3;
+        let is_waited_for = matches!(self.owner, JobOwner::BeforeRevoke | JobOwner::BeforeClose);
+        let code = ErrorCode::UnknownTopicOrPartition;
+        let is_unknown = matches!(error, CommandError::Refused { code: refused, .. } if *refused == code);
+        is_waited_for && is_unknown && self.failures >= ENOUGH
     }
 
     fn can_retry(&self) -> bool {
@@ -288,7 +298,8 @@ impl ConsumerEngine {
         let Some(job) = self.jobs.open.get_mut(&id) else {
             return;
         };
-        if !error.is_retriable() || matches!(error, CommandError::RebalanceInProgress) || !job.can_retry() {
+        let is_over = matches!(error, CommandError::RebalanceInProgress) || job.is_given_up_for(&error);
+        if !error.is_retriable() || is_over || !job.can_retry() {
             return self.finish(now, id, Err(error));
         }
         job.failures = job.failures.saturating_add(1);

@@ -328,6 +328,22 @@ fn a_failed_commit_before_a_revocation_is_told_and_the_rebalance_goes_on() {
 }
 
 #[test]
+fn a_revocation_does_not_wait_for_the_commit_of_a_topic_that_is_deleted() {
+    let mut rig = joined(|config| {
+        automatic(config);
+        config.auto_commit_interval = 60 * SECOND;
+    });
+    rig.poll_max(3).unwrap();
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::UnknownTopicOrPartition; 20]);
+    rebalance(&mut rig);
+    rig.do_due().unwrap();
+    rig.advance(5 * SECOND);
+    rig.do_due().unwrap();
+    assert_eq!(rig.failed_commits[0].when, AutomaticCommit::BeforeRevocation);
+    assert_eq!(rig.calls[0], (CallbackKind::Revoked, vec![0, 1]));
+}
+
+#[test]
 fn a_closed_consumer_does_nothing_more() {
     let mut rig = joined(automatic);
     close(&mut rig);
