@@ -44,6 +44,21 @@ fn serve(dir: &Scratch, more: &[&str]) -> Serve {
     Serve::start(&[&args, more].concat())
 }
 
+/// A broker to which the system gives no more than these lines of a shell let it.
+#[cfg(unix)]
+fn serve_within(limits: &str, dir: &Scratch, more: &[&str]) -> Serve {
+    let binary = kohort(&[]);
+    let script = format!(
+        "{limits}; exec {} serve --listen 127.0.0.1:0 --data-dir {} {}",
+        binary.get_program().to_string_lossy(),
+        dir.text(),
+        more.join(" ")
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).stdin(Stdio::null());
+    Serve::spawn(shell)
+}
+
 /// Partition and offset of a record, and its value.
 type Records = BTreeMap<(i32, i64), String>;
 
@@ -224,15 +239,7 @@ fn a_broker_that_was_stopped_finds_its_records_and_says_nothing_of_recovery() {
 fn a_broker_whose_disk_is_full_refuses_records_and_keeps_those_before() {
     let dir = Scratch::new("full");
     drop(serve(&dir, &[]));
-    let binary = kohort(&[]);
-    let script = format!(
-        "trap '' XFSZ; ulimit -f 128; exec {} serve --listen 127.0.0.1:0 --data-dir {}",
-        binary.get_program().to_string_lossy(),
-        dir.text()
-    );
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).stdin(Stdio::null());
-    let serve = Serve::spawn(shell);
+    let serve = serve_within("trap '' XFSZ; ulimit -f 128", &dir, &[]);
     let producer = producer(&serve.bootstrap);
     let mut acknowledged = Records::new();
     let error = loop {
@@ -263,15 +270,7 @@ fn a_broker_whose_disk_is_full_refuses_records_and_keeps_those_before() {
 fn connections_that_take_all_descriptors_leave_the_logs_writable() {
     let dir = Scratch::new("descriptors");
     drop(self::serve(&dir, &["-X", EACH]));
-    let binary = kohort(&[]);
-    let script = format!(
-        "ulimit -n 100; exec {} serve --listen 127.0.0.1:0 --data-dir {} -X {EACH}",
-        binary.get_program().to_string_lossy(),
-        dir.text()
-    );
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).stdin(Stdio::null());
-    let serve = Serve::spawn(shell);
+    let serve = serve_within("ulimit -n 100", &dir, &["-X", EACH]);
     let producer = producer(&serve.bootstrap);
     let send = |number: i32, value: String| {
         let record = ProducerRecord::new(TOPIC, (), value.clone()).partition(number);

@@ -56,18 +56,20 @@ impl Rhythm {
         }
         // Not right after one that was late.
         let earliest = elapsed.saturating_add(self.first);
-        let beats = earliest.as_nanos().div_ceil(self.period.as_nanos().max(1));
+        self.regular(earliest.as_nanos().div_ceil(self.period.as_nanos().max(1)))
+    }
+
+    /// How long after a round's end the regular heartbeat of this number is due.
+    fn regular(&self, number: u128) -> Duration {
         self.period
-            .saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX))
+            .saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
     }
 
     /// How long after a round's end the last heartbeat by `elapsed` is due, echoes aside, if none is late.
     fn last_by(&self, elapsed: Duration) -> Duration {
         let beats = elapsed.as_nanos() / self.period.as_nanos().max(1);
         if beats > 0 {
-            return self
-                .period
-                .saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX));
+            return self.regular(beats);
         }
         let mut last = Duration::ZERO;
         loop {

@@ -23,6 +23,12 @@ fn automatic(config: &mut ConsumerConfig) {
     config.enable_auto_commit = true;
 }
 
+/// Commits before revocations and closes alone: the interval does not end in a test.
+fn automatic_at_ends(config: &mut ConsumerConfig) {
+    automatic(config);
+    config.auto_commit_interval = 60 * SECOND;
+}
+
 /// A consumer that owns both partitions.
 fn joined(configure: impl FnOnce(&mut ConsumerConfig)) -> Rig {
     let mut rig = Rig::in_group(configure);
@@ -329,10 +335,7 @@ fn a_failed_commit_before_a_revocation_is_told_and_the_rebalance_goes_on() {
 
 #[test]
 fn a_revocation_does_not_wait_for_the_commit_of_a_topic_that_is_deleted() {
-    let mut rig = joined(|config| {
-        automatic(config);
-        config.auto_commit_interval = 60 * SECOND;
-    });
+    let mut rig = joined(automatic_at_ends);
     rig.poll_max(3).unwrap();
     rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::UnknownTopicOrPartition; 20]);
     rebalance(&mut rig);
@@ -473,10 +476,7 @@ fn nothing_is_committed_for_a_caller_that_is_gone() {
 
 #[test]
 fn unsubscribing_while_a_revocation_waits_for_the_report_commits_nothing() {
-    let mut rig = joined(|config| {
-        automatic(config);
-        config.auto_commit_interval = 60 * SECOND;
-    });
+    let mut rig = joined(automatic_at_ends);
     rig.poll_max(3).unwrap();
     rebalance(&mut rig);
     owed_report(&rig);

@@ -36,18 +36,23 @@ fn a_computation_that_ends_after_the_generation_does_nothing() {
     assert!(member.step(computed(*step, &[], 1)).is_empty());
 }
 
-#[test]
-fn a_step_answered_after_the_identity_was_lost_does_not_bring_partitions_back() {
-    let mut member = stable(cooperative(), &[("t", 0), ("t", 1)]);
-    let (token, _) = sent_join(&member.step(subscribe(&["t", "u"])));
-    let (token, _) = sent_sync(&member.step(reply(token, joined_by("cooperative-sticky", 2, "other", &[]))));
-    let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0)]))));
+/// While the listener gives up something, the coordinator forgets the member: what it has left, `t-0`, is lost after that.
+fn loses_its_identity_and_the_rest(member: &mut Driven, step: Token) {
     let token = sent_heartbeat(&member.advance(3 * SECOND));
     member.step(refuse(token, Refusal::UnknownMemberId));
     let (name, step, lost) = called(&member.step(Event::Revoked { step }));
     assert_eq!((name, lost), ("lost", partitions(&[("t", 0)])));
     sent_join(&member.step(Event::Lost { step }));
     assert!(member.machine().owned().is_empty());
+}
+
+#[test]
+fn a_step_answered_after_the_identity_was_lost_does_not_bring_partitions_back() {
+    let mut member = stable(cooperative(), &[("t", 0), ("t", 1)]);
+    let (token, _) = sent_join(&member.step(subscribe(&["t", "u"])));
+    let (token, _) = sent_sync(&member.step(reply(token, joined_by("cooperative-sticky", 2, "other", &[]))));
+    let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0)]))));
+    loses_its_identity_and_the_rest(&mut member, step);
 }
 
 #[test]
@@ -61,12 +66,7 @@ fn what_stays_is_lost_when_the_identity_is_lost_while_what_goes_is_revoked() {
     member.step(Event::Assigned { step });
     let (name, step, revoked) = called(&member.step(subscribe(&["t"])));
     assert_eq!((name, revoked), ("revoked", partitions(&[("u", 0)])));
-    let token = sent_heartbeat(&member.advance(3 * SECOND));
-    member.step(refuse(token, Refusal::UnknownMemberId));
-    let (name, step, lost) = called(&member.step(Event::Revoked { step }));
-    assert_eq!((name, lost), ("lost", partitions(&[("t", 0)])));
-    sent_join(&member.step(Event::Lost { step }));
-    assert!(member.machine().owned().is_empty());
+    loses_its_identity_and_the_rest(&mut member, step);
 }
 
 #[test]
