@@ -14,6 +14,7 @@ mod link;
 mod links;
 mod metadata;
 mod net;
+mod plausible;
 mod request;
 mod target;
 #[cfg(any(test, feature = "testing"))]

@@ -19,6 +19,7 @@ use super::failure::{RequestFailure, WaitedFor};
 use super::finder::{AskFailure, FinderEvent, Lookup};
 use super::link::{AnswerFault, Asked, Link, LinkState, Peer};
 use super::net::{LinkId, NetAction};
+use super::plausible::without_impossible;
 use super::request::{Owner, Pending, Reply, Stage};
 use super::target::{LinkPurpose, RequestId, Target};
 use super::throttle::throttle_time;
@@ -115,7 +116,7 @@ impl Client {
         }
         self.arm_answer(id);
         if let Some(request) = answered.request {
-            self.succeed(now, request, body, node);
+            self.succeed(now, request, without_impossible(body), node);
         }
     }
 

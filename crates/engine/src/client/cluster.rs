@@ -279,10 +279,6 @@ impl Cluster {
         let mut partitions = BTreeMap::new();
         for partition in sent.partitions {
             let index = partition.partition_index;
-            // No partition has such a number, whatever a broker says.
-            if index < 0 {
-                continue;
-            }
             let known = old.as_ref().and_then(|topic| topic.partitions.get(&index));
             partitions.insert(index, newer(partition, known, &mut epochs.newest));
         }

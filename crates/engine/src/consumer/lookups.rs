@@ -326,10 +326,9 @@ fn describe(
         })
     };
     let all = |ids: &[i32]| ids.iter().map(|id| broker(*id)).collect();
-    let mut partitions: Vec<_> = topic
+    topic
         .partitions
         .iter()
-        .filter(|partition| partition.partition_index >= 0)
         .map(|partition| PartitionDescription {
             partition: partition.partition_index,
             leader: (partition.leader_id >= 0).then(|| broker(partition.leader_id)),
@@ -337,8 +336,5 @@ fn describe(
             in_sync_replicas: all(&partition.isr_nodes),
             offline_replicas: all(&partition.offline_replicas),
         })
-        .collect();
-    partitions.sort_by_key(|partition| partition.partition);
-    partitions.dedup_by_key(|partition| partition.partition);
-    partitions
+        .collect()
 }

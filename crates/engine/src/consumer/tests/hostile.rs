@@ -2,6 +2,7 @@
 //! asked for again.
 
 use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use kohort_protocol::{ResponseBody, Uuid};
 use kohort_records::{BatchBuilder, Compression};
 
 use super::rig::*;
-use crate::consumer::{Command, CommandError, CommitMode, ConsumerConfig, OffsetReset, OffsetSpec};
+use crate::consumer::{
+    Command, CommandError, CommandReply, CommitMode, ConsumerConfig, OffsetReset, OffsetSpec,
+};
 
 fn earliest(config: &mut ConsumerConfig) {
     config.auto_offset_reset = OffsetReset::Earliest;
@@ -151,6 +154,26 @@ fn metadata_that_lies_is_asked_for_again_and_no_command_waits_for_ever() {
         rig.advance(Duration::from_secs(120));
         assert_all_once(&mut rig);
     }
+}
+
+#[test]
+fn partitions_that_cannot_be_are_not_among_those_of_a_topic() {
+    let mut rig = Rig::new(earliest);
+    let metadata = rig.driven.network.metadata.as_mut().unwrap();
+    for index in [-1, 0, i32::MIN] {
+        let mut more = metadata.topics[0].partitions[0].clone();
+        more.partition_index = index;
+        metadata.topics[0].partitions.push(more);
+    }
+    let token = rig.command(Command::PartitionsFor {
+        topic: "t".into(),
+        timeout: SECOND,
+    });
+    let Ok(CommandReply::Partitions(partitions)) = &rig.replies[&token] else {
+        panic!("{:?}", rig.replies[&token]);
+    };
+    let numbers: Vec<_> = partitions.iter().map(|it| it.partition).collect();
+    assert_eq!(numbers, [0, 1]);
 }
 
 #[test]
