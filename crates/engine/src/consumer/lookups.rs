@@ -56,6 +56,7 @@ impl ConsumerEngine {
             Some(Place::Initial) => {
                 if let Some(assigned) = self.partitions.get_mut(slot) {
                     assigned.halted = false;
+                    assigned.wanted = true;
                 }
             }
             Some(Place::Reset(_)) => {}

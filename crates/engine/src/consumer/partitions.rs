@@ -37,6 +37,8 @@ pub(super) struct Assigned {
     pub(super) suspended: bool,
     /// The listener has not yet taken it.
     pub(super) untaken: bool,
+    /// The listener asks where it begins, before it has taken it.
+    pub(super) wanted: bool,
     /// After the last record handed out, as far as reported.
     pub(super) consumed: Option<Position>,
     /// Bytes with the caller, as far as reported.
@@ -62,6 +64,7 @@ impl Assigned {
             paused: false,
             suspended: false,
             untaken,
+            wanted: false,
             consumed: None,
             buffered: 0,
             end: None,
@@ -87,9 +90,16 @@ impl Assigned {
         self.fetchable_at().is_some() || (self.is_lost() && matches!(self.place, Place::Reset(_)))
     }
 
-    /// Whether its position has to be looked for.
+    /// Whether its position has to be looked for: the committed one not before the listener ran, which may commit, or find that
+    /// it is late.
+    // Kafka: ConsumerCoordinator.poll runs the listener before refreshCommittedOffsetsIfNeeded; KafkaConsumer.position asks at once
     pub(super) fn is_lost(&self) -> bool {
-        matches!(self.place, Place::Initial | Place::Reset(_)) && !self.halted && !self.suspended
+        let may_look = match self.place {
+            Place::Initial => !self.untaken || self.wanted,
+            Place::Reset(_) => true,
+            Place::At(_) | Place::Stuck => false,
+        };
+        may_look && !self.halted && !self.suspended
     }
 }
 

@@ -64,14 +64,49 @@ fn nothing_is_fetched_before_the_listener_took_the_assignment() {
             ..
         })
     ));
-    assert_eq!(
-        rig.count(ApiKey::OffsetFetch),
-        1,
-        "its position is found meanwhile"
-    );
+    assert_eq!(rig.count(ApiKey::OffsetFetch), 0, "the listener may commit");
     assert!(rig.waiting_fetch().is_none());
     rig.poll_all();
     assert!(rig.waiting_fetch().is_some());
+}
+
+// Kafka: ConsumerCoordinator.poll runs the listener before refreshCommittedOffsetsIfNeeded
+#[test]
+fn what_the_assigned_listener_commits_is_where_reading_begins() {
+    let mut rig = Rig::in_group(earliest);
+    rig.subscribe();
+    let token = rig.command(Command::Commit {
+        offsets: vec![(of_t(0), OffsetAndMetadata::new(4))],
+        mode: CommitMode::Sync { timeout: SECOND },
+    });
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.poll_all(), [records(0, 4, 10), records(1, 0, 10)].concat());
+}
+
+#[test]
+fn what_another_committed_while_the_listener_ran_is_where_reading_begins() {
+    let mut rig = Rig::in_group(earliest);
+    rig.committed.insert(("t".into(), 0), 2);
+    rig.subscribe();
+    rig.committed.insert(("t".into(), 0), 6);
+    assert_eq!(rig.poll_all(), [records(0, 6, 10), records(1, 0, 10)].concat());
+}
+
+// Kafka: KafkaConsumer.position
+#[test]
+fn the_assigned_listener_may_ask_where_reading_begins() {
+    let mut rig = Rig::in_group(earliest);
+    rig.committed.insert(("t".into(), 0), 2);
+    rig.subscribe();
+    let slot = rig.delivery.slot(&of_t(0)).unwrap();
+    let token = rig.command(Command::Position {
+        slot,
+        timeout: SECOND,
+    });
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.looked_up, [0], "the other is found later");
+    rig.poll_all();
+    assert_eq!(rig.looked_up, [0, 1]);
 }
 
 #[test]
