@@ -159,7 +159,11 @@ async fn a_newcomer_takes_an_instance_id_over_and_the_old_holder_fails_for_good(
         &*error,
         MemberError::FencedInstanceId { group_instance_id, .. } if &**group_instance_id == "i"
     ));
-    // The group does not notice.
+    // The group does not notice, not even when it polls on.
+    assert!(matches!(
+        failure(&mut old).await,
+        PollError::Read(ReadError::Membership(error)) if matches!(*error, MemberError::FencedInstanceId { .. })
+    ));
     group.pass(A_MOMENT).await;
     assert_eq!(describe(&group.id, 5).await.members.len(), 2);
 }

@@ -32,6 +32,16 @@ pub(super) struct Closing {
     leave_failure: Option<Failure>,
 }
 
+impl Closing {
+    fn operation(&self) -> LeaveOperation {
+        match self.leave {
+            LeaveGroup::Default => LeaveOperation::Default,
+            LeaveGroup::Leave => LeaveOperation::LeaveGroup,
+            LeaveGroup::Remain => LeaveOperation::RemainInGroup,
+        }
+    }
+}
+
 impl ConsumerEngine {
     // Kafka: ClassicKafkaConsumer.unsubscribe, ConsumerCoordinator.onLeavePrepare
     pub(super) fn on_unsubscribe(&mut self, now: Instant, token: Token, timeout: Duration) {
@@ -134,11 +144,7 @@ impl ConsumerEngine {
             return;
         }
         closing.is_leaving = true;
-        let operation = match closing.leave {
-            LeaveGroup::Default => LeaveOperation::Default,
-            LeaveGroup::Leave => LeaveOperation::LeaveGroup,
-            LeaveGroup::Remain => LeaveOperation::RemainInGroup,
-        };
+        let operation = closing.operation();
         if self.membership.as_ref().is_some_and(|it| it.is_active()) {
             let reason = "the consumer is being closed".into();
             self.leave_group(now, MemberEvent::Leave { operation, reason }, false);
@@ -170,7 +176,20 @@ impl ConsumerEngine {
             }
             closing.leave_failure = closing.is_member.then_some(Failure::TimedOut);
         }
+        self.leave_unheard(now);
         self.close_now(now);
+    }
+
+    /// Tells the coordinator, if it is not told, although nobody is left to hear of the answer: the others need not wait for the
+    /// session to end.
+    fn leave_unheard(&mut self, now: Instant) {
+        let Some(operation) = self.closing.as_ref().map(Closing::operation) else {
+            return;
+        };
+        if self.membership.as_ref().is_some_and(|it| it.is_active()) {
+            let reason = "the consumer is being closed, and its time is over".into();
+            self.member_event(now, MemberEvent::LeaveNow { operation, reason });
+        }
     }
 
     fn close_now(&mut self, now: Instant) {

@@ -84,10 +84,7 @@ impl Member {
             Failure::Unreachable | Failure::Refused(Refusal::CoordinatorLoadInProgress) => {
                 return self.retry_later(now, Cause::CoordinatorFailed { api });
             }
-            Failure::Refused(Refusal::FencedInstanceId) => {
-                self.reset_identity();
-                self.fenced()
-            }
+            Failure::Refused(Refusal::FencedInstanceId) => return self.fail_fenced(now),
             Failure::Refused(Refusal::GroupAuthorizationFailed) => {
                 MemberError::GroupAuthorization { group_id }
             }
@@ -167,6 +164,17 @@ impl Member {
             group_id: self.config.group_id.clone(),
             api,
             detail,
+        };
+        self.fail(now, error);
+    }
+
+    /// Stops for good: only leaving ends it.
+    pub(super) fn fail_fenced(&mut self, now: Instant) {
+        self.reset_identity();
+        self.is_fenced = true;
+        let error = MemberError::FencedInstanceId {
+            group_id: self.config.group_id.clone(),
+            group_instance_id: self.config.group_instance_id.clone().unwrap_or_default(),
         };
         self.fail(now, error);
     }

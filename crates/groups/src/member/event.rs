@@ -74,13 +74,21 @@ pub enum Event {
     /// `max.poll.interval.ms` passed without a poll.
     PollExpired,
     /// The application polled; needed only after [`Event::PollExpired`], and after the error of [`Action::Failed`] was handed
-    /// to it.
+    /// to it. A member that was fenced fails again.
     Polled,
     /// Leave the group and stay out of it. A second one while leaving joins the first.
     Leave {
         /// Who of static and dynamic members tells the coordinator.
         operation: LeaveOperation,
         /// Why, for the broker's log (KIP-800).
+        reason: Arc<str>,
+    },
+    /// The time for [`Event::Leave`] is over: the coordinator is told at once, if it is to be, and neither the listener nor
+    /// the answer is waited for. What comes of it is not said.
+    LeaveNow {
+        /// As in [`Event::Leave`].
+        operation: LeaveOperation,
+        /// As in [`Event::Leave`].
         reason: Arc<str>,
     },
 }

@@ -67,7 +67,8 @@ pub enum Refusal {
     Other(i16),
 }
 
-/// What ended the membership and must be told to the application. The member tries again only when it is polled again.
+/// What ended the membership and must be told to the application. The member tries again only when it is polled again, and after
+/// [`MemberError::FencedInstanceId`] not even then: until it unsubscribes, each poll fails so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberError {

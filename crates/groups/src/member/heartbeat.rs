@@ -120,9 +120,7 @@ impl Member {
             Refusal::UnknownMemberId => self.on_identity_lost(now, Cause::UnknownMemberId { api }),
             Refusal::IllegalGeneration => self.on_identity_lost(now, Cause::IllegalGeneration { api }),
             Refusal::FencedInstanceId => {
-                let error = self.fenced();
-                self.reset_identity();
-                self.fail(now, error);
+                self.fail_fenced(now);
             }
             Refusal::GroupAuthorizationFailed => {
                 let group_id = self.config.group_id.clone();
@@ -155,13 +153,6 @@ impl Member {
             Kind::Stable => self.begin(now, cause),
             Kind::Assigning => self.pending = Some(cause),
             _ => {}
-        }
-    }
-
-    pub(super) fn fenced(&self) -> MemberError {
-        MemberError::FencedInstanceId {
-            group_id: self.config.group_id.clone(),
-            group_instance_id: self.config.group_instance_id.clone().unwrap_or_default(),
         }
     }
 }

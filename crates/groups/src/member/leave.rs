@@ -35,6 +35,16 @@ impl Member {
         }
     }
 
+    /// Tells the coordinator although the application has not given up what it owns, and may never.
+    // Kafka: AbstractCoordinator.close sends LeaveGroup even when its timer has run out
+    pub(super) fn on_leave_now(&mut self, now: Instant, operation: LeaveOperation, reason: Arc<str>) {
+        self.listening = None;
+        self.owned.clear();
+        self.on_leave(now, operation, reason);
+        // It was on its way out before, and waited for the listener.
+        self.leave_owned(now);
+    }
+
     /// Gives up what is owned, then tells the coordinator.
     pub(super) fn leave_owned(&mut self, now: Instant) {
         let State::Leaving {
@@ -85,6 +95,7 @@ impl Member {
         self.reset_identity();
         self.leadership = None;
         self.failures = 0;
+        self.is_fenced = false;
         self.outbox.push(Action::Left { result });
         self.enter(State::Unjoined {
             until: Until::Subscribed,

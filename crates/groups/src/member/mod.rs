@@ -118,6 +118,8 @@ pub struct Member {
     unpolled: bool,
     /// There was a poll since the failure that a listener kept from joining again.
     polled_in_vain: bool,
+    /// Another consumer has the `group.instance.id`.
+    is_fenced: bool,
     journal: Journal,
 }
 
@@ -161,6 +163,7 @@ impl Member {
             by_pattern: false,
             unpolled: false,
             polled_in_vain: false,
+            is_fenced: false,
             journal: Journal::default(),
         })
     }
@@ -289,6 +292,9 @@ impl Member {
         self.note_poll();
         match &self.state {
             State::Unjoined { until: Until::Polled } => self.begin(now, Cause::PollExpired),
+            // To join again would be to take the id back from its new holder, which would take it back in turn.
+            // Kafka: ConsumerCoordinator keeps the member id, so that each further JoinGroup is refused
+            State::Failed if self.is_fenced => self.fail_fenced(now),
             State::Failed if self.subscription.is_some() => match self.listening {
                 None => self.begin(now, Cause::PolledAfterError),
                 Some(_) => self.polled_in_vain = true,
@@ -336,6 +342,7 @@ impl Machine for Member {
             Event::PollExpired => self.on_poll_expired(now),
             Event::Polled => self.on_polled(now),
             Event::Leave { operation, reason } => self.on_leave(now, operation, reason),
+            Event::LeaveNow { operation, reason } => self.on_leave_now(now, operation, reason),
         }
     }
 

@@ -137,7 +137,7 @@ const EDGES: &[(Kind, &[Kind])] = {
         (Assigning, &[Stable, Unjoined, Revoking, Joining, Leaving, Failed]),
         (Stable, &[Unjoined, Revoking, Joining, Leaving, Failed]),
         (Leaving, &[Unjoined, Leaving]),
-        (Failed, &[Unjoined, Revoking, Joining, Leaving]),
+        (Failed, &[Unjoined, Revoking, Joining, Leaving, Failed]),
     ]
 };
 

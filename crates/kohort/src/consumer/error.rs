@@ -388,7 +388,7 @@ pub enum CloseError {
 pub struct Unfinished {
     /// Why what was consumed is not committed, if it is not: whoever goes on reads it again.
     pub commit: Option<CommitError>,
-    /// Whether the group does not know that this member is gone: it notices after `session.timeout.ms`.
+    /// Whether the group may not know that this member is gone: it notices after `session.timeout.ms` at the latest.
     pub is_in_group: bool,
     error: CommandError,
 }

@@ -78,7 +78,7 @@ impl<M: NetMachine, H: Host<M>> Driver<M, H> {
             let now = self.clock.now();
             self.perform_actions(now);
             if self.host.is_finished() {
-                return;
+                return self.links.end();
             }
             let deadline = self.machine.next_deadline().map(|deadline| deadline.at);
             // The clock decides, not the timer's readiness: tokio's cooperation may hold a ready timer back.

@@ -50,13 +50,17 @@ impl Links {
                 }
             }
             NetAction::Disconnect { link } => {
-                if let Some(mut link) = self.links.remove(&link) {
-                    // What was sent and is not answered, Produce with `acks=0`, may still lie here.
-                    let _unwritten = link.poll_written(&mut Context::from_waker(Waker::noop()));
+                if let Some(link) = self.links.remove(&link) {
+                    end(link);
                 }
             }
             NetAction::Warn { message } => tracing::warn!("{message}"),
         }
+    }
+
+    /// Ends all connections.
+    pub(super) fn end(self) {
+        self.links.into_values().for_each(end);
     }
 
     /// The next thing that any connection reports. Also moves what is to be written.
@@ -108,4 +112,10 @@ impl Links {
             }
         })
     }
+}
+
+/// Ends a connection. What was sent and nobody waits for (Produce with `acks=0`, the LeaveGroup of a close whose time is over)
+/// may still lie here: the socket gets what it takes at once.
+fn end(mut link: Link) {
+    let _unwritten = link.poll_written(&mut Context::from_waker(Waker::noop()));
 }

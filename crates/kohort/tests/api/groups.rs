@@ -275,6 +275,34 @@ async fn a_consumer_whose_assigned_fails_closes() {
     settle(&mut [&mut other], &[1]).await;
 }
 
+// Kafka: AbstractCoordinator.close sends LeaveGroup even when its timer has run out
+#[tokio::test(start_paused = true)]
+async fn the_others_need_not_wait_for_the_session_of_one_whose_close_took_too_long() {
+    let broker = broker("t", 1).await;
+    let mut first = consumer(&broker).group_id("g").build().expect("valid settings");
+    let listener = Callbacks::new().on_revoked(|_, _| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Ok(())
+        })
+    });
+    first
+        .subscribe_with(["t"], listener)
+        .expect("a group and a topic");
+    settle(&mut [&mut first], &[1]).await;
+    let began = tokio::time::Instant::now();
+    let closing = tokio::spawn(first.close(Duration::from_secs(1)));
+    let mut second = member(&broker);
+    settle(&mut [&mut second], &[1]).await;
+    let waited = began.elapsed();
+    assert!(waited < Duration::from_secs(10), "{waited:?}");
+    let closed = closing.await.expect("no panic");
+    let Err(CloseError::Unfinished(unfinished)) = &closed else {
+        panic!("{closed:?}");
+    };
+    assert!(unfinished.is_in_group, "the answer was not waited for");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_revoked_that_fails_surfaces_once_and_the_rebalance_goes_on() {
     let broker = broker("t", 2).await;

@@ -315,6 +315,20 @@ fn a_static_member_stays_in_its_group_when_it_closes() {
     assert_eq!(rig.count(ApiKey::LeaveGroup), 0);
 }
 
+// Kafka: AbstractCoordinator.close
+#[test]
+fn a_close_that_waits_for_its_listener_to_the_end_of_its_time_tells_the_coordinator_all_the_same() {
+    let mut rig = joined(earliest);
+    let token = close(&mut rig);
+    rig.advance(29 * SECOND);
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 0, "the listener has not run");
+    rig.advance(SECOND);
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+    let leave = Some(Failure::TimedOut);
+    let unfinished = CommandError::Unfinished { commit: None, leave };
+    assert_eq!(rig.replies[&token], Err(unfinished), "nobody heard the answer");
+}
+
 #[test]
 fn closing_is_over_after_its_time_out_whatever_the_broker_does() {
     let mut rig = joined(automatic);

@@ -266,10 +266,32 @@ fn a_fenced_static_member_loses_its_partitions_and_stops() {
 }
 
 #[test]
-fn a_member_fenced_while_its_listener_runs_loses_its_partitions_afterwards() {
+fn a_fenced_static_member_does_not_take_its_id_back_when_it_is_polled() {
+    let config = MemberConfig {
+        group_instance_id: Some("i".into()),
+        ..config()
+    };
+    let mut member = stable(config, &[]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    member.step(refuse(token, Refusal::FencedInstanceId));
+    for _ in 0..2 {
+        let actions = member.step(Event::Polled);
+        assert!(
+            matches!(&actions[..], [Action::Failed { error }] if matches!(**error, MemberError::FencedInstanceId { .. })),
+            "{actions:?}"
+        );
+    }
+    // To subscribe anew is to say so.
+    member.step(Event::Unsubscribed);
+    let (_, join) = sent_join(&member.step(subscribe(&["t"])));
+    assert_eq!(join.group_instance_id.as_deref(), Some("i"));
+}
+
+#[test]
+fn a_member_that_failed_while_its_listener_ran_loses_its_partitions_afterwards() {
     let (mut member, step) = assigning(config(), &[("t", 0)]);
     let token = sent_heartbeat(&member.advance(3 * SECOND));
-    let actions = member.step(refuse(token, Refusal::FencedInstanceId));
+    let actions = member.step(refuse(token, Refusal::GroupAuthorizationFailed));
     assert!(error(&actions).is_some());
     let (name, step, _) = called(&member.step(Event::Assigned { step }));
     assert_eq!(name, "lost");

@@ -135,3 +135,36 @@ fn a_long_reason_is_cut() {
     };
     assert_eq!(sent_leave(&member.step(event)).1.reason.len(), 255);
 }
+
+// Kafka: AbstractCoordinator.close
+#[test]
+fn a_member_whose_time_to_leave_is_over_tells_the_coordinator_without_its_listener() {
+    let leave_now = || Event::LeaveNow {
+        operation: LeaveOperation::Default,
+        reason: "no time".into(),
+    };
+    let mut member = stable(config(), &[("t", 0)]);
+    let (name, step, _) = called(&member.step(Event::Unsubscribed));
+    assert_eq!(name, "revoked");
+    let (_, leave) = sent_leave(&member.step(leave_now()));
+    assert_eq!(&*leave.member_id, "m");
+    assert!(member.step(Event::Revoked { step }).is_empty());
+    assert!(member.step(leave_now()).is_empty(), "it is told once");
+
+    let mut member = stable(config(), &[("t", 0)]);
+    sent_leave(&member.step(leave_now()));
+    assert!(member.machine().owned().is_empty());
+}
+
+#[test]
+fn a_static_member_whose_time_to_leave_is_over_stays_unless_it_is_to_leave() {
+    let leave_now = |operation| Event::LeaveNow {
+        operation,
+        reason: "no time".into(),
+    };
+    let mut member = stable(static_config(), &[("t", 0)]);
+    let actions = member.step(leave_now(LeaveOperation::Default));
+    assert_eq!(actions, [Action::Left { result: Ok(()) }]);
+    let mut member = stable(static_config(), &[("t", 0)]);
+    sent_leave(&member.step(leave_now(LeaveOperation::LeaveGroup)));
+}

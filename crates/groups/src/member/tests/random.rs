@@ -238,6 +238,8 @@ impl World {
 
     /// The world is kind from here on.
     fn settle(&mut self) {
+        // A fenced member does not come back by itself.
+        self.step(Event::Unsubscribed);
         self.step(subscribe(&["t", "u"]));
         for _ in 0..60 {
             while !self.owed.is_empty() {

@@ -124,9 +124,6 @@ fn a_coordinator_that_always_refuses_is_not_asked_without_a_pause() {
 #[test]
 fn what_only_the_application_can_settle_stops_the_member_until_it_is_polled() {
     let fatal: Vec<(Failure, IsExpected)> = vec![
-        (Failure::Refused(Refusal::FencedInstanceId), |e| {
-            matches!(e, MemberError::FencedInstanceId { .. })
-        }),
         (Failure::Refused(Refusal::GroupAuthorizationFailed), |e| {
             matches!(e, MemberError::GroupAuthorization { .. })
         }),
@@ -176,6 +173,21 @@ fn what_only_the_application_can_settle_stops_the_member_until_it_is_polled() {
             assert!(member.advance(600 * SECOND).is_empty());
             sent_join(&member.step(Event::Polled));
         }
+    }
+}
+
+#[test]
+fn a_member_that_is_fenced_on_its_way_in_does_not_try_again() {
+    for setup in [joining, syncing] {
+        let (mut member, token) = setup(config());
+        let actions = member.step(refuse(token, Refusal::FencedInstanceId));
+        let is_fenced = |actions: &[Action]| {
+            matches!(error(actions), Some(MemberError::FencedInstanceId { .. })) && actions.len() <= 2
+        };
+        assert!(is_fenced(&actions), "{actions:?}");
+        assert!(member.advance(600 * SECOND).is_empty());
+        let actions = member.step(Event::Polled);
+        assert!(is_fenced(&actions), "{actions:?}");
     }
 }
 
