@@ -80,6 +80,8 @@ pub enum TopicChange {
     Partitions(Arc<str>),
     /// Leaders, or their epochs, of these partitions changed.
     Leaders(Arc<str>, Vec<i32>),
+    /// Some of its replicas are on other brokers.
+    Replicas(Arc<str>),
     /// It is in error, or in another error than before.
     Failed(Arc<str>, ErrorCode),
 }
@@ -100,6 +102,8 @@ pub struct Cluster {
     id: Option<String>,
     controller: Option<i32>,
     brokers: BTreeMap<i32, Broker>,
+    /// The rack of each broker that has one. A broker that is away keeps its own as long as a replica is on it.
+    racks: BTreeMap<i32, Arc<str>>,
     topics: BTreeMap<Arc<str>, Topic>,
     names: BTreeMap<Uuid, Arc<str>>,
     /// The newest leader epoch seen per partition, whatever said it; kept while a topic is in error, dropped with its id.
@@ -141,6 +145,12 @@ impl Cluster {
     /// All brokers, by node id.
     pub fn brokers(&self) -> impl Iterator<Item = &Broker> {
         self.brokers.values()
+    }
+
+    /// Racks by node id, those of brokers that are away for a while included: what is on them is not elsewhere.
+    // Kafka's cluster has no rack for them, so that an assignment depends on who is up.
+    pub fn racks(&self) -> &BTreeMap<i32, Arc<str>> {
+        &self.racks
     }
 
     /// The topic of this name, if metadata was received for it, even when it is in error.
@@ -198,6 +208,17 @@ impl Cluster {
         });
         let brokers: BTreeMap<i32, Broker> = brokers.collect();
         let has_new_brokers = brokers != self.brokers;
+        for broker in brokers.values() {
+            match &broker.rack {
+                Some(rack) if self.racks.get(&broker.id).map(|known| &**known) == Some(rack) => {}
+                Some(rack) => {
+                    self.racks.insert(broker.id, rack.as_str().into());
+                }
+                None => {
+                    self.racks.remove(&broker.id);
+                }
+            }
+        }
         self.brokers = brokers;
         self.id = response.cluster_id.or(self.id.take());
         self.controller = Some(response.controller_id).filter(|id| *id >= 0);
@@ -230,6 +251,7 @@ impl Cluster {
             .values()
             .filter_map(|topic| Some((topic.id?, topic.name.clone())))
             .collect();
+        self.forget_racks();
         self.is_whole = wanted.is_none();
         self.version += 1;
         ClusterChange {
@@ -237,6 +259,17 @@ impl Cluster {
             has_new_brokers,
             topics: changes.into_iter().map(|(_, change)| change).collect(),
         }
+    }
+
+    /// Forgets the racks of brokers that are away and have no replica.
+    fn forget_racks(&mut self) {
+        if self.racks.keys().all(|id| self.brokers.contains_key(id)) {
+            return;
+        }
+        let partitions = self.topics.values().flat_map(|topic| topic.partitions.values());
+        let mut needed: BTreeSet<i32> = partitions.flat_map(|it| it.replicas.iter().copied()).collect();
+        needed.extend(self.brokers.keys());
+        self.racks.retain(|id, _| needed.contains(id));
     }
 
     fn apply_topic(
@@ -302,6 +335,13 @@ impl Cluster {
                     .collect();
                 if !moved.is_empty() {
                     push(TopicChange::Leaders(name.clone(), moved));
+                }
+                let has_moved = |(index, new): (&i32, &Partition)| {
+                    let old = old.partitions.get(index);
+                    old.is_some_and(|old| old.replicas != new.replicas)
+                };
+                if partitions.iter().any(has_moved) {
+                    push(TopicChange::Replicas(name.clone()));
                 }
             }
         }

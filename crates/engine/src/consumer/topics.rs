@@ -73,7 +73,7 @@ impl ConsumerEngine {
             )
         };
         self.on_names_changed(now, change.topics.iter().any(comes_or_goes));
-        self.on_group_metadata(now, !change.topics.is_empty());
+        self.on_group_metadata(now, change.has_new_brokers || !change.topics.is_empty());
         for id in self
             .jobs
             .ids(|job| matches!(job.kind, JobKind::Offsets(_)) && !job.is_waiting())

@@ -3,13 +3,12 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
 
-use super::{AssignError, Shares};
+use super::{AssignError, GroupTopics, Shares};
 use crate::{Subscription, TopicPartition};
 
 /// Refuses shares of members that are not in the group, partitions that do not exist, and a partition that is given twice.
-/// `partitions` are the numbers of partitions by topic that the shares were made from.
+/// `topics` are those that the shares were made from.
 ///
 /// A topic that its new owner does not subscribe to is no error here: that member finds out, does not take it and joins again.
 ///
@@ -19,7 +18,7 @@ use crate::{Subscription, TopicPartition};
 // Kafka's leader does not look: its coordinator drops unknown members, and two owners of one partition would both read it.
 pub fn check(
     shares: &Shares,
-    partitions: &BTreeMap<Arc<str>, u32>,
+    topics: &GroupTopics,
     members: &BTreeMap<String, Subscription>,
 ) -> Result<(), AssignError> {
     let mut owners: BTreeMap<&TopicPartition, &String> = BTreeMap::new();
@@ -30,7 +29,7 @@ pub fn check(
             )));
         }
         for partition in &share.partitions {
-            let count = partitions.get(&partition.topic).copied().unwrap_or(0);
+            let count = topics.get(&partition.topic).map_or(0, |topic| topic.partitions);
             if !u32::try_from(partition.partition).is_ok_and(|number| number < count) {
                 return Err(AssignError::new(format!(
                     "it gives {partition} to {member}, which is not among the {count} partitions that it was told of"
@@ -48,10 +47,12 @@ pub fn check(
 
 #[cfg(test)]
 mod tests {
+    use alloc::sync::Arc;
     use std::vec;
 
     use super::*;
     use crate::Assignment;
+    use crate::assign::TopicLayout;
 
     fn checked(shares: &[(&str, &[i32])]) -> Result<(), AssignError> {
         let share = |(member, numbers): &(&str, &[i32])| {
@@ -63,8 +64,8 @@ mod tests {
             (String::from(*member), share)
         };
         let members = ["a", "b"].map(|id| (String::from(id), Subscription::default()));
-        let partitions = BTreeMap::from([(Arc::from("t"), 2)]);
-        check(&shares.iter().map(share).collect(), &partitions, &members.into())
+        let topics = GroupTopics::from([(Arc::from("t"), TopicLayout::new(2))]);
+        check(&shares.iter().map(share).collect(), &topics, &members.into())
     }
 
     fn is_refused(shares: &[(&str, &[i32])], why: &str) -> bool {

@@ -10,7 +10,7 @@ use core::time::Duration;
 use kohort_machine::{Correlated, Token};
 
 use super::{Cause, Failure, MemberError, MemberRequest, MemberResponse, Rebalance, Refusal};
-use crate::assign::{GroupTopics, Shares, TopicLayout};
+use crate::assign::{GroupTopics, Shares};
 use crate::{Assignment, Identity, Subscription, TopicPartition};
 
 /// What can happen to a member.
@@ -27,12 +27,12 @@ pub enum Event {
     },
     /// The application wants no topics any more: as [`Event::Leave`] by default.
     Unsubscribed,
-    /// How many partitions each topic has now; topics that do not exist are left out. A leader joins again when this differs
-    /// from what it assigned. Send it whenever the metadata of one of [`Member::watched_topics`](super::Member::watched_topics)
-    /// changed, with all of those that exist.
+    /// How many partitions each topic has now, and on which racks; topics that do not exist are left out. A leader joins again
+    /// when this differs from what it assigned (in racks only if it has one itself). Send it whenever the metadata of one of
+    /// [`Member::watched_topics`](super::Member::watched_topics) changed, with all of those that exist.
     Partitions {
-        /// Partitions by topic.
-        counts: BTreeMap<Arc<str>, u32>,
+        /// What an assignor would be told of each topic.
+        topics: GroupTopics,
     },
     /// The one answer to [`Action::Send`].
     Reply {
@@ -111,18 +111,14 @@ pub enum LeaveOperation {
 pub struct Computed {
     /// What each member gets; a member that is left out gets nothing.
     pub assignments: BTreeMap<String, Assignment>,
-    /// The partitions by topic that it was computed from.
-    pub partitions: BTreeMap<Arc<str>, u32>,
+    /// The topics that it was computed from.
+    pub topics: GroupTopics,
 }
 
 impl Computed {
     /// What an assignor made of these topics.
-    pub fn of(assignments: Shares, topics: &GroupTopics) -> Self {
-        let count = |(topic, layout): (&Arc<str>, &TopicLayout)| (topic.clone(), layout.partitions);
-        Self {
-            assignments,
-            partitions: topics.iter().map(count).collect(),
-        }
+    pub fn of(assignments: Shares, topics: GroupTopics) -> Self {
+        Self { assignments, topics }
     }
 }
 

@@ -11,7 +11,7 @@ use kohort_machine::{Instant, Token};
 
 use super::state::State;
 use super::{Computed, Member, MemberError};
-use crate::assign::{by_name, check};
+use crate::assign::{GroupTopics, TopicLayout, by_name, check};
 use crate::{Assignment, RebalanceProtocol, Subscription, TopicPartition};
 
 /// The assignor that keeps the rules of cooperation itself, by the generations of what is owned.
@@ -23,8 +23,8 @@ const COOPERATIVE_STICKY: &str = "cooperative-sticky";
 pub(super) struct Leadership {
     /// The topics of the whole group.
     pub(super) topics: BTreeSet<Arc<str>>,
-    /// Partitions by topic that it assigned.
-    snapshot: BTreeMap<Arc<str>, u32>,
+    /// Those of them that it assigned.
+    assigned: GroupTopics,
 }
 
 impl Member {
@@ -49,10 +49,10 @@ impl Member {
         };
         let Computed {
             mut assignments,
-            partitions,
+            topics: assigned,
         } = computed;
         let is_kafkas = self.assignor.as_deref().and_then(by_name).is_some();
-        if !is_kafkas && let Err(error) = check(&assignments, &partitions, &members) {
+        if !is_kafkas && let Err(error) = check(&assignments, &assigned, &members) {
             return self.fail_assignor(now, error.to_string().into());
         }
         if let Some(moved) = self.moved_too_early(&members, &assignments) {
@@ -65,14 +65,11 @@ impl Member {
             .values()
             .flat_map(|subscription| subscription.topics.iter().cloned())
             .collect();
-        topics.extend(partitions.keys().cloned());
-        for (topic, count) in &partitions {
-            self.counts.insert(topic.clone(), *count);
+        topics.extend(assigned.keys().cloned());
+        for (topic, layout) in &assigned {
+            self.topics.insert(topic.clone(), layout.clone());
         }
-        self.leadership = Some(Leadership {
-            topics,
-            snapshot: partitions,
-        });
+        self.leadership = Some(Leadership { topics, assigned });
         // An own assignor may leave out whom it gives nothing; the coordinator wants all.
         if !skip_assignment {
             assignments.retain(|member, _| members.contains_key(member));
@@ -115,11 +112,34 @@ impl Member {
         self.fail(now, error);
     }
 
+    // Kafka: ConsumerCoordinator.rejoinNeededOrPending, MetadataSnapshot.matches; KAFKA-14867 for racks
     pub(super) fn changed_topics(&self) -> Vec<Arc<str>> {
-        let Some(Leadership { topics, snapshot }) = &self.leadership else {
+        let Some(Leadership { topics, assigned }) = &self.leadership else {
             return Vec::new();
         };
-        let differs = |topic: &&Arc<str>| snapshot.get(*topic) != self.counts.get(*topic);
+        let has_rack = self.config.rack.is_some();
+        let differs = |topic: &&Arc<str>| match (assigned.get(*topic), self.topics.get(*topic)) {
+            (Some(then), Some(now)) => {
+                then.partitions != now.partitions || (has_rack && !has_same_racks(then, now))
+            }
+            (then, now) => then.is_some() != now.is_some(),
+        };
         topics.iter().filter(differs).cloned().collect()
     }
+}
+
+/// Whether each partition is on the same racks, in whatever order its replicas are named.
+// Kafka: ConsumerCoordinator.PartitionRackInfo
+fn has_same_racks(left: &TopicLayout, right: &TopicLayout) -> bool {
+    let racks = |layout: &TopicLayout, partition: usize| -> BTreeSet<Arc<str>> {
+        layout
+            .racks
+            .get(partition)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    };
+    let partitions = left.racks.len().max(right.racks.len());
+    left.racks == right.racks || (0..partitions).all(|number| racks(left, number) == racks(right, number))
 }

@@ -41,6 +41,7 @@ pub use request::{
     PROTOCOL_TYPE, SyncRequest, SyncResponse,
 };
 
+use crate::assign::GroupTopics;
 use crate::{Identity, RebalanceProtocol, TopicPartition, assign};
 use heartbeat::Heartbeat;
 use journal::Journal;
@@ -105,8 +106,8 @@ pub struct Member {
     /// Why to join again once the member is stable.
     pending: Option<Cause>,
     leadership: Option<Leadership>,
-    /// Partitions by topic, as the metadata has them now.
-    counts: BTreeMap<Arc<str>, u32>,
+    /// The topics, as the metadata has them now.
+    topics: GroupTopics,
     heartbeat: Heartbeat,
     /// Attempts to join that failed in a row.
     failures: u32,
@@ -156,7 +157,7 @@ impl Member {
             listening: None,
             pending: None,
             leadership: None,
-            counts: BTreeMap::new(),
+            topics: GroupTopics::new(),
             heartbeat: Heartbeat::default(),
             failures: 0,
             reason: "".into(),
@@ -239,7 +240,7 @@ impl Member {
         self.rebalance_protocol
     }
 
-    /// The topics whose partition counts the member wants to hear of: its own, and for a leader those of its group.
+    /// The topics whose partitions the member wants to hear of: its own, and for a leader those of its group.
     // Kafka: SubscriptionState.metadataTopics
     pub fn watched_topics(&self) -> BTreeSet<Arc<str>> {
         let own = self.subscription.iter().flatten();
@@ -329,8 +330,8 @@ impl Machine for Member {
                 LeaveOperation::Default,
                 "the consumer unsubscribed from all topics".into(),
             ),
-            Event::Partitions { counts } => {
-                self.counts = counts;
+            Event::Partitions { topics } => {
+                self.topics = topics;
                 self.rejoin_if_due(now);
             }
             Event::Reply { token, result } => self.on_reply(now, token, result.map(|response| *response)),

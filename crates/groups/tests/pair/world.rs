@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kohort_groups::assign::{Shares, TopicLayout, by_name};
+use kohort_groups::assign::{GroupTopics, Shares, TopicLayout, by_name};
 use kohort_groups::coordinator::{
     Action as BrokerAction, Client, Coordinator, CoordinatorConfig, CoordinatorRecord, Event as BrokerEvent,
     GroupRequest,
@@ -35,7 +35,7 @@ pub(crate) struct Process {
     last_up: Instant,
     last_down: Instant,
     pub(crate) began: u64,
-    knows: BTreeMap<Arc<str>, u32>,
+    knows: GroupTopics,
     /// What it reads: its listener took it and was not asked to give it up.
     pub(crate) reads: BTreeSet<TopicPartition>,
 }
@@ -144,7 +144,7 @@ impl World {
             last_up: self.now,
             last_down: self.now,
             began: 0,
-            knows: BTreeMap::new(),
+            knows: GroupTopics::new(),
             reads: BTreeSet::new(),
         });
         self.subscribe(self.processes.len() - 1, topics);
@@ -322,7 +322,7 @@ impl World {
         self.tell_partitions(index);
     }
 
-    /// The partition counts of the topics that a member watches, when they are not what it knows.
+    /// The layouts of the topics that a member watches, when they are not what it knows.
     fn tell_partitions(&mut self, index: usize) {
         let process = &mut self.processes[index];
         let watched = process.member.watched_topics();
@@ -330,10 +330,12 @@ impl World {
             .partitions
             .iter()
             .filter(|(topic, _)| watched.contains(*topic));
-        let counts: BTreeMap<_, _> = known.map(|(topic, count)| (topic.clone(), *count)).collect();
-        if process.knows != counts {
-            process.knows = counts.clone();
-            self.tell(index, Event::Partitions { counts });
+        let topics: GroupTopics = known
+            .map(|(topic, count)| (topic.clone(), TopicLayout::new(*count)))
+            .collect();
+        if process.knows != topics {
+            process.knows = topics.clone();
+            self.tell(index, Event::Partitions { topics });
         }
     }
 
@@ -425,13 +427,13 @@ impl World {
             .map(|(topic, count)| (topic.clone(), TopicLayout::new(*count)))
             .collect();
         if skip {
-            return Computed::of(Shares::new(), &topics);
+            return Computed::of(Shares::new(), topics);
         }
         let assignments = by_name(assignor)
             .expect("a built-in one")
             .assign(&topics, members)
             .expect("it never fails");
-        Computed::of(assignments, &topics)
+        Computed::of(assignments, topics)
     }
 
     /// A member goes on with all that it owns.

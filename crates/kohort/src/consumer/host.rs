@@ -88,7 +88,7 @@ impl ConsumerHost {
             None => Err(format!("there is no assignor {assignor}").into()),
             Some(Err(_panic)) => Err(format!("the assignor {assignor} panicked").into()),
             Some(Ok(Err(error))) => Err(error.to_string().into()),
-            Some(Ok(Ok(assignments))) => Ok(Computed::of(assignments, &topics)),
+            Some(Ok(Ok(assignments))) => Ok(Computed::of(assignments, topics)),
         };
         Event::Computed {
             step,

@@ -161,3 +161,34 @@ fn a_broker_with_an_impossible_port_is_left_out() {
     assert_eq!(cluster.broker(1), None);
     assert_eq!(cluster.controller(), None);
 }
+
+#[test]
+fn replicas_that_move_are_told_and_racks_of_brokers_that_are_away_are_kept_while_needed() {
+    let on = |replicas: &[i32]| MetadataResponsePartition {
+        replica_nodes: replicas.to_vec(),
+        ..partition(0, 1, 5)
+    };
+    let mut sent = response(vec![topic(1, vec![on(&[1, 2])])]);
+    sent.brokers[0].rack = Some("a".into());
+    sent.brokers[1].rack = Some("b".into());
+    let mut cluster = Cluster::default();
+    cluster.apply(sent.clone(), None);
+    let racks = |cluster: &Cluster| -> Vec<String> {
+        cluster
+            .racks()
+            .iter()
+            .map(|(id, rack)| alloc::format!("{id}{rack}"))
+            .collect()
+    };
+    assert_eq!(racks(&cluster), ["1a", "2b"]);
+    sent.brokers.pop();
+    assert!(cluster.apply(sent.clone(), None).has_new_brokers);
+    assert_eq!(racks(&cluster), ["1a", "2b"], "broker 2 comes back");
+    sent.topics = vec![topic(1, vec![on(&[1])])];
+    let moved = [TopicChange::Replicas("t".into())];
+    assert_eq!(cluster.apply(sent.clone(), None).topics, moved);
+    assert_eq!(racks(&cluster), ["1a"]);
+    sent.brokers[0].rack = None;
+    cluster.apply(sent, None);
+    assert!(cluster.racks().is_empty());
+}

@@ -103,7 +103,7 @@ impl ConsumerEngine {
             return;
         };
         let result = match shares {
-            Ok(assignments) => Ok(Box::new(Computed::of(assignments, &topics))),
+            Ok(assignments) => Ok(Box::new(Computed::of(assignments, topics))),
             Err(error) => Err(error.to_string().into()),
         };
         self.member_event(now, MemberEvent::Computed { step, result });
@@ -120,22 +120,11 @@ impl ConsumerEngine {
         self.member_event(now, MemberEvent::Computed { step, result });
     }
 
-    fn partition_counts(&self, topics: &BTreeSet<Arc<str>>) -> BTreeMap<Arc<str>, u32> {
-        let count = |topic: &Arc<str>| {
-            let count = self.client.cluster().partition_count(topic)?;
-            Some((Arc::clone(topic), u32::try_from(count).ok()?))
-        };
-        topics.iter().filter_map(count).collect()
-    }
-
     /// What an assignor is told of those of these topics that exist.
     // Kafka: AbstractPartitionAssignor takes all replicas into account, in sync or not.
     fn layouts(&self, topics: &BTreeSet<Arc<str>>) -> GroupTopics {
         let cluster = self.client.cluster();
-        let racks: BTreeMap<i32, Arc<str>> = cluster
-            .brokers()
-            .filter_map(|broker| Some((broker.id, broker.rack.as_deref()?.into())))
-            .collect();
+        let racks = cluster.racks();
         let layout = |topic: &Arc<str>| {
             let known = cluster.topic(topic).filter(|known| known.error.is_none())?;
             let partitions = u32::try_from(known.partitions.len()).ok()?;
@@ -164,8 +153,8 @@ impl ConsumerEngine {
             return;
         };
         if changed {
-            let counts = self.partition_counts(&membership.member.watched_topics());
-            self.member_event(now, MemberEvent::Partitions { counts });
+            let topics = self.layouts(&membership.member.watched_topics());
+            self.member_event(now, MemberEvent::Partitions { topics });
         }
         self.compute(now);
     }

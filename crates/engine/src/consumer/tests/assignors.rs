@@ -1,7 +1,6 @@
 //! What the leader's assignor is told of the cluster, and how the application's own assignors are asked.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -71,7 +70,7 @@ fn share_out(rig: &mut Rig, compute: &Compute) {
     };
     let computed = Computed {
         assignments: [("m".into(), assignment)].into(),
-        partitions: BTreeMap::from([("t".into(), 2)]),
+        topics: compute.topics.clone(),
     };
     rig.event(Event::Computed {
         step: compute.step,

@@ -188,12 +188,12 @@ fn a_leader_joins_again_when_partitions_are_added() {
     assert!(
         member
             .step(Event::Partitions {
-                counts: counts(&[("t", 2), ("unrelated", 5)])
+                topics: layouts(&[("t", 2), ("unrelated", 5)])
             })
             .is_empty()
     );
     let actions = member.step(Event::Partitions {
-        counts: counts(&[("t", 3)]),
+        topics: layouts(&[("t", 3)]),
     });
     assert_eq!(
         cause(&actions),
@@ -204,10 +204,65 @@ fn a_leader_joins_again_when_partitions_are_added() {
     assert_eq!(called(&actions).0, "revoked");
 }
 
+/// `t` with one partition on these racks.
+fn on_racks(racks: &[&str]) -> GroupTopics {
+    let layout = TopicLayout {
+        partitions: 1,
+        racks: vec![racks.iter().map(|rack| Arc::from(*rack)).collect()],
+    };
+    [("t".into(), layout)].into()
+}
+
+/// A member that led when `t` was on racks a and b, and hears now that it is on these.
+fn moved(rack: Option<&str>, racks: &[&str]) -> Vec<Action> {
+    let config = MemberConfig {
+        rack: rack.map(Arc::from),
+        ..config()
+    };
+    let (mut member, token) = joining(config);
+    let actions = member.step(reply(token, joined(1, "m", &["m"])));
+    let Some(Action::Compute { step, .. }) = actions.last() else {
+        panic!("{actions:?}");
+    };
+    let assignment = Assignment {
+        partitions: partitions(&[("t", 0)]),
+        user_data: None,
+    };
+    let computed = Computed::of([("m".into(), assignment)].into(), on_racks(&["a", "b"]));
+    let event = Event::Computed {
+        step: *step,
+        result: Ok(computed.into()),
+    };
+    let (token, _) = sent_sync(&member.step(event));
+    let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0)]))));
+    member.step(Event::Assigned { step });
+    let topics = on_racks(racks);
+    member.step(Event::Partitions { topics })
+}
+
+// Kafka: KAFKA-14867
+#[test]
+fn a_leader_on_a_rack_joins_again_when_replicas_move_to_other_racks() {
+    let topics = vec!["t".into()];
+    let expected = Some(Cause::PartitionsChanged { topics });
+    assert_eq!(cause(&moved(Some("a"), &["a", "c"])), expected);
+    assert_eq!(cause(&moved(Some("a"), &[])), expected);
+}
+
+#[test]
+fn the_order_of_replicas_is_no_change() {
+    assert!(moved(Some("a"), &["b", "a", "b"]).is_empty());
+}
+
+#[test]
+fn a_leader_without_a_rack_does_not_care_on_which_racks_replicas_are() {
+    assert!(moved(None, &["c"]).is_empty());
+}
+
 #[test]
 fn a_leader_joins_again_when_a_topic_is_gone() {
     let mut member = leading(config());
-    let actions = member.step(Event::Partitions { counts: counts(&[]) });
+    let actions = member.step(Event::Partitions { topics: layouts(&[]) });
     assert_eq!(
         cause(&actions),
         Some(Cause::PartitionsChanged {
@@ -222,10 +277,27 @@ fn a_follower_leaves_partition_counts_to_its_leader() {
     assert!(
         member
             .step(Event::Partitions {
-                counts: counts(&[("t", 9)])
+                topics: layouts(&[("t", 9)])
             })
             .is_empty()
     );
+}
+
+#[test]
+fn an_own_assignor_may_leave_out_whom_it_gives_nothing() {
+    let config = MemberConfig::new("g", vec![offered("own", &[RebalanceProtocol::Eager])]);
+    let (mut member, token) = joining(config);
+    let actions = member.step(reply(token, joined_by("own", 1, "m", &["m", "n"])));
+    let Some(Action::Compute { step, .. }) = actions.last() else {
+        panic!("{actions:?}");
+    };
+    let (_, sync) = sent_sync(&member.step(computed(*step, &[], 2)));
+    let told: Vec<_> = sync
+        .assignments
+        .iter()
+        .map(|(member, got)| (&**member, got.partitions.len()))
+        .collect();
+    assert_eq!(told, [("m", 0), ("n", 0)]);
 }
 
 #[test]
@@ -239,7 +311,7 @@ fn a_leader_sees_what_changed_while_it_synced() {
     assert!(
         member
             .step(Event::Partitions {
-                counts: counts(&[("t", 2)])
+                topics: layouts(&[("t", 2)])
             })
             .is_empty()
     );

@@ -20,6 +20,7 @@ use kohort_machine::Token;
 use kohort_machine::testing::Harness;
 
 use super::*;
+use crate::assign::TopicLayout;
 use crate::{Assignment, RebalanceProtocol, Subscription, TopicPartition};
 
 pub(super) type Driven = Harness<Member>;
@@ -234,14 +235,14 @@ pub(super) fn computed(step: Token, assigned: &[(&str, &[(&str, i32)])], count: 
         step,
         result: Ok(Box::new(Computed {
             assignments,
-            partitions: counts(&[("t", count)]),
+            topics: layouts(&[("t", count)]),
         })),
     }
 }
 
-pub(super) fn counts(list: &[(&str, u32)]) -> BTreeMap<Arc<str>, u32> {
+pub(super) fn layouts(list: &[(&str, u32)]) -> GroupTopics {
     list.iter()
-        .map(|(topic, count)| (Arc::from(*topic), *count))
+        .map(|(topic, count)| (Arc::from(*topic), TopicLayout::new(*count)))
         .collect()
 }
 

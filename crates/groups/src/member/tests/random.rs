@@ -215,7 +215,7 @@ impl World {
             5 => {
                 let count = self.prng.below(4) as u32;
                 self.step(Event::Partitions {
-                    counts: counts(&[("t", count)]),
+                    topics: layouts(&[("t", count)]),
                 });
             }
             6 => {
@@ -251,7 +251,7 @@ impl World {
             self.step(subscribe(&["t", "u"]));
             self.step(Event::Polled);
             self.step(Event::Partitions {
-                counts: counts(&[("t", 2)]),
+                topics: layouts(&[("t", 2)]),
             });
             let actions = self.member.advance(SECOND);
             self.perform(actions);

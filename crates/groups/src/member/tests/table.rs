@@ -48,7 +48,7 @@ fn events(member: &Driven) -> Vec<(&'static str, Option<Event>)> {
         (
             "partitions",
             Some(Event::Partitions {
-                counts: counts(&[("t", 9)]),
+                topics: layouts(&[("t", 9)]),
             }),
         ),
         ("listener done", step.map(|step| Event::Assigned { step })),
