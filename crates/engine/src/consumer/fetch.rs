@@ -9,7 +9,9 @@
 //! must have a partition of which more data is known to be there.
 
 mod answer;
+mod asked;
 mod request;
+mod session;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -17,18 +19,20 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use kohort_machine::Instant;
-use kohort_protocol::{ApiKey, Uuid};
+use kohort_protocol::ApiKey;
 
+use super::ConsumerEngine;
 use super::engine::{Purpose, Timer};
-use super::partitions::{Assigned, Place};
-use super::{ConsumerEngine, FetchEpoch, Position, SlotId};
 use crate::client::{RequestId, Target};
+use asked::{Asked, AskedTopics};
 use request::{fill, request};
+use session::{Sessions, Step};
 
 /// The Fetch requests that are under way, by broker, and what memory they may fill.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
     under_way: BTreeMap<i32, UnderWay>,
+    sessions: Sessions,
     /// Brokers not to be asked before.
     not_before: BTreeMap<i32, Instant>,
     /// Answers with data of a partition so far.
@@ -43,38 +47,13 @@ pub(super) struct Fetches {
 #[derive(Debug)]
 struct UnderWay {
     request: RequestId,
-    topics: Vec<AskedTopic>,
+    topics: Arc<AskedTopics>,
+    step: Step,
+    partition_max_bytes: i32,
     /// Whether no data was known to be there, so that the broker may wait before it answers.
     may_wait: bool,
     /// Bytes of the memory budget.
     reserved: u64,
-}
-
-#[derive(Debug, Clone)]
-struct AskedTopic {
-    name: Arc<str>,
-    id: Option<Uuid>,
-    partitions: BTreeMap<i32, Asked>,
-    /// The partitions in the order asked for.
-    order: Vec<i32>,
-}
-
-/// One partition that is asked for.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    slot: SlotId,
-    epoch: FetchEpoch,
-    position: Position,
-    leader_epoch: Option<i32>,
-    served: u64,
-}
-
-impl Asked {
-    /// Whether the partition is still where it was when it was asked for.
-    fn is_current(&self, assigned: &Assigned) -> bool {
-        let is_there = matches!(assigned.place, Place::At(at) if at.offset == self.position.offset);
-        is_there && assigned.epoch == self.epoch && !assigned.suspended && !assigned.halted
-    }
 }
 
 impl Fetches {
@@ -87,6 +66,8 @@ impl Fetches {
 #[derive(Debug)]
 struct Plan {
     asked: Vec<(Arc<str>, i32, Asked)>,
+    /// Whether a Fetch is under way that is not to be taken back.
+    is_busy: bool,
     /// Whether a partition is left out because the caller has enough of it.
     leaves_out: bool,
     /// Whether more data of a partition asked for is known, or not known not, to be there.
@@ -108,6 +89,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             asked: Vec::new(),
+            is_busy: false,
             leaves_out: false,
             has_data: false,
             may_wait: true,
@@ -121,6 +103,7 @@ impl ConsumerEngine {
         if self.partitions.is_empty() || self.closing.is_some() {
             return;
         }
+        self.partitions.find_leaders(self.client.cluster());
         let low_water = self.config.low_water();
         let mut plans: BTreeMap<i32, Plan> = BTreeMap::new();
         let mut takeable: u64 = 0;
@@ -130,16 +113,16 @@ impl ConsumerEngine {
             if !assigned.paused && !assigned.suspended {
                 takeable = takeable.saturating_add(assigned.buffered);
             }
-            let Some(leader) = self
-                .client
-                .cluster()
-                .leader(&partition.topic, partition.partition)
-            else {
+            let Some(leader) = assigned.leader else {
                 wants_leader |= assigned.needs_leader();
                 continue;
             };
-            let plan = plans.entry(leader).or_default();
-            let Some(position) = assigned.fetchable_at() else {
+            let under_way = &self.fetches.under_way;
+            let plan = plans.entry(leader.node).or_insert_with(|| Plan {
+                is_busy: under_way.get(&leader.node).is_some_and(|it| !it.may_wait),
+                ..Plan::default()
+            });
+            let Some(position) = assigned.fetchable_at().filter(|_| !plan.is_busy) else {
                 continue;
             };
             if assigned.not_before > now {
@@ -152,15 +135,11 @@ impl ConsumerEngine {
             }
             plan.has_data |= assigned.end.is_none_or(|end| position.offset < end);
             plan.may_wait &= assigned.end.is_none_or(|end| position.offset >= end);
-            let known = self
-                .client
-                .cluster()
-                .partition(&partition.topic, partition.partition);
             let asked = Asked {
                 slot,
                 epoch: assigned.epoch,
                 position,
-                leader_epoch: known.and_then(|known| known.leader_epoch),
+                leader_epoch: leader.epoch,
                 served: assigned.served,
             };
             plan.asked
@@ -184,6 +163,14 @@ impl ConsumerEngine {
                 _ => self.fetch(now, node, plan, room),
             }
         }
+    }
+
+    /// What is remembered of a broker that is gone is of no use: it comes back as another process.
+    pub(super) fn forget_gone_brokers(&mut self) {
+        let cluster = self.client.cluster();
+        self.fetches
+            .sessions
+            .retain(|node| cluster.broker(node).is_some());
     }
 
     /// Metadata that has no leader of a partition is asked for again and again, even if it has no error for it either.
@@ -240,30 +227,24 @@ impl ConsumerEngine {
             return;
         };
         self.fetches.not_before.remove(&node);
-        let mut topics: Vec<AskedTopic> = Vec::new();
+        let mut topics = AskedTopics::default();
         // The broker stops at the size limit, so those that brought nothing lately come first.
         // Kafka: SubscriptionState.movePartitionToEnd
         let mut all = plan.asked;
         all.sort_by_key(|(_, _, asked)| asked.served);
+        let cluster = self.client.cluster();
         for (name, partition, asked) in all {
-            let known = topics.iter_mut().find(|topic| topic.name == name);
-            match known {
-                Some(topic) => {
-                    topic.partitions.insert(partition, asked);
-                    topic.order.push(partition);
-                }
-                None => topics.push(AskedTopic {
-                    id: self.client.cluster().topic(&name).and_then(|topic| topic.id),
-                    name,
-                    partitions: BTreeMap::from([(partition, asked)]),
-                    order: alloc::vec![partition],
-                }),
-            }
+            topics.push(name, partition, asked, |name| {
+                cluster.topic(name).and_then(|topic| topic.id)
+            });
         }
+        let step = self.fetches.sessions.step(node, &topics);
+        let topics = Arc::new(topics);
         let request = request(&self.config, reserved, plan.leaves_out);
-        let asked = topics.clone();
         let partition_max_bytes = self.config.max_partition_fetch_bytes.min(request.max_bytes);
-        let build = Box::new(move |version| fill(request.clone(), &asked, partition_max_bytes, version));
+        let (asked, taken) = (Arc::clone(&topics), step.clone());
+        let build =
+            Box::new(move |version| fill(request.clone(), &asked, &taken, partition_max_bytes, version));
         let timeout = self.config.client.request_timeout;
         let target = Target::Fetch(node);
         let request = self
@@ -273,6 +254,8 @@ impl ConsumerEngine {
         let under_way = UnderWay {
             request,
             topics,
+            step,
+            partition_max_bytes,
             may_wait: plan.may_wait,
             reserved,
         };
@@ -289,15 +272,12 @@ impl ConsumerEngine {
             let assigned = self.partitions.get(asked.slot);
             assigned.is_some_and(|it| it.epoch == asked.epoch && !it.suspended)
         };
-        let mut all = under_way
-            .topics
-            .iter()
-            .flat_map(|topic| topic.partitions.values());
-        if !under_way.may_wait || all.any(is_wanted) {
+        if !under_way.may_wait || under_way.topics.partitions().any(is_wanted) {
             return false;
         }
         let request = under_way.request;
         self.fetches.under_way.remove(&node);
+        self.fetches.sessions.restart(node);
         self.requests.remove(&request);
         self.client.hang_up(now, request);
         true

@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_machine::Instant;
 
+use crate::client::Cluster;
+
 use super::{FetchEpoch, OffsetSpec, Position, Reset, Seek, SeekTo, SlotId};
 
 /// Where a partition is read next.
@@ -22,10 +24,19 @@ pub(super) enum Place {
     Stuck,
 }
 
+/// Who leads a partition, as the newest metadata has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leader {
+    pub(super) node: i32,
+    pub(super) epoch: Option<i32>,
+}
+
 /// One assigned partition.
 #[derive(Debug)]
 pub(super) struct Assigned {
     pub(super) partition: Arc<TopicPartition>,
+    /// As of the last [`Partitions::find_leaders`].
+    pub(super) leader: Option<Leader>,
     pub(super) epoch: FetchEpoch,
     pub(super) place: Place,
     /// Why the place is a reset, if the policy decided that.
@@ -57,6 +68,7 @@ impl Assigned {
     fn new(partition: Arc<TopicPartition>, untaken: bool) -> Self {
         Self {
             partition,
+            leader: None,
             epoch: FetchEpoch::default(),
             place: Place::Initial,
             reset: None,
@@ -113,6 +125,8 @@ pub(super) struct Partitions {
     buffered: u64,
     /// Partitions whose position has to be looked for.
     lost: BTreeSet<SlotId>,
+    /// The version of the metadata that all leaders are of.
+    led_as_of: Option<u64>,
 }
 
 impl Partitions {
@@ -133,6 +147,22 @@ impl Partitions {
     fn insert(&mut self, slot: SlotId, assigned: Assigned) {
         self.lost.insert(slot);
         self.entries.insert(slot, assigned);
+        self.led_as_of = None;
+    }
+
+    /// Looks leaders up, if there is newer metadata or a new partition: the look-up is too slow for each event.
+    pub(super) fn find_leaders(&mut self, cluster: &Cluster) {
+        if self.led_as_of == Some(cluster.version()) {
+            return;
+        }
+        self.led_as_of = Some(cluster.version());
+        for assigned in self.entries.values_mut() {
+            let (topic, number) = (&assigned.partition.topic, assigned.partition.partition);
+            assigned.leader = cluster.leader(topic, number).map(|node| Leader {
+                node,
+                epoch: cluster.partition(topic, number).and_then(|it| it.leader_epoch),
+            });
+        }
     }
 
     pub(super) fn remove(&mut self, slot: SlotId) {

@@ -12,6 +12,8 @@ mod positions;
 mod refreshing;
 mod resets;
 mod rig;
+mod session;
+mod sessions;
 
 #[test]
 fn events_and_actions_are_small() {

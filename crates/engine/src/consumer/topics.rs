@@ -50,6 +50,9 @@ impl ConsumerEngine {
 
     pub(super) fn on_cluster_change(&mut self, now: Instant, change: &ClusterChange) {
         self.report_topic_errors(change);
+        if change.has_new_brokers {
+            self.forget_gone_brokers();
+        }
         // A new leader is worth a try at once.
         for topic in &change.topics {
             let (TopicChange::Leaders(name, _) | TopicChange::Appeared(name) | TopicChange::Recreated(name)) =

@@ -8,10 +8,11 @@ use kohort_groups::TopicPartition;
 use kohort_machine::Instant;
 use kohort_protocol::messages::FetchResponse;
 use kohort_protocol::messages::fetch::{NodeEndpoint, PartitionData};
-use kohort_protocol::{ErrorCode, ResponseBody, Uuid};
+use kohort_protocol::{ErrorCode, ResponseBody};
 use kohort_records::batches;
 
-use super::{Asked, AskedTopic, UnderWay};
+use super::session::{Answered, Known, Said};
+use super::{Asked, UnderWay};
 use crate::client::{Broker, RequestFailure};
 use crate::consumer::partitions::Place;
 use crate::consumer::{
@@ -30,21 +31,30 @@ impl ConsumerEngine {
         };
         let response = match result.map(FetchResponse::try_from) {
             Ok(Ok(response)) if response.error_code == 0 => response,
+            Ok(Ok(response)) => return self.on_fetch_error(now, node, &under_way, response.error_code),
             Err(failure @ RequestFailure::UnsupportedVersion { .. }) => {
+                self.fetches.sessions.forget(node);
                 let what = alloc::format!("{failure}").into();
                 return self.on_fetch_refused(now, node, &under_way, &PollError::Unsupported { what });
             }
-            Ok(_) | Err(_) => return self.fetch_later(now, node),
+            Ok(Err(_)) | Err(_) => {
+                self.fetches.sessions.restart(node);
+                return self.fetch_later(now, node);
+            }
         };
         let mut told = Vec::new();
+        let mut answered = Answered::default();
         for topic in response.responses {
-            let Some(asked) = topic_of(&under_way.topics, &topic.topic, topic.topic_id) else {
+            let Some(asked) = under_way.topics.answered(&topic.topic, topic.topic_id) else {
+                answered.note_unasked();
                 continue;
             };
             for data in topic.partitions {
                 let Some(it) = asked.partitions.get(&data.partition_index).copied() else {
+                    answered.note_unasked();
                     continue;
                 };
+                answered.note(&it);
                 // Sought, reset, revoked, or served by another broker meanwhile: this is for an old position.
                 // Kafka: FetchCollector.handleInitializeSuccess, "Discarding stale fetch response"
                 if !self.partitions.get(it.slot).is_some_and(|now| it.is_current(now)) {
@@ -60,6 +70,37 @@ impl ConsumerEngine {
         }
         if !told.is_empty() {
             self.tell(ToCaller::Batches(told));
+        }
+        let said = Said {
+            session_id: response.session_id,
+            fits: answered.fits(&under_way.step, &under_way.topics),
+        };
+        let now_known = Known {
+            topics: under_way.topics,
+            partition_max_bytes: under_way.partition_max_bytes,
+        };
+        self.fetches
+            .sessions
+            .answered(node, &under_way.step, now_known, said);
+    }
+
+    /// The whole Fetch was refused.
+    // Kafka: FetchSessionHandler.handleResponse
+    fn on_fetch_error(&mut self, now: Instant, node: i32, under_way: &UnderWay, code: i16) {
+        let code = ErrorCode::from_code(code);
+        match code {
+            ErrorCode::FetchSessionIdNotFound => self.fetches.sessions.forget(node),
+            _ => self.fetches.sessions.restart(node),
+        }
+        // Sessions end for reasons of the broker's: the Fetch that begins another one need not wait.
+        let is_of_session = matches!(
+            code,
+            ErrorCode::FetchSessionIdNotFound
+                | ErrorCode::InvalidFetchSessionEpoch
+                | ErrorCode::FetchSessionTopicIdError
+        );
+        if !is_of_session || under_way.step.known.is_none() {
+            self.fetch_later(now, node);
         }
     }
 
@@ -204,23 +245,11 @@ impl ConsumerEngine {
 
     fn on_fetch_refused(&mut self, now: Instant, node: i32, under_way: &UnderWay, error: &PollError) {
         let mut telling = Some(error.clone());
-        for topic in &under_way.topics {
-            for asked in topic.partitions.values() {
-                self.halt(*asked, telling.take());
-            }
+        for asked in under_way.topics.partitions() {
+            self.halt(*asked, telling.take());
         }
         self.fetch_later(now, node);
     }
-}
-
-fn topic_of<'a>(topics: &'a [AskedTopic], name: &str, id: Uuid) -> Option<&'a AskedTopic> {
-    topics.iter().find(|topic| {
-        if name.is_empty() {
-            topic.id == Some(id)
-        } else {
-            &*topic.name == name
-        }
-    })
 }
 
 fn broker(endpoint: &NodeEndpoint) -> Option<Broker> {

@@ -36,7 +36,7 @@ fn the_next_fetch_is_under_way_before_the_caller_consumed_what_came() {
     let fetch = rig.waiting_fetch().unwrap();
     assert_eq!(fetch.topics[0].partitions[0].fetch_offset, 10);
     assert_eq!((fetch.min_bytes, fetch.max_wait_ms), (1, 500));
-    assert_eq!((fetch.session_id, fetch.session_epoch), (0, -1));
+    assert_eq!((fetch.session_id, fetch.session_epoch), (0, 0));
 }
 
 #[test]

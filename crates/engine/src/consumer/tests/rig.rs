@@ -37,6 +37,8 @@ use crate::consumer::{
 };
 use crate::delivery::{Delivery, Due, Taken};
 
+use super::session::Session;
+
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// What a broker that lies makes of an answer.
@@ -101,6 +103,8 @@ pub(super) struct Rig {
     pub(super) refuse: BTreeMap<ApiKey, VecDeque<ErrorCode>>,
     /// What the broker makes of so many of its next answers.
     pub(super) lie: Option<(u32, Lie)>,
+    /// The broker's fetch session, if it gives any.
+    pub(super) session: Option<Session>,
     /// APIs whose requests wait.
     pub(super) hold: Vec<ApiKey>,
     /// Requests served, in order.
@@ -161,6 +165,7 @@ impl Rig {
             dues: VecDeque::new(),
             refuse: BTreeMap::new(),
             lie: None,
+            session: None,
             hold: Vec::new(),
             served: Vec::new(),
             generation: 0,
@@ -369,6 +374,11 @@ impl Rig {
         };
         self.take_exact(&arrived);
         self.served.push(arrived.body.api_key());
+        if let (Some(session), RequestBody::Fetch(request), ResponseBody::Fetch(response)) =
+            (&mut self.session, &arrived.body, &mut answer)
+        {
+            session.answered(request, response);
+        }
         if let Some((left @ 1.., lie)) = &mut self.lie {
             *left -= 1;
             lie(&mut answer);
@@ -394,7 +404,15 @@ impl Rig {
         let api = arrived.body.api_key();
         let refusal = self.refuse.get(&api).and_then(|queue| queue.front().copied());
         let answer = match &arrived.body {
-            RequestBody::Fetch(request) => self.fetched(request, refusal)?.into(),
+            RequestBody::Fetch(request) => match self.session.as_ref().map(|it| it.expand(request)) {
+                None => self.fetched(request, refusal)?.into(),
+                Some(Ok(whole)) => self.fetched(&whole, refusal)?.into(),
+                Some(Err(code)) => FetchResponse {
+                    error_code: code.code(),
+                    ..Default::default()
+                }
+                .into(),
+            },
             RequestBody::ListOffsets(request) => self.listed(request, refusal).into(),
             RequestBody::OffsetFetch(request) => self.offsets(request, refusal).into(),
             RequestBody::OffsetCommit(request) => self.commit(request, refusal).into(),
@@ -609,9 +627,16 @@ impl Rig {
             let RequestBody::Fetch(request) = &arrived.body else {
                 return;
             };
-            let mut request = FetchRequest::clone(request);
-            request.min_bytes = 0;
-            let answer = self.fetched(&request, None).unwrap();
+            let whole = self
+                .session
+                .as_ref()
+                .map_or(Ok((**request).clone()), |it| it.expand(request));
+            let mut whole = whole.expect("the session is known");
+            whole.min_bytes = 0;
+            let mut answer = self.fetched(&whole, None).unwrap();
+            if let Some(session) = &mut self.session {
+                session.answered(request, &mut answer);
+            }
             let actions = self.driven.answer(&arrived, answer);
             self.absorb(actions);
         }
