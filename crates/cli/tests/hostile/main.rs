@@ -5,5 +5,11 @@
 #![allow(clippy::print_stdout, reason = "the figures")]
 
 mod broker;
+#[cfg(target_os = "linux")]
+mod client;
+#[cfg(target_os = "linux")]
+mod crowds;
 mod idle;
+#[cfg(target_os = "linux")]
+mod memory;
 mod mutated;
