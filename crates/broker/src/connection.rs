@@ -2,14 +2,16 @@
 //! patience a client gets is in [`crate::limits`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use kohort_node::ConnId;
 use kohort_protocol::frame::{self, FrameError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::timeout;
 
-use crate::limits::{Held, Limits, READ_BYTES};
+use crate::limits::{Held, Limits, READ_BYTES, Unread};
 use crate::node_task::Input;
 use crate::segments::Segments;
 
@@ -66,6 +68,8 @@ enum End {
     Stalled { got: usize },
     #[error("the reply was not read for {ms} ms (connections.max.idle.ms)")]
     Unread { ms: u128 },
+    #[error("the reply is not read, while more than queued.max.request.bytes of replies wait for that")]
+    Overdue,
     #[error(
         "all of queued.max.request.bytes is held by requests that are not yet complete or not yet answered"
     )]
@@ -102,7 +106,11 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
         reason @ (End::CutShort { .. } | End::Idle { .. }) => {
             tracing::info!(%peer, %reason, "closing the connection");
         }
-        reason @ (End::Frame { .. } | End::Stalled { .. } | End::Unread { .. } | End::Crowded) => {
+        reason @ (End::Frame { .. }
+        | End::Stalled { .. }
+        | End::Unread { .. }
+        | End::Overdue
+        | End::Crowded) => {
             tracing::warn!(%peer, %reason, "closing the connection");
         }
     }
@@ -216,7 +224,7 @@ async fn answer(
         tokio::select! {
             biased;
             outgoing = from_node.recv() => match outgoing {
-                Some(Outgoing::Write(pieces)) => return write(io, Segments::new(pieces), limits).await,
+                Some(Outgoing::Write(pieces)) => return write(io, pieces, limits).await,
                 Some(Outgoing::Ready) => return Ok(()),
                 Some(Outgoing::Close) | None => return Err(End::Quiet),
             },
@@ -235,16 +243,30 @@ async fn answer(
 }
 
 /// Writes a reply, as long as it is taken.
-async fn write(io: &mut (impl AsyncWrite + Unpin), mut reply: Segments, limits: &Limits) -> Result<(), End> {
+async fn write(io: &mut (impl AsyncWrite + Unpin), pieces: Vec<Bytes>, limits: &Limits) -> Result<(), End> {
+    // Several pieces are records between their headers, which are no larger than what asked for them. Any other reply may be
+    // dozens of times as large as its request.
+    let has_records = pieces.len() > 1;
+    let mut reply = Segments::new(pieces);
+    let _unread = Unread::new(if has_records { 0 } else { reply.remaining() }, limits);
+    let mut still = Duration::ZERO;
     while reply.has_remaining() {
-        match limits
-            .within(limits.idle, io.write_buf(&mut reply))
+        match timeout(limits.step(), io.write_buf(&mut reply))
             .await
+            .ok()
             .transpose()?
         {
             Some(0) => return Err(End::Io(std::io::ErrorKind::WriteZero.into())),
-            Some(_) => {}
-            None => return Err(End::Unread { ms: limits.idle_ms() }),
+            Some(_) => still = Duration::ZERO,
+            None => {
+                still = still.saturating_add(limits.step());
+                if limits.idle.is_some_and(|idle| still >= idle) {
+                    return Err(End::Unread { ms: limits.idle_ms() });
+                }
+                if !has_records && limits.is_crowded() {
+                    return Err(End::Overdue);
+                }
+            }
         }
     }
     Ok(io.flush().await?)

@@ -2,6 +2,7 @@
 //! `queued.max.request.bytes` and `connections.max.idle.ms`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -25,6 +26,9 @@ const BEFORE_STALLED: Duration = Duration::from_secs(30);
 /// How long the answer to a client that sends nothing more, and may be gone, is waited for.
 const BEFORE_GONE: Duration = Duration::from_secs(1);
 
+/// How long a reply may stand still while too much of others is unread; and how often that is looked at.
+const BEFORE_CROWDED: Duration = Duration::from_secs(1);
+
 /// What holds for every connection of a broker.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -34,6 +38,10 @@ pub(crate) struct Limits {
     pub(crate) idle: Option<Duration>,
     /// `queued.max.request.bytes` in pieces of [`READ_BYTES`]; `None` when there is no bound.
     queued: Option<Arc<Semaphore>>,
+    /// How many bytes the replies have that are not wholly written yet, and how many they may have before those that nobody reads
+    /// must go.
+    unread: Arc<AtomicUsize>,
+    most_unread: usize,
 }
 
 impl Limits {
@@ -44,6 +52,8 @@ impl Limits {
             max_frame: config.size("socket.request.max.bytes"),
             idle: positive("connections.max.idle.ms").map(|ms| Duration::from_millis(ms as u64)),
             queued: positive("queued.max.request.bytes").map(|bytes| Arc::new(Semaphore::new(pieces(bytes)))),
+            unread: Arc::default(),
+            most_unread: positive("queued.max.request.bytes").unwrap_or(usize::MAX),
         }
     }
 
@@ -61,6 +71,16 @@ impl Limits {
 
     pub(crate) fn before_gone(&self) -> Option<Duration> {
         Some(self.idle.map_or(BEFORE_GONE, |idle| idle.min(BEFORE_GONE)))
+    }
+
+    /// How long one write to a socket is waited for before it is looked at again how things stand.
+    pub(crate) fn step(&self) -> Duration {
+        self.idle.map_or(BEFORE_CROWDED, |idle| idle.min(BEFORE_CROWDED))
+    }
+
+    /// Whether more of replies is unread than may be.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.unread.load(Ordering::Relaxed) > self.most_unread
     }
 
     /// Ends after this time; never without one.
@@ -81,6 +101,29 @@ impl Limits {
             Some(patience) => timeout(patience, future).await.ok(),
             None => Some(future.await),
         }
+    }
+}
+
+/// The bytes of a reply that is not wholly written yet; they stay in memory until it is.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Unread {
+    pub(crate) fn new(bytes: usize, limits: &Limits) -> Self {
+        limits.unread.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            all: Arc::clone(&limits.unread),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

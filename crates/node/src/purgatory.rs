@@ -11,7 +11,8 @@ use crate::context::{Call, Wake};
 use crate::fetch_sessions::Asked;
 use crate::interface::ConnId;
 
-/// How many partitions all waiting fetches together may watch; a fetch beyond it is answered at once, with what there is.
+/// How many topics and partitions all waiting fetches together may name; a fetch beyond it is answered at once, with what there
+/// is. What is named twice counts twice, and a topic without partitions counts: each takes memory while the fetch waits.
 const LARGEST_WATCH: usize = 1 << 20;
 
 /// A partition as waiting fetches name it.
@@ -28,26 +29,32 @@ pub(crate) struct ParkedFetch {
     pub(crate) watched: Vec<Watched>,
 }
 
+/// How many topics and partitions a request names.
+fn named(request: &FetchRequest) -> usize {
+    let partitions = request.topics.iter().map(|topic| topic.partitions.len());
+    partitions.sum::<usize>().saturating_add(request.topics.len())
+}
+
 /// All fetches that wait: at most one of a connection, since a connection has one request at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Purgatory {
     parked: BTreeMap<ConnId, ParkedFetch>,
     watchers: BTreeMap<Watched, BTreeSet<ConnId>>,
-    watches: usize,
+    /// How many topics and partitions the fetches name together.
+    named: usize,
 }
 
 impl Purgatory {
-    /// Whether a fetch of so many partitions may wait.
-    pub(crate) fn has_room(&self, partitions: usize) -> bool {
-        self.watches.saturating_add(partitions) <= LARGEST_WATCH
+    /// Whether such a fetch may wait.
+    pub(crate) fn has_room(&self, request: &FetchRequest) -> bool {
+        self.named.saturating_add(named(request)) <= LARGEST_WATCH
     }
 
     pub(crate) fn park(&mut self, fetch: ParkedFetch) {
         let conn = fetch.call.conn;
+        self.named = self.named.saturating_add(named(&fetch.request));
         for watched in &fetch.watched {
-            if self.watchers.entry(*watched).or_default().insert(conn) {
-                self.watches = self.watches.saturating_add(1);
-            }
+            self.watchers.entry(*watched).or_default().insert(conn);
         }
         self.parked.insert(conn, fetch);
     }
@@ -55,11 +62,10 @@ impl Purgatory {
     /// Takes the fetch of a connection out, if it has one here.
     pub(crate) fn unpark(&mut self, conn: ConnId) -> Option<ParkedFetch> {
         let fetch = self.parked.remove(&conn)?;
+        self.named = self.named.saturating_sub(named(&fetch.request));
         for watched in &fetch.watched {
             if let Some(watchers) = self.watchers.get_mut(watched) {
-                if watchers.remove(&conn) {
-                    self.watches = self.watches.saturating_sub(1);
-                }
+                watchers.remove(&conn);
                 if watchers.is_empty() {
                     self.watchers.remove(watched);
                 }

@@ -9,6 +9,11 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::messages::{RequestHeader, ResponseHeader};
 use crate::wire::{DecodeError, EncodeError, Message, Reader, Segments, Writer};
 
+/// How many elements the arrays and the sections of tagged fields of a request may have, all together. Kafka has no such
+/// bound. What is decoded, and the answer to it, may be some hundred times as large as an element's fewest bytes, so that a
+/// bound on the bytes alone would be none on the memory; a client that names a million partitions at once is far from it.
+pub const MOST_ELEMENTS_OF_REQUEST: usize = 1 << 20;
+
 /// A length prefix that no frame can have. The connection cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -127,7 +132,7 @@ pub fn peek_request(frame: &Bytes) -> Result<RequestPeek, DecodeError> {
 /// Decodes a request, without its length prefix. Bytes after the body are ignored, as Kafka does.
 ///
 /// # Errors
-/// See [`RequestError`].
+/// See [`RequestError`]; among them, that there are more than [`MOST_ELEMENTS_OF_REQUEST`].
 pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, RequestBody), RequestError> {
     let RequestPeek {
         key,
@@ -145,7 +150,7 @@ pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, RequestBody), Requ
             correlation_id,
         });
     }
-    let mut reader = Reader::new(frame);
+    let mut reader = Reader::with_most_elements(frame, MOST_ELEMENTS_OF_REQUEST);
     let header = RequestHeader::decode(&mut reader, key.request_header_version(version))
         .map_err(RequestError::Header)?;
     match RequestBody::decode(key, version, &mut reader) {

@@ -30,12 +30,14 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: FetchRequest) ->
         Ok(session) => session,
         Err(code) => return refuse(&request, code).into(),
     };
+    // The session has done so; a fetch that waits need not hold them.
+    request.forgotten_topics_data = Vec::new();
     let reading = read_all(cx, call, &request);
     let min_bytes = min_bytes(cx, &request);
     if request.max_wait_ms <= 0
         || reading.available >= min_bytes
         || reading.must_answer
-        || !cx.purgatory.has_room(reading.watched.len())
+        || !cx.purgatory.has_room(&request)
     {
         return finish(cx, call, session, &request, reading.response).into();
     }

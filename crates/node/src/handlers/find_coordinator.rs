@@ -7,6 +7,7 @@ use kohort_protocol::ErrorCode;
 use kohort_protocol::messages::find_coordinator::Coordinator;
 use kohort_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 
+use super::once::once;
 use crate::context::{Call, Cx, Outcome};
 use crate::topics::CONSUMER_OFFSETS;
 
@@ -18,8 +19,9 @@ const BATCH: i16 = 4;
 const GROUP: i8 = 0;
 
 // Kafka: KafkaApis.handleFindCoordinatorRequest
-pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: FindCoordinatorRequest) -> Outcome {
+pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: FindCoordinatorRequest) -> Outcome {
     if call.version >= BATCH {
+        once(&mut request.coordinator_keys, Clone::clone);
         let keys = request.coordinator_keys.iter();
         return FindCoordinatorResponse {
             coordinators: keys.map(|key| find(cx, request.key_type, key)).collect(),

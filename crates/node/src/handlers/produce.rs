@@ -21,10 +21,18 @@ use crate::topics::is_internal;
 // Kafka: KafkaApis.handleProduceRequest
 const ADMIN_CLIENT: &str = "__admin_client";
 
+/// How many records at fault the answer to one request names. Kafka names all; a request may hold a million small batches that
+/// each decompress to thousands of such records.
+const NAMED_RECORDS: usize = 10_000;
+
+/// How many failures the line in the log names where a producer wants no answer.
+const NAMED_FAILURES: usize = 10;
+
 // Kafka: KafkaApis.handleProduceRequest, ReplicaManager.handleProduceAppend
 pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ProduceRequest) -> Outcome {
     let mut responses = Vec::new();
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
+    let mut records_left = NAMED_RECORDS;
     let mut moved = BTreeSet::new();
     for topic in &request.topic_data {
         let name = match topic.topic_id == Uuid::default() {
@@ -40,8 +48,11 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ProduceRequest) -> O
                 }
                 None => Err(Rejection::new(ErrorCode::UnknownTopicId, "no topic has this id")),
             };
-            let response = result.unwrap_or_else(|rejection| {
-                failures.push(format!("{} [{}]: {}", topic.name, data.index, rejection.code));
+            let response = result.unwrap_or_else(|mut rejection| {
+                failures.note(&topic.name, data.index, rejection.code);
+                rejection.records.truncate(records_left);
+                rejection.records.shrink_to_fit();
+                records_left = records_left.saturating_sub(rejection.records.len());
                 rejected(cx, name.as_deref(), data.index, rejection, &mut moved)
             });
             partitions.push(response);
@@ -54,9 +65,9 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ProduceRequest) -> O
     }
     if request.acks == 0 {
         // Closing is the only way to tell a producer that expects no reply.
-        return match failures.is_empty() {
-            true => Outcome::Nothing,
-            false => Outcome::Close(CloseReason::UnacknowledgedProduce(failures.join(", "))),
+        return match failures.count {
+            0 => Outcome::Nothing,
+            _ => Outcome::Close(CloseReason::UnacknowledgedProduce(failures.told())),
         };
     }
     let node_endpoints = match call.version >= 10 {
@@ -69,6 +80,30 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ProduceRequest) -> O
         ..Default::default()
     }
     .into()
+}
+
+/// What failed in a request, for the log.
+#[derive(Default)]
+struct Failures {
+    named: Vec<String>,
+    count: usize,
+}
+
+impl Failures {
+    fn note(&mut self, topic: &str, index: i32, code: ErrorCode) {
+        if self.count < NAMED_FAILURES {
+            self.named.push(format!("{topic} [{index}]: {code}"));
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn told(&self) -> String {
+        let named = self.named.join(", ");
+        match self.count.saturating_sub(self.named.len()) {
+            0 => named,
+            more => format!("{named}, and {more} more"),
+        }
+    }
 }
 
 // Kafka: ProduceRequest.getErrorResponse

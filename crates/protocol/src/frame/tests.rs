@@ -232,3 +232,42 @@ fn a_body_alone_is_what_follows_the_header() {
     assert_eq!(RequestBody::decode(ApiKey::Heartbeat, 3, &mut reader), Ok(body));
     assert!(RequestBody::decode(ApiKey::Vote, 0, &mut reader).is_err());
 }
+
+/// A Metadata request of version 9 with so many topics, the last of which has so many tagged fields.
+fn crowd(topics: u32, fields: u32) -> Bytes {
+    let request = crate::messages::MetadataRequest {
+        topics: Some(vec![]),
+        ..Default::default()
+    };
+    let frame = encode_request(&header(5), 9, &request.into()).unwrap();
+    // Behind the length, the header and the number of topics there are three flags and a number of tagged fields.
+    let (mut bytes, rest) = (frame[4..frame.len() - 5].to_vec(), &frame[frame.len() - 4..]);
+    let varint = |value: u32| [value as u8 | 0x80, (value >> 7) as u8 | 0x80, (value >> 14) as u8];
+    bytes.extend(varint(topics + 1));
+    bytes.extend([1, 0].repeat(topics as usize - 1));
+    bytes.push(1);
+    bytes.extend(varint(fields));
+    bytes.extend([9, 0].repeat(fields as usize));
+    bytes.extend(rest);
+    bytes.into()
+}
+
+#[test]
+fn a_request_of_more_elements_than_are_allowed_is_an_error_however_they_are_spread() {
+    let most = MOST_ELEMENTS_OF_REQUEST as u32;
+    let reason = |frame| match decode_request(frame) {
+        Err(RequestError::Decode { error, .. }) => Some(error.reason),
+        Ok(_) => None,
+        Err(other) => panic!("{other}"),
+    };
+    let too_many = Some(crate::Reason::TooManyInFrame { most: 1 << 20 });
+    for (topics, fields) in [(most, 0), (1, most - 1), (most / 2, most / 2)] {
+        assert_eq!(reason(crowd(topics, fields)), None, "{topics} {fields}");
+        assert_eq!(reason(crowd(topics + 1, fields)), too_many, "{topics} {fields}");
+        assert_eq!(reason(crowd(topics, fields + 1)), too_many, "{topics} {fields}");
+    }
+    // An answer may have more: whoever asked knows how much there is.
+    let body = crowd(most, 1);
+    let mut reader = Reader::new(body.slice(body.len() - (most as usize * 2 + 11)..));
+    assert!(crate::messages::MetadataRequest::decode(&mut reader, 9).is_ok());
+}

@@ -34,6 +34,12 @@ pub enum Reason {
         /// Bytes that are there.
         left: usize,
     },
+    /// The arrays and tagged fields of the frame announce more elements than it may have, all together.
+    #[error("the frame has more than {most} elements of arrays and tagged fields")]
+    TooManyInFrame {
+        /// Elements that a frame may have.
+        most: usize,
+    },
     /// Null in a version where the field is not nullable.
     #[error("null is not allowed in this version")]
     NullNotAllowed,

@@ -30,13 +30,26 @@ pub struct Reader {
     at: usize,
     /// Where reading ends: the end of `bytes`, or of the tagged field that is being read.
     end: usize,
+    /// How many more elements of arrays and tagged fields may come, and how many there may be in all.
+    elements_left: usize,
+    most_elements: usize,
 }
 
 impl Reader {
     /// A reader at the beginning of `bytes`.
     pub fn new(bytes: Bytes) -> Self {
-        let end = bytes.len();
-        Self { bytes, at: 0, end }
+        Self::with_most_elements(bytes, usize::MAX)
+    }
+
+    /// As [`Reader::new`], but arrays and sections of tagged fields may have no more than so many elements, all together.
+    pub(crate) fn with_most_elements(bytes: Bytes, most: usize) -> Self {
+        Self {
+            end: bytes.len(),
+            bytes,
+            at: 0,
+            elements_left: most,
+            most_elements: most,
+        }
     }
 
     /// Bytes read so far.
@@ -71,6 +84,16 @@ impl Reader {
         let start = self.at;
         self.at += len;
         Ok(start..self.at)
+    }
+
+    /// Takes elements that are announced off those that may come.
+    fn spend(&mut self, elements: usize, field: &'static str) -> Result<(), DecodeError> {
+        let Some(left) = self.elements_left.checked_sub(elements) else {
+            let most = self.most_elements;
+            return Err(self.error(field, Reason::TooManyInFrame { most }));
+        };
+        self.elements_left = left;
+        Ok(())
     }
 
     fn fixed<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
@@ -230,6 +253,7 @@ impl Reader {
         if announced.checked_mul(SMALLEST).is_none_or(|needed| needed > left) {
             return Err(self.error(field, Reason::TooManyElements { announced, left }));
         }
+        self.spend(announced, field)?;
         // The announcement alone must not cost more than the bytes that came with it: the rest grows with the elements.
         let affordable = left / size_of::<T>().max(1);
         let mut elements = Vec::with_capacity(announced.min(affordable));
@@ -271,6 +295,7 @@ impl Reader {
         mut read: impl FnMut(&mut Self, u32) -> Result<bool, DecodeError>,
     ) -> Result<(), DecodeError> {
         let count = self.uvarint(owner)?;
+        self.spend(usize::try_from(count).unwrap_or(usize::MAX), owner)?;
         for _ in 0..count {
             let tag = self.uvarint(owner)?;
             let size = usize::try_from(self.uvarint(owner)?).unwrap_or(usize::MAX);

@@ -12,7 +12,9 @@ use kohort_protocol::messages::{
 };
 use kohort_protocol::{RequestBody, frame};
 
-use super::{Bench, batch, produce_request};
+use kohort_records::{BatchBuilder, Compression};
+
+use super::{Bench, batch, closed, produce_request, reply};
 
 fn samples() -> Vec<Bytes> {
     let fetch = FetchRequest {
@@ -94,4 +96,79 @@ fn damaged_requests_harm_nobody_else() {
     }
     assert_eq!(bench.harness.machine().waiting_fetches(), 0);
     assert_eq!(bench.produce("u", &["a"]).error_code, 0);
+}
+
+/// A fetch that waits, of one empty partition so many times, or of topics without partitions.
+fn waiting(partitions: usize, topics: usize) -> FetchRequest {
+    let partition = FetchPartition {
+        partition_max_bytes: 1,
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        ..Default::default()
+    };
+    let topic = FetchTopic {
+        topic: "t".into(),
+        partitions: alloc::vec![partition; partitions],
+        ..Default::default()
+    };
+    let mut all = alloc::vec![FetchTopic { topic: "t".into(), ..Default::default() }; topics];
+    all.push(topic);
+    FetchRequest {
+        max_wait_ms: 500,
+        min_bytes: 1,
+        max_bytes: 1,
+        session_epoch: -1,
+        topics: all,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn fetches_that_wait_share_one_bound_on_what_they_name_however_often() {
+    for second in [waiting(600_000, 0), waiting(1, 600_000)] {
+        let mut bench = Bench::new();
+        let conns = [bench.connect(), bench.connect(), bench.connect()];
+        let actions = bench.send(conns[0], 12, waiting(600_000, 0));
+        assert!(reply::<FetchRequest>(&actions, conns[0], 12).is_none());
+        let actions = bench.send(conns[1], 12, second);
+        assert!(
+            reply::<FetchRequest>(&actions, conns[1], 12).is_some(),
+            "it must not wait"
+        );
+        let actions = bench.send(conns[2], 12, waiting(1, 0));
+        assert!(reply::<FetchRequest>(&actions, conns[2], 12).is_none());
+        bench.advance(500);
+        // There is room again.
+        let actions = bench.send(conns[1], 12, waiting(600_000, 0));
+        assert!(reply::<FetchRequest>(&actions, conns[1], 12).is_none());
+    }
+}
+
+/// A batch of 4,000 records without a key, which a compacted topic does not take.
+fn faulty() -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::Gzip, None).expect("no level");
+    for _ in 0..4_000 {
+        builder.append(0, None, None, &[]).expect("it fits");
+    }
+    builder.build(0).expect("records")
+}
+
+#[test]
+fn an_answer_names_ten_thousand_records_at_fault_and_a_line_of_the_log_ten_failures() {
+    let mut bench = Bench::new();
+    bench.create_topic("c", 1, &[("cleanup.policy", "compact")]);
+    let mut request = produce_request("c", 0, faulty());
+    let partition = request.topic_data[0].partition_data[0].clone();
+    request.topic_data[0].partition_data = alloc::vec![partition; 12];
+    let answer = bench.ask(9, request.clone());
+    let named = answer.responses[0].partition_responses.iter();
+    let named: Vec<usize> = named.map(|partition| partition.record_errors.len()).collect();
+    assert_eq!(named, [4_000, 4_000, 2_000, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    request.acks = 0;
+    let conn = bench.connect();
+    let actions = bench.send(conn, 9, request);
+    let reason = closed(&actions, conn).map(|reason| alloc::format!("{reason}"));
+    let reason = reason.expect("it is closed");
+    assert_eq!(reason.matches("c [0]").count(), 10, "{reason}");
+    assert!(reason.ends_with(", and 2 more"), "{reason}");
 }

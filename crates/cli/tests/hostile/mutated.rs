@@ -1,17 +1,16 @@
-//! `kohort serve` against mutated requests, 100,000 of them: it goes on serving, and its memory stays bounded. In long form:
-//! `KOHORT_HOSTILE_REQUESTS=10000000 KOHORT_HOSTILE_SEED=7 cargo test --release -p kohort-cli --test hostile -- --nocapture`.
+//! Mutated requests, 100,000 of them: the broker goes on serving, and its memory stays bounded.
 
-#![allow(clippy::print_stdout, reason = "the figures")]
-
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use kohort_protocol::messages::RequestHeader;
 use kohort_protocol::{ApiKey, Message};
+
+use crate::broker::Broker;
 
 /// How much memory the broker may have held at most, in KiB. What good requests made (topics, records, groups) is in it.
 const MOST_KIB: u64 = 512 << 10;
@@ -38,60 +37,9 @@ impl Random {
     }
 }
 
-struct Broker {
-    child: Child,
-    address: String,
-    stderr: std::path::PathBuf,
-}
-
-impl Broker {
-    fn start(name: &str, args: &[&str]) -> Self {
-        let name = format!("kohort-hostile-{name}-{}.log", std::process::id());
-        let stderr = std::env::temp_dir().join(name);
-        let log = std::fs::File::create(&stderr).expect("a file for the log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kohort"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--topic", "t:2"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("kohort starts");
-        let mut first = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe"))
-            .read_line(&mut first)
-            .expect("a first line");
-        let address = first
-            .trim_end()
-            .strip_prefix("bootstrap.servers=")
-            .expect("the address first");
-        Self {
-            address: address.to_owned(),
-            child,
-            stderr,
-        }
-    }
-
-    /// A figure of `/proc/PID/status`, in KiB; none where there is no such file.
-    fn kib(&self, key: &str) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        line.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.stderr);
-    }
-}
-
 /// A request of each API and version, without its length, as Kafka's own classes encode it.
 fn samples() -> Vec<Vec<u8>> {
-    let golden = include_str!("../../protocol/tests/golden/golden.tsv");
+    let golden = include_str!("../../../protocol/tests/golden/golden.tsv");
     let sample = |line: &str| {
         let mut cells = line.split('\t');
         let (name, version) = (
@@ -259,48 +207,4 @@ fn a_hundred_thousand_mutated_requests_leave_the_broker_serving_within_bounded_m
         "most requests must get somewhere: {replies}"
     );
     assert!(most.is_none_or(|most| most < MOST_KIB), "{most:?} KiB");
-}
-
-/// Connections that say nothing, as many as the limit of open files allows, up to 5,000.
-#[test]
-fn thousands_of_idle_connections_cost_little_memory_and_disturb_nobody() {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"));
-    let files = files.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
-    let count = files.unwrap_or(1024).saturating_sub(200).min(5_000);
-    let broker = Broker::start("idle", &["-X", "max.connections=6000"]);
-    let before = broker.kib("VmRSS:");
-    let idle: Vec<TcpStream> = (0..count)
-        .map(|_| TcpStream::connect(&broker.address).expect("the broker accepts connections"))
-        .collect();
-    // Half of them have been used.
-    for stream in idle.iter().step_by(2) {
-        let mut stream = stream;
-        stream
-            .write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff])
-            .expect("it is written");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .expect("a time-out");
-        let mut length = [0; 4];
-        stream.read_exact(&mut length).expect("a reply");
-        let mut reply = vec![0; u32::from_be_bytes(length) as usize];
-        stream.read_exact(&mut reply).expect("a reply");
-    }
-    // Their buffers are let go after a second of silence.
-    std::thread::sleep(Duration::from_millis(1_500));
-    let after = broker.kib("VmRSS:");
-    let listed = Command::new(env!("CARGO_BIN_EXE_kohort"))
-        .args(["topics", "list", "-b", &broker.address])
-        .output()
-        .expect("kohort ends");
-    assert!(listed.status.success());
-    if let (Some(before), Some(after)) = (before, after) {
-        let each = after.saturating_sub(before) * 1024 / count.max(1) as u64;
-        println!("{count} idle connections: {before} KiB before, {after} KiB with them, {each} bytes each");
-        assert!(each < 16 << 10, "{each} bytes for each idle connection");
-    }
-    drop(idle);
 }
