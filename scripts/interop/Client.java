@@ -21,7 +21,7 @@ public final class Client {
     static final BufferedReader IN = new BufferedReader(new InputStreamReader(System.in));
 
     public static void main(String[] args) throws Exception {
-        if (args[1].equals("member")) member(args[0], args[2], args[3], args[4], Integer.parseInt(args[5]), args[6], args[7]);
+        if (args[1].equals("member")) member(args[0], args[2], args[3], args[4], Integer.parseInt(args[5]), args[6], args[7], args[8]);
         else admin(args[0]);
     }
 
@@ -31,8 +31,8 @@ public final class Client {
 
     // ---- a member of a group, until stdin ends
 
-    static void member(String bootstrap, String topic, String group, String assignors, int pause, String session, String instance)
-        throws Exception {
+    static void member(String bootstrap, String topic, String group, String assignors, int pause, String session, String instance,
+        String rack) throws Exception {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
         p.put("group.id", group);
@@ -43,6 +43,7 @@ public final class Client {
         p.put("heartbeat.interval.ms", "300");
         p.put("session.timeout.ms", session);
         if (!instance.equals("-")) p.put("group.instance.id", instance);
+        if (!rack.equals("-")) p.put("client.rack", rack);
         p.put("partition.assignment.strategy", Arrays.stream(assignors.split(",")).map(ASSIGNORS::get).toList());
         var consumer = new KafkaConsumer<>(p, new StringDeserializer(), new StringDeserializer());
         var stop = new AtomicBoolean();

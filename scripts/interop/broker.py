@@ -49,11 +49,12 @@ class Kohort:
 
 
 class RealKafka:
-    """Apache Kafka, started by the project's script."""
+    """Apache Kafka, started by the project's script: one broker, or one on each of these racks."""
 
-    def __init__(self):
+    def __init__(self, *racks):
         self.name = "real Kafka"
-        started = subprocess.run([REAL_KAFKA, "start", *SETTINGS], check=True, stdout=subprocess.PIPE, text=True)
+        on_racks = ["--racks", ",".join(racks)] if racks else []
+        started = subprocess.run([REAL_KAFKA, "start", *on_racks, *SETTINGS], check=True, stdout=subprocess.PIPE, text=True)
         self.bootstrap = started.stdout.strip()
 
     def peak(self):

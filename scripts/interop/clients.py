@@ -38,6 +38,9 @@ def install(argv, **more):
     raise Absent(f"{' '.join(map(str, argv[:4]))} … failed")
 
 
+RACK_AWARE = ("range", "sticky", "cooperative-sticky")  # of Kafka's own assignors
+
+
 class Client:
     """A client with a program of two uses, see `talk`."""
 
@@ -45,17 +48,19 @@ class Client:
     program: list
     assignors = ("range", "roundrobin", "sticky", "cooperative-sticky")
     migrates = True  # whether it offers eager and cooperative assignors at once, as the upgrade of a running group asks
+    by_racks = ()  # the assignors in which it looks at racks (KIP-881)
 
     def session(self, bootstrap):
         return Session([*self.program, bootstrap, "admin"])
 
-    def member(self, bootstrap, topic, group, assignor="range", pause=0, session=30000, instance="-"):
-        arguments = [topic, group, assignor, str(pause), str(session), instance]
+    def member(self, bootstrap, topic, group, assignor="range", pause=0, session=30000, instance="-", rack="-"):
+        arguments = [topic, group, assignor, str(pause), str(session), instance, rack]
         return Member(self.name, [*self.program, bootstrap, "member", *arguments])
 
 
 class Java(Client):
     name = "java"
+    by_racks = RACK_AWARE
 
     @cached_property
     def classpath(self):
@@ -96,10 +101,11 @@ class Python(Client):
 
     migrates = False
 
-    def __init__(self, name, script, assignors=Client.assignors):
+    def __init__(self, name, script, assignors=Client.assignors, by_racks=()):
         self.name = name
         self.script = script
         self.assignors = assignors
+        self.by_racks = by_racks
 
     @cached_property
     def program(self):
@@ -108,6 +114,7 @@ class Python(Client):
 
 class Franz(Client):
     name = "franz-go"
+    by_racks = RACK_AWARE
 
     @cached_property
     def program(self):
@@ -148,6 +155,7 @@ class Kohort:
     name = "kohort"
     assignors = Client.assignors
     migrates = Client.migrates
+    by_racks = RACK_AWARE
 
     def __init__(self, binary):
         self.binary = binary
@@ -159,13 +167,14 @@ class Kohort:
     def run(self, bootstrap, *command, stdin=""):
         return run([self.binary, *command, "-b", bootstrap], stdin)
 
-    def member(self, bootstrap, topic, group, assignor="range", pause=0, session=30000):
+    def member(self, bootstrap, topic, group, assignor="range", pause=0, session=30000, rack=None):
         settings = {
             "partition.assignment.strategy": assignor,
             "session.timeout.ms": session,
             "heartbeat.interval.ms": 300,
             "max.poll.records": 50,
             "auto.commit.interval.ms": 200,
+            **({"client.rack": rack} if rack else {}),
         }
         settings = [word for key, value in settings.items() for word in ("-X", f"{key}={value}")]
         line = "record\\t%p\\t%o\\t%k\\t%s\\t%h\\n"
@@ -174,5 +183,5 @@ class Kohort:
 
 
 def all_clients():
-    librdkafka = Python("librdkafka", "librdkafka.py", ("range", "roundrobin", "cooperative-sticky"))
+    librdkafka = Python("librdkafka", "librdkafka.py", ("range", "roundrobin", "cooperative-sticky"), ("range", "cooperative-sticky"))
     return [Java(), librdkafka, Franz(), Python("kafka-python", "kafka_python.py")]

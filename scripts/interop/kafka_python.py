@@ -45,7 +45,7 @@ class Owned(ConsumerRebalanceListener):
         say("owns", ",".join(map(str, sorted(self.partitions))))
 
 
-def member(bootstrap, topic, group, assignors, pause, session, instance):
+def member(bootstrap, topic, group, assignors, pause, session, instance, rack):
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=group,
@@ -56,6 +56,7 @@ def member(bootstrap, topic, group, assignors, pause, session, instance):
         heartbeat_interval_ms=300,
         session_timeout_ms=int(session),
         group_instance_id=None if instance == "-" else instance,
+        client_rack="" if rack == "-" else rack,
         partition_assignment_strategy=[ASSIGNORS[name] for name in assignors.split(",")],
     )
     stop = threading.Event()

@@ -22,7 +22,7 @@ class Leading(logging.Handler):
             say("leads")
 
 
-def member(bootstrap, topic, group, assignors, pause, session, instance):
+def member(bootstrap, topic, group, assignors, pause, session, instance, rack):
     logger = logging.getLogger("librdkafka")
     logger.setLevel(logging.DEBUG)
     logger.addHandler(Leading())
@@ -40,6 +40,8 @@ def member(bootstrap, topic, group, assignors, pause, session, instance):
     }
     if instance != "-":
         settings["group.instance.id"] = instance
+    if rack != "-":
+        settings["client.rack"] = rack
     consumer = Consumer(settings)
     owned = set()
 

@@ -4,8 +4,8 @@ Every client has one program (`Client.java`, `franz/`, `librdkafka.py`, `kafka_p
 
     PROGRAM HOST:PORT admin                                  commands on stdin, one a line, fields separated by tabs;
                                                              each is answered by lines of fields and then `ok` or `failed WHY`
-    PROGRAM HOST:PORT member TOPIC GROUP ASSIGNOR,ASSIGNOR PAUSE_MS SESSION_MS INSTANCE
-                                                             a member of a group (`-`: no static one), until stdin ends; it
+    PROGRAM HOST:PORT member TOPIC GROUP ASSIGNOR,ASSIGNOR PAUSE_MS SESSION_MS INSTANCE RACK
+                                                             a member of a group (`-`: no static one, no rack), until stdin ends; it
                                                              commits what it has read after each poll and before it gives a
                                                              partition up, pauses after each poll that had records, and says
                                                              `leads` when its assignor runs for the group, `owns P,P`,

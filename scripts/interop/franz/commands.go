@@ -117,7 +117,7 @@ func produce(ctx context.Context, bootstrap, topic, codec, acks string, from, co
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
 		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 	}
-	options := []kgo.Opt{kgo.SeedBrokers(bootstrap), kgo.ProducerBatchCompression(compression[codec])}
+	options := []kgo.Opt{kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ProducerBatchCompression(compression[codec])}
 	switch acks {
 	case "0":
 		options = append(options, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
@@ -153,7 +153,7 @@ func codecs(ctx context.Context, bootstrap string, admin *kadm.Client, topic str
 	}
 	left := int64(0)
 	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ConsumeTopics(topic), kgo.FetchMaxWait(200*1e6))
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ConsumeTopics(topic), kgo.FetchMaxWait(200*1e6))
 	if err != nil {
 		return err
 	}

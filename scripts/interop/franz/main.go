@@ -57,7 +57,7 @@ func milliseconds(text string) time.Duration {
 func main() {
 	var err error
 	if os.Args[2] == "member" {
-		err = member(os.Args[1], os.Args[3], os.Args[4], os.Args[5], milliseconds(os.Args[6]), milliseconds(os.Args[7]), os.Args[8])
+		err = member(os.Args[1], os.Args[3], os.Args[4], os.Args[5], milliseconds(os.Args[6]), milliseconds(os.Args[7]), os.Args[8], os.Args[9])
 	} else {
 		err = admin(os.Args[1])
 	}
@@ -100,7 +100,7 @@ func balancers(names string) []kgo.GroupBalancer {
 }
 
 // member is a member of a group until stdin ends.
-func member(bootstrap, topic, group, assignors string, pause, session time.Duration, instance string) error {
+func member(bootstrap, topic, group, assignors string, pause, session time.Duration, instance, rack string) error {
 	var owned []int32
 	changed := func(ctx context.Context, client *kgo.Client, added, removed []int32) {
 		owned = slices.DeleteFunc(append(owned, added...), func(p int32) bool { return slices.Contains(removed, p) })
@@ -108,7 +108,7 @@ func member(bootstrap, topic, group, assignors string, pause, session time.Durat
 		flush()
 	}
 	options := []kgo.Opt{
-		kgo.SeedBrokers(bootstrap), kgo.ClientID("franz-go"), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
+		kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ClientID("franz-go"), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
 		kgo.Balancers(balancers(assignors)...), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.HeartbeatInterval(300 * time.Millisecond), kgo.SessionTimeout(session), kgo.FetchMaxWait(200 * time.Millisecond),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, c *kgo.Client, added map[string][]int32) {
@@ -120,6 +120,9 @@ func member(bootstrap, topic, group, assignors string, pause, session time.Durat
 	}
 	if instance != "-" {
 		options = append(options, kgo.InstanceID(instance))
+	}
+	if rack != "-" {
+		options = append(options, kgo.Rack(rack), kgo.BalanceRacks())
 	}
 	client, err := kgo.NewClient(options...)
 	if err != nil {
@@ -161,7 +164,7 @@ func member(bootstrap, topic, group, assignors string, pause, session time.Durat
 
 // admin takes commands from stdin, one a line.
 func admin(bootstrap string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ClientID("franz-go-admin"))
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ClientID("franz-go-admin"))
 	if err != nil {
 		return err
 	}
