@@ -128,7 +128,7 @@ pub struct ConsumerConfig {
     pub check_crcs: bool,
     /// `exclude.internal.topics` (true): whether a pattern never matches Kafka's own topics.
     pub exclude_internal_topics: bool,
-    /// `client.rack`, empty when not set (KIP-392).
+    /// `client.rack`, empty when not set (KIP-881).
     pub client_rack: String,
     /// `kohort.memory.budget` (64 MiB): bytes of fetched data that are in flight, not yet handed out, decompressed, or held by
     /// whoever keeps records. At most half of it is fetched ahead, at most half of it is decompressed. A batch larger than the

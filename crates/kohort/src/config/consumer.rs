@@ -32,7 +32,7 @@ settings! {
     "group.instance.id" => group_instance_id(String): Option<String> = None, non_empty;
     /// the client's name in the broker's logs and quotas; made of the group when empty.
     "client.id" => client_id(String): String = String::new(), any;
-    /// where the consumer is, so that it fetches from the nearest replica (KIP-392).
+    /// where the consumer is, for assignors that prefer partitions with a replica there (KIP-881); not used for fetching.
     "client.rack" => client_rack(String): String = String::new(), any;
     /// whether asking for an unknown topic lets the broker make it.
     "allow.auto.create.topics" => allow_auto_create_topics(bool): bool = true, any;
