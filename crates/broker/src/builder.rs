@@ -238,11 +238,12 @@ impl Builder {
         let (stop, stopped) = watch::channel(false);
         let (alive, tasks) = mpsc::channel(1);
         let (node, inputs) = mpsc::channel(INPUTS);
+        let limits = Limits::new(&config);
         let shared = Shared {
             node,
             stop: stopped.clone(),
             alive,
-            limits: Limits::new(&config),
+            limits: limits.clone(),
         };
         let admission = Admission::new(config.size("max.connections"));
         let clock = Clock::start();
@@ -269,7 +270,7 @@ impl Builder {
             .iter()
             .map(|topic| machine.topic_id(&topic.name).is_some())
             .collect();
-        let task = NodeTask::new(machine, clock, files);
+        let task = NodeTask::new(machine, clock, files, limits);
         let alive = shared.alive.clone();
         tokio::spawn(async move {
             task.run(inputs, stopped).await;

@@ -11,9 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::timeout;
 
-use crate::limits::{Held, Limits, READ_BYTES, Unread};
+use crate::limits::{Held, Limits, READ_BYTES, Reply};
 use crate::node_task::Input;
-use crate::segments::Segments;
 
 /// What is asked of the socket of a connection on which nothing comes.
 const IDLE_READ_BYTES: usize = 512;
@@ -22,7 +21,7 @@ const IDLE_READ_BYTES: usize = 512;
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     /// Write a reply, then read the next request.
-    Write(Vec<Bytes>),
+    Write(Reply),
     /// Read the next request.
     Ready,
     /// Close.
@@ -224,7 +223,7 @@ async fn answer(
         tokio::select! {
             biased;
             outgoing = from_node.recv() => match outgoing {
-                Some(Outgoing::Write(pieces)) => return write(io, pieces, limits).await,
+                Some(Outgoing::Write(reply)) => return write(io, reply, limits).await,
                 Some(Outgoing::Ready) => return Ok(()),
                 Some(Outgoing::Close) | None => return Err(End::Quiet),
             },
@@ -243,15 +242,10 @@ async fn answer(
 }
 
 /// Writes a reply, as long as it is taken.
-async fn write(io: &mut (impl AsyncWrite + Unpin), pieces: Vec<Bytes>, limits: &Limits) -> Result<(), End> {
-    // Several pieces are records between their headers, which are no larger than what asked for them. Any other reply may be
-    // dozens of times as large as its request.
-    let has_records = pieces.len() > 1;
-    let mut reply = Segments::new(pieces);
-    let _unread = Unread::new(if has_records { 0 } else { reply.remaining() }, limits);
+async fn write(io: &mut (impl AsyncWrite + Unpin), mut reply: Reply, limits: &Limits) -> Result<(), End> {
     let mut still = Duration::ZERO;
-    while reply.has_remaining() {
-        match timeout(limits.step(), io.write_buf(&mut reply))
+    while reply.segments.has_remaining() {
+        match timeout(limits.step(), io.write_buf(&mut reply.segments))
             .await
             .ok()
             .transpose()?
@@ -263,7 +257,8 @@ async fn write(io: &mut (impl AsyncWrite + Unpin), pieces: Vec<Bytes>, limits: &
                 if limits.idle.is_some_and(|idle| still >= idle) {
                     return Err(End::Unread { ms: limits.idle_ms() });
                 }
-                if !has_records && limits.is_crowded() {
+                // Who reads records may pause for long, and has asked for no more than it wants to read.
+                if !reply.has_records && limits.is_crowded() {
                     return Err(End::Overdue);
                 }
             }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use kohort_node::config::Config;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+
+use crate::segments::Segments;
 
 /// How much is asked of the socket at once, how much of later requests is read while one is being answered, and how much
 /// every connection may hold.
@@ -38,9 +40,11 @@ pub(crate) struct Limits {
     pub(crate) idle: Option<Duration>,
     /// `queued.max.request.bytes` in pieces of [`READ_BYTES`]; `None` when there is no bound.
     queued: Option<Arc<Semaphore>>,
-    /// How many bytes the replies have that are not wholly written yet, and how many they may have before those that nobody reads
-    /// must go.
+    /// How many bytes the replies without records have that are not wholly written yet.
     unread: Arc<AtomicUsize>,
+    /// The same of replies with records.
+    unread_records: Arc<AtomicUsize>,
+    /// How many either may have: replies that nobody reads go, and those with records are smaller.
     most_unread: usize,
 }
 
@@ -53,6 +57,7 @@ impl Limits {
             idle: positive("connections.max.idle.ms").map(|ms| Duration::from_millis(ms as u64)),
             queued: positive("queued.max.request.bytes").map(|bytes| Arc::new(Semaphore::new(pieces(bytes)))),
             unread: Arc::default(),
+            unread_records: Arc::default(),
             most_unread: positive("queued.max.request.bytes").unwrap_or(usize::MAX),
         }
     }
@@ -78,9 +83,36 @@ impl Limits {
         self.idle.map_or(BEFORE_CROWDED, |idle| idle.min(BEFORE_CROWDED))
     }
 
-    /// Whether more of replies is unread than may be.
+    /// Counts a reply until it is written, or the connection is gone.
+    pub(crate) fn reply(&self, pieces: Vec<Bytes>) -> Reply {
+        // Several pieces are records between their headers, which are no larger than what asked for them. Any other reply may be
+        // dozens of times as large as its request.
+        let has_records = pieces.len() > 1;
+        let all = match has_records {
+            true => &self.unread_records,
+            false => &self.unread,
+        };
+        let bytes = pieces.iter().map(Bytes::len).sum();
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Reply {
+            segments: Segments::new(pieces),
+            has_records,
+            _unread: Unread {
+                all: Arc::clone(all),
+                bytes,
+            },
+        }
+    }
+
+    /// Whether more of replies without records is unread than may be.
     pub(crate) fn is_crowded(&self) -> bool {
         self.unread.load(Ordering::Relaxed) > self.most_unread
+    }
+
+    /// How many bytes of records further replies may have.
+    pub(crate) fn records_room(&self) -> usize {
+        self.most_unread
+            .saturating_sub(self.unread_records.load(Ordering::Relaxed))
     }
 
     /// Ends after this time; never without one.
@@ -104,21 +136,18 @@ impl Limits {
     }
 }
 
-/// The bytes of a reply that is not wholly written yet; they stay in memory until it is.
+/// A reply on its way. It stays in memory until it is wholly written.
 #[derive(Debug)]
-pub(crate) struct Unread {
-    all: Arc<AtomicUsize>,
-    bytes: usize,
+pub(crate) struct Reply {
+    pub(crate) segments: Segments,
+    pub(crate) has_records: bool,
+    _unread: Unread,
 }
 
-impl Unread {
-    pub(crate) fn new(bytes: usize, limits: &Limits) -> Self {
-        limits.unread.fetch_add(bytes, Ordering::Relaxed);
-        Self {
-            all: Arc::clone(&limits.unread),
-            bytes,
-        }
-    }
+#[derive(Debug)]
+struct Unread {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
 }
 
 impl Drop for Unread {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kohort_machine::{Machine, Token, TokenSource};
+use kohort_machine::{Instant, Machine, Token, TokenSource};
 use kohort_node::log::{DiskTask, StorageError};
 use kohort_node::{Action, ConnId, Control, ControlError, Event, Level, Node, Rebalance};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::connection::Outgoing;
 use crate::data_dir::DataDir;
 use crate::file_disk::FileDisk;
+use crate::limits::Limits;
 
 /// What happens to the node.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ pub(crate) struct NodeTask {
     node: Node,
     clock: Clock,
     connections: HashMap<ConnId, mpsc::UnboundedSender<Outgoing>>,
+    limits: Limits,
     tokens: TokenSource,
     controls: HashMap<Token, oneshot::Sender<Result<(), Box<ControlError>>>>,
     files: Option<Files>,
@@ -64,7 +66,7 @@ struct Files {
 }
 
 impl NodeTask {
-    pub(crate) fn new(node: Node, clock: Clock, data_dir: Option<DataDir>) -> Self {
+    pub(crate) fn new(node: Node, clock: Clock, data_dir: Option<DataDir>, limits: Limits) -> Self {
         let (sender, done) = mpsc::unbounded_channel();
         let files = data_dir.map(|dir| Files {
             disk: dir.disk(),
@@ -78,6 +80,7 @@ impl NodeTask {
             node,
             clock,
             connections: HashMap::new(),
+            limits,
             tokens: TokenSource::new(),
             controls: HashMap::new(),
         }
@@ -125,20 +128,34 @@ impl NodeTask {
                     Some(input) => self.take(input),
                     None => return,
                 },
-                () = due(deadline) => self.node.handle_timeout(self.clock.now()),
+                () = due(deadline) => {
+                    let now = self.clock.now();
+                    self.count_unread(now);
+                    self.node.handle_timeout(now);
+                }
             }
+        }
+    }
+
+    /// Records that are read from files stay in memory until their answers are read; those of a log in memory are there anyway.
+    fn count_unread(&mut self, now: Instant) {
+        if self.files.is_some() {
+            let bytes = self.limits.records_room();
+            self.node.handle(now, Event::RecordsRoom { bytes });
         }
     }
 
     fn disk_done(&mut self, token: Token, result: Result<(), StorageError>) {
         self.outstanding = self.outstanding.saturating_sub(1);
         let result = result.map_err(Box::new);
-        self.node
-            .handle(self.clock.now(), Event::DiskDone { token, result });
+        let now = self.clock.now();
+        self.count_unread(now);
+        self.node.handle(now, Event::DiskDone { token, result });
     }
 
     fn take(&mut self, input: Input) {
         let now = self.clock.now();
+        self.count_unread(now);
         // However many inputs wait, none may put a deadline off.
         if self.node.next_deadline().is_some_and(|next| next.at <= now) {
             self.node.handle_timeout(now);
@@ -179,7 +196,9 @@ impl NodeTask {
     fn perform(&mut self) {
         while let Some(action) = self.node.poll_action() {
             match action {
-                Action::Write { conn, segments } => self.tell(conn, Outgoing::Write(segments)),
+                Action::Write { conn, segments } => {
+                    self.tell(conn, Outgoing::Write(self.limits.reply(segments)));
+                }
                 Action::Ready { conn } => self.tell(conn, Outgoing::Ready),
                 Action::Close { conn, .. } => {
                     self.tell(conn, Outgoing::Close);
@@ -254,7 +273,7 @@ mod tests {
             brokers: vec![broker],
         };
         let node = Node::new(Config::default(), cluster, 0);
-        NodeTask::new(node, Clock::start(), None)
+        NodeTask::new(node, Clock::start(), None, Limits::new(&Config::default()))
     }
 
     fn connect(task: &mut NodeTask, conn: u64) -> mpsc::UnboundedReceiver<Outgoing> {
@@ -326,7 +345,7 @@ mod tests {
             brokers: vec![broker],
         };
         let node = Node::open(Config::default(), cluster, Box::new(storage), 0, 0).unwrap();
-        let mut task = NodeTask::new(node, Clock::start(), Some(dir));
+        let mut task = NodeTask::new(node, Clock::start(), Some(dir), Limits::new(&Config::default()));
         task.perform();
         let control = Control::CreateTopic {
             name: "t".into(),

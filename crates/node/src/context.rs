@@ -36,6 +36,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) topics: &'a mut Topics,
     pub(crate) purgatory: &'a mut Purgatory,
     pub(crate) fetch_sessions: &'a mut FetchSessions,
+    /// How many bytes of records answers may still have; see [`Event::RecordsRoom`](crate::Event::RecordsRoom).
+    pub(crate) records_room: &'a mut usize,
     pub(crate) durability: &'a mut Durability,
     pub(crate) producer_ids: &'a mut ProducerIds,
     pub(crate) groups: &'a mut Groups,

@@ -57,6 +57,13 @@ pub enum Event {
         /// What it wants.
         control: Box<Control>,
     },
+    /// How many bytes of records the next answers may have together: for a driver that knows how many are in memory because
+    /// their answers are not yet read. Each answer has one batch all the same, so that every client gets on. There is no such
+    /// bound before the first of these.
+    RecordsRoom {
+        /// The bytes.
+        bytes: usize,
+    },
 }
 
 /// What a node wants done, in order.

@@ -58,6 +58,7 @@ pub struct Node {
     connections: BTreeMap<ConnId, Connection>,
     purgatory: Purgatory,
     fetch_sessions: FetchSessions,
+    records_room: usize,
     durability: Durability,
     producer_ids: ProducerIds,
     groups: Groups,
@@ -102,6 +103,7 @@ impl Node {
             connections: BTreeMap::new(),
             purgatory: Purgatory::default(),
             fetch_sessions: FetchSessions::default(),
+            records_room: usize::MAX,
             durability: Durability::default(),
             producer_ids: ProducerIds::default(),
             faults: Faults::default(),
@@ -183,6 +185,7 @@ impl Node {
             topics: &mut self.topics,
             purgatory: &mut self.purgatory,
             fetch_sessions: &mut self.fetch_sessions,
+            records_room: &mut self.records_room,
             durability: &mut self.durability,
             producer_ids: &mut self.producer_ids,
             groups: &mut self.groups,
@@ -432,6 +435,10 @@ impl Machine for Node {
                 self.finish_settled(settled);
             }
             Event::Control { token, control } => self.handle_control(now, token, *control),
+            Event::RecordsRoom { bytes } => {
+                self.records_room = bytes;
+                return;
+            }
         }
         self.settle(now);
     }

@@ -9,6 +9,8 @@ mod broker;
 mod client;
 #[cfg(target_os = "linux")]
 mod crowds;
+#[cfg(target_os = "linux")]
+mod files;
 mod idle;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -16,11 +16,11 @@ use crate::broker::Broker;
 use crate::client::{Client, Others, PATIENCE, produce};
 use crate::crowds::{self, Crowd};
 
-const MIB: u64 = 1024;
+pub(crate) const MIB: u64 = 1024;
 /// How many connections attack at once.
 const AT_ONCE: usize = 4;
 /// The program itself, and what others wrote.
-const BESIDE: u64 = 64 * MIB;
+pub(crate) const BESIDE: u64 = 64 * MIB;
 /// `queued.max.request.bytes`: what all requests may hold that come or wait for their answer, and what all answers may that
 /// nobody reads.
 const QUEUED: u64 = 256 * MIB;
@@ -41,7 +41,7 @@ fn at_once<T: Send, R: Send>(tasks: Vec<T>, carry_out: impl Fn(T) -> R + Sync) -
 }
 
 /// Attacks while others are served; gives what the attack gave and the log, when the memory stayed below `most` KiB.
-fn within<R>(most: u64, broker: &Broker, attack: impl FnOnce() -> R) -> (R, String) {
+pub(crate) fn within<R>(most: u64, broker: &Broker, attack: impl FnOnce() -> R) -> (R, String) {
     let began = Instant::now();
     let before = broker.kib("VmHWM:").expect("/proc");
     let others = Others::begin(&broker.address);

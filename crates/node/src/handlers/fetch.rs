@@ -66,6 +66,10 @@ fn finish(
     request: &FetchRequest,
     mut response: FetchResponse,
 ) -> FetchResponse {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    let records = partitions.filter_map(|partition| partition.records.as_ref());
+    let bytes: usize = records.map(Bytes::len).sum();
+    *cx.records_room = cx.records_room.saturating_sub(bytes);
     let slots = cx.config.size("max.incremental.fetch.session.cache.slots");
     let asker = asker(cx.now, call);
     cx.fetch_sessions
@@ -126,7 +130,7 @@ struct Budget {
 // Kafka: ReplicaManager.readFromLog
 fn read_all(cx: &mut Cx<'_>, call: &Call, request: &FetchRequest) -> Reading {
     let mut budget = Budget {
-        left: max_bytes(cx, request),
+        left: max_bytes(cx, request).min(*cx.records_room),
         at_least_one: true,
     };
     let mut reading = Reading {

@@ -15,6 +15,7 @@ use kohort_protocol::{RequestBody, frame};
 use kohort_records::{BatchBuilder, Compression};
 
 use super::{Bench, batch, closed, produce_request, reply};
+use crate::Event;
 
 fn samples() -> Vec<Bytes> {
     let fetch = FetchRequest {
@@ -171,4 +172,46 @@ fn an_answer_names_ten_thousand_records_at_fault_and_a_line_of_the_log_ten_failu
     let reason = reason.expect("it is closed");
     assert_eq!(reason.matches("c [0]").count(), 10, "{reason}");
     assert!(reason.ends_with(", and 2 more"), "{reason}");
+}
+
+#[test]
+fn answers_have_one_batch_each_while_the_driver_has_no_room_for_more_records() {
+    let mut bench = Bench::new();
+    for number in 0..3 {
+        bench.produce_batch("u", number, batch(&["a", "b"]));
+        bench.produce_batch("u", number, batch(&["c", "d"]));
+    }
+    let one = batch(&["a", "b"]).len();
+    let fetched = |bench: &mut Bench| {
+        let partition = |partition| FetchPartition {
+            partition,
+            partition_max_bytes: 1 << 20,
+            current_leader_epoch: -1,
+            ..Default::default()
+        };
+        let topic = FetchTopic {
+            topic: "u".into(),
+            partitions: (0..3).map(partition).collect(),
+            ..Default::default()
+        };
+        let request = FetchRequest {
+            max_wait_ms: 500,
+            min_bytes: 1,
+            session_epoch: -1,
+            topics: [topic].into(),
+            ..Default::default()
+        };
+        let answer = bench.ask(12, request);
+        let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+        let records = partitions.filter_map(|partition| partition.records.as_ref());
+        records.map(Bytes::len).sum::<usize>() / one
+    };
+    assert_eq!(fetched(&mut bench), 6, "there is no bound");
+    bench.harness.step(Event::RecordsRoom { bytes: 7 * one });
+    assert_eq!(fetched(&mut bench), 6);
+    assert_eq!(fetched(&mut bench), 1, "there is room for one");
+    assert_eq!(fetched(&mut bench), 1, "there is none");
+    bench.harness.step(Event::RecordsRoom { bytes: 4 * one });
+    assert_eq!(fetched(&mut bench), 4);
+    bench.assert_replays();
 }
