@@ -63,7 +63,7 @@
 //! - In a batch with [`TimestampType::LogAppendTime`] each record has the batch's largest timestamp.
 //! - A compacted batch has fewer records than offsets; [`Batch::next_offset`] follows from the header alone.
 //! - Offsets inside of a batch may have any order, as in Java, but none lies outside of the batch's range.
-//!   [`OpenBatch::has_incremental_offsets`] tells a broker whether a producer's batch is in order.
+//!   [`OpenBatch::has_incremental_offsets`] tells whether a producer's batch is in order.
 //! - Message sets of the old formats (magic 0 and 1) are refused with [`BatchError::UnsupportedMagic`]; Kafka 4 no
 //!   longer returns any.
 //!

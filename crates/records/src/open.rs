@@ -123,8 +123,8 @@ impl OpenBatch {
     }
 
     /// Whether the records' offsets begin with the base offset and have no gap, as those of a batch that a producer
-    /// sends. A broker refuses others; consumers take what is there.
-    // Kafka: LogValidator.validateRecord
+    /// sends. Kafka's broker writes a compressed batch anew that has others; consumers take what is there.
+    // Kafka: LogValidator.validateMessagesAndAssignOffsetsCompressed, "inPlaceAssignment"
     pub fn has_incremental_offsets(&self) -> bool {
         self.opened.incremental
     }
