@@ -81,6 +81,11 @@ impl Rhythm {
         }
     }
 
+    /// Whether a heartbeat comes late enough after another to be its echo.
+    fn is_echo(&self, elapsed: Duration, first: Duration) -> bool {
+        elapsed >= first.saturating_add(self.session + self.skew)
+    }
+
     fn is_regular(&self, elapsed: Duration) -> bool {
         let late = elapsed.as_nanos() % self.period.as_nanos().max(1);
         late <= (self.skew / 2).as_nanos()
@@ -103,13 +108,14 @@ impl Beats {
         self.to_echo.clear();
     }
 
-    /// When the next heartbeat is due, if none is sent before.
+    /// When the next heartbeat is due after one that is sent now, which may be an echo that is not yet answered.
     pub(super) fn next(&self, now: Instant, rhythm: &Rhythm) -> Instant {
         let elapsed = now - self.since;
         let regular = rhythm.next(elapsed);
         let echo = self
             .to_echo
-            .first()
+            .iter()
+            .find(|first| !rhythm.is_echo(elapsed, **first))
             .map(|first| first.saturating_add(rhythm.session + rhythm.skew * 4));
         let next = echo.map_or(regular, |echo| regular.min(echo));
         self.since + next.max(elapsed.saturating_add(rhythm.first))
@@ -124,8 +130,7 @@ impl Beats {
     /// The coordinator has answered the heartbeat that was sent then: the session counts from it.
     pub(super) fn counted(&mut self, sent: Instant, rhythm: &Rhythm) {
         let elapsed = sent - self.since;
-        let echoes = |first: &Duration| elapsed >= first.saturating_add(rhythm.session + rhythm.skew);
-        self.to_echo.retain(|first| !echoes(first));
+        self.to_echo.retain(|first| !rhythm.is_echo(elapsed, *first));
         if !rhythm.is_regular(elapsed) {
             self.to_echo.push(elapsed);
         }
@@ -222,6 +227,24 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn an_echo_is_sent_once_though_it_is_answered_later() {
+        let rhythm = rhythm(50, 3_000, 6_000);
+        let mut beats = Beats::default();
+        let (mut now, mut all) = (Instant::ZERO, Vec::new());
+        while now < Instant::ZERO + SECOND * 20 {
+            let next = beats.next(now, &rhythm);
+            // The next one is planned when one is sent, and its answer comes before that.
+            if now > Instant::ZERO {
+                beats.counted(now, &rhythm);
+            }
+            all.push(next.as_millis());
+            now = next;
+        }
+        let at_once: Vec<u128> = self::beats(&rhythm).take(all.len()).map(u128::from).collect();
+        assert_eq!(all.iter().map(|at| u128::from(*at)).collect::<Vec<_>>(), at_once);
     }
 
     #[test]
