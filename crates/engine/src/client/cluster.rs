@@ -208,17 +208,7 @@ impl Cluster {
         });
         let brokers: BTreeMap<i32, Broker> = brokers.collect();
         let has_new_brokers = brokers != self.brokers;
-        for broker in brokers.values() {
-            match &broker.rack {
-                Some(rack) if self.racks.get(&broker.id).map(|known| &**known) == Some(rack) => {}
-                Some(rack) => {
-                    self.racks.insert(broker.id, rack.as_str().into());
-                }
-                None => {
-                    self.racks.remove(&broker.id);
-                }
-            }
-        }
+        brokers.values().for_each(|broker| self.note_rack(broker));
         self.brokers = brokers;
         self.id = response.cluster_id.or(self.id.take());
         self.controller = Some(response.controller_id).filter(|id| *id >= 0);
@@ -258,6 +248,18 @@ impl Cluster {
             version: self.version,
             has_new_brokers,
             topics: changes.into_iter().map(|(_, change)| change).collect(),
+        }
+    }
+
+    fn note_rack(&mut self, broker: &Broker) {
+        match &broker.rack {
+            Some(rack) if self.racks.get(&broker.id).is_some_and(|known| **known == **rack) => {}
+            Some(rack) => {
+                self.racks.insert(broker.id, rack.as_str().into());
+            }
+            None => {
+                self.racks.remove(&broker.id);
+            }
         }
     }
 
@@ -376,6 +378,7 @@ impl Cluster {
         partition.error = None;
         let has_new_brokers = match endpoint {
             Some(endpoint) if self.brokers.get(&endpoint.id) != Some(&endpoint) => {
+                self.note_rack(&endpoint);
                 self.brokers.insert(endpoint.id, endpoint);
                 true
             }

@@ -40,9 +40,20 @@ impl Member {
     pub(super) fn on_leave_now(&mut self, now: Instant, operation: LeaveOperation, reason: Arc<str>) {
         self.listening = None;
         self.owned.clear();
+        if let State::Leaving {
+            phase:
+                LeavePhase::Listening {
+                    operation: before,
+                    reason: said,
+                    ..
+                },
+        } = &mut self.state
+        {
+            // It was on its way out before, and waited for the listener. What is said last counts.
+            (*before, *said) = (operation, reason);
+            return self.leave_owned(now);
+        }
         self.on_leave(now, operation, reason);
-        // It was on its way out before, and waited for the listener.
-        self.leave_owned(now);
     }
 
     /// Gives up what is owned, then tells the coordinator.

@@ -192,3 +192,19 @@ fn replicas_that_move_are_told_and_racks_of_brokers_that_are_away_are_kept_while
     cluster.apply(sent, None);
     assert!(cluster.racks().is_empty());
 }
+
+// KIP-951
+#[test]
+fn a_broker_that_an_answer_names_brings_its_rack() {
+    let mut cluster = Cluster::default();
+    apply(&mut cluster, vec![topic(1, vec![partition(0, 1, 5)])]);
+    let endpoint = Broker {
+        id: 3,
+        host: "kafka".into(),
+        port: 9093,
+        rack: Some("c".into()),
+    };
+    let change = cluster.apply_leader("t", 0, 3, 6, Some(endpoint));
+    assert!(change.is_some_and(|change| change.has_new_brokers));
+    assert_eq!(cluster.racks().get(&3).map(|rack| &**rack), Some("c"));
+}

@@ -167,4 +167,8 @@ fn a_static_member_whose_time_to_leave_is_over_stays_unless_it_is_to_leave() {
     assert_eq!(actions, [Action::Left { result: Ok(()) }]);
     let mut member = stable(static_config(), &[("t", 0)]);
     sent_leave(&member.step(leave_now(LeaveOperation::LeaveGroup)));
+    // What is said last counts.
+    let mut member = stable(static_config(), &[("t", 0)]);
+    member.step(Event::Unsubscribed);
+    sent_leave(&member.step(leave_now(LeaveOperation::LeaveGroup)));
 }
