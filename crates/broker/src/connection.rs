@@ -9,9 +9,9 @@ use kohort_node::ConnId;
 use kohort_protocol::frame::{self, FrameError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::limits::{Held, Limits, READ_BYTES, Reply};
+use crate::limits::{BEFORE_OVERDUE, Held, Limits, READ_BYTES, Reply};
 use crate::node_task::Input;
 
 /// What is asked of the socket of a connection on which nothing comes.
@@ -243,25 +243,22 @@ async fn answer(
 
 /// Writes a reply, as long as it is taken.
 async fn write(io: &mut (impl AsyncWrite + Unpin), mut reply: Reply, limits: &Limits) -> Result<(), End> {
+    let began = Instant::now();
     let mut still = Duration::ZERO;
     while reply.segments.has_remaining() {
-        match timeout(limits.step(), io.write_buf(&mut reply.segments))
-            .await
-            .ok()
-            .transpose()?
-        {
+        let written = timeout(limits.step(), io.write_buf(&mut reply.segments)).await;
+        match written.ok().transpose()? {
             Some(0) => return Err(End::Io(std::io::ErrorKind::WriteZero.into())),
             Some(_) => still = Duration::ZERO,
-            None => {
-                still = still.saturating_add(limits.step());
-                if limits.idle.is_some_and(|idle| still >= idle) {
-                    return Err(End::Unread { ms: limits.idle_ms() });
-                }
-                // Who reads records may pause for long, and has asked for no more than it wants to read.
-                if !reply.has_records && limits.is_crowded() {
-                    return Err(End::Overdue);
-                }
-            }
+            None => still = still.saturating_add(limits.step()),
+        }
+        if limits.idle.is_some_and(|idle| still >= idle) {
+            return Err(End::Unread { ms: limits.idle_ms() });
+        }
+        // Who reads records may pause for long; their bound is kept by giving fewer of them.
+        let is_slow = || !still.is_zero() || began.elapsed() >= BEFORE_OVERDUE;
+        if reply.is_large && limits.is_crowded() && is_slow() {
+            return Err(End::Overdue);
         }
     }
     Ok(io.flush().await?)
@@ -281,4 +278,65 @@ async fn read_ahead(io: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) ->
         READ_BYTES
     });
     io.read_buf(buffer).await
+}
+
+#[cfg(test)]
+mod tests {
+    use kohort_node::config::Config;
+
+    use super::*;
+
+    const LEN: usize = 1_000_000;
+
+    fn limits() -> Limits {
+        let mut config = Config::default();
+        config.set("queued.max.request.bytes", "100000").unwrap();
+        Limits::new(&config)
+    }
+
+    /// Writes a reply to a client that takes 100 bytes every 500 ms.
+    async fn written_slowly(limits: &Limits, records: usize) -> Option<Result<(), End>> {
+        let (mut io, mut client) = tokio::io::duplex(1_000);
+        let reader = tokio::spawn(async move {
+            let mut some = [0; 100];
+            while client.read_exact(&mut some).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+        let reply = limits.reply(vec![Bytes::from(vec![0; LEN])], records);
+        let ended = timeout(Duration::from_secs(60), write(&mut io, reply, limits)).await;
+        reader.abort();
+        ended.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_reply_may_not_be_read_ever_so_slowly_while_too_much_is_unread() {
+        let limits = limits();
+        let began = Instant::now();
+        let ended = written_slowly(&limits, 0).await;
+        assert!(matches!(ended, Some(Err(End::Overdue))), "{ended:?}");
+        assert!(began.elapsed() < BEFORE_OVERDUE * 2);
+        assert!(!limits.is_crowded(), "nothing of it is left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_may_be_read_as_slowly_as_their_reader_likes() {
+        let limits = limits();
+        assert!(written_slowly(&limits, LEN).await.is_none());
+        assert_eq!(limits.records_room(), 100_000);
+        let reply = limits.reply(vec![Bytes::from(vec![0; LEN])], LEN);
+        assert_eq!(limits.records_room(), 0);
+        drop(reply);
+        assert_eq!(limits.records_room(), 100_000);
+    }
+
+    #[test]
+    fn what_a_reply_has_beside_its_records_counts_as_such_however_it_is_cut() {
+        let limits = limits();
+        let pieces = vec![Bytes::from(vec![0; LEN]), Bytes::from(vec![0; LEN])];
+        let reply = limits.reply(pieces, LEN);
+        assert!(reply.is_large && limits.is_crowded());
+        let around = limits.reply(vec![Bytes::from(vec![0; 2_000])], 1_000);
+        assert!(!around.is_large);
+    }
 }

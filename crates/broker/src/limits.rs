@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use kohort_node::config::Config;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -28,8 +28,14 @@ const BEFORE_STALLED: Duration = Duration::from_secs(30);
 /// How long the answer to a client that sends nothing more, and may be gone, is waited for.
 const BEFORE_GONE: Duration = Duration::from_secs(1);
 
-/// How long a reply may stand still while too much of others is unread; and how often that is looked at.
+/// How long a large reply may stand still while too much of others is unread; and how often that is looked at.
 const BEFORE_CROWDED: Duration = Duration::from_secs(1);
+
+/// How long a large reply may take altogether while too much of others is unread, however slowly it is read.
+pub(crate) const BEFORE_OVERDUE: Duration = Duration::from_secs(10);
+
+/// Up to here what a reply has beside records is not held against its reader. (A Fetch of a thousand partitions has 50 KiB.)
+const LARGEST_AROUND: usize = 64 << 10;
 
 /// What holds for every connection of a broker.
 #[derive(Debug, Clone)]
@@ -40,11 +46,11 @@ pub(crate) struct Limits {
     pub(crate) idle: Option<Duration>,
     /// `queued.max.request.bytes` in pieces of [`READ_BYTES`]; `None` when there is no bound.
     queued: Option<Arc<Semaphore>>,
-    /// How many bytes the replies without records have that are not wholly written yet.
+    /// How many bytes the replies that are not wholly written yet have beside records.
     unread: Arc<AtomicUsize>,
-    /// The same of replies with records.
+    /// How many bytes of records they have.
     unread_records: Arc<AtomicUsize>,
-    /// How many either may have: replies that nobody reads go, and those with records are smaller.
+    /// How many of either there may be: beyond it large replies that are not read go, and others have fewer records.
     most_unread: usize,
 }
 
@@ -83,28 +89,19 @@ impl Limits {
         self.idle.map_or(BEFORE_CROWDED, |idle| idle.min(BEFORE_CROWDED))
     }
 
-    /// Counts a reply until it is written, or the connection is gone.
-    pub(crate) fn reply(&self, pieces: Vec<Bytes>) -> Reply {
-        // Several pieces are records between their headers, which are no larger than what asked for them. Any other reply may be
-        // dozens of times as large as its request.
-        let has_records = pieces.len() > 1;
-        let all = match has_records {
-            true => &self.unread_records,
-            false => &self.unread,
-        };
-        let bytes = pieces.iter().map(Bytes::len).sum();
-        all.fetch_add(bytes, Ordering::Relaxed);
+    /// Counts a reply until it is written, or the connection is gone; `records` of its bytes are records.
+    pub(crate) fn reply(&self, pieces: Vec<Bytes>, records: usize) -> Reply {
+        let segments = Segments::new(pieces);
+        let others = segments.remaining().saturating_sub(records);
         Reply {
-            segments: Segments::new(pieces),
-            has_records,
-            _unread: Unread {
-                all: Arc::clone(all),
-                bytes,
-            },
+            segments,
+            is_large: others > LARGEST_AROUND,
+            _others: Unread::new(&self.unread, others),
+            _records: Unread::new(&self.unread_records, records),
         }
     }
 
-    /// Whether more of replies without records is unread than may be.
+    /// Whether replies have more beside records than they may have.
     pub(crate) fn is_crowded(&self) -> bool {
         self.unread.load(Ordering::Relaxed) > self.most_unread
     }
@@ -140,14 +137,26 @@ impl Limits {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) segments: Segments,
-    pub(crate) has_records: bool,
-    _unread: Unread,
+    /// Whether it has more beside records than any good client's question makes it have.
+    pub(crate) is_large: bool,
+    _others: Unread,
+    _records: Unread,
 }
 
 #[derive(Debug)]
 struct Unread {
     all: Arc<AtomicUsize>,
     bytes: usize,
+}
+
+impl Unread {
+    fn new(all: &Arc<AtomicUsize>, bytes: usize) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            all: Arc::clone(all),
+            bytes,
+        }
+    }
 }
 
 impl Drop for Unread {

@@ -196,8 +196,12 @@ impl NodeTask {
     fn perform(&mut self) {
         while let Some(action) = self.node.poll_action() {
             match action {
-                Action::Write { conn, segments } => {
-                    self.tell(conn, Outgoing::Write(self.limits.reply(segments)));
+                Action::Write {
+                    conn,
+                    segments,
+                    records,
+                } => {
+                    self.tell(conn, Outgoing::Write(self.limits.reply(segments, records)));
                 }
                 Action::Ready { conn } => self.tell(conn, Outgoing::Ready),
                 Action::Close { conn, .. } => {

@@ -58,8 +58,8 @@ pub enum Event {
         control: Box<Control>,
     },
     /// How many bytes of records the next answers may have together: for a driver that knows how many are in memory because
-    /// their answers are not yet read. Each answer has one batch all the same, so that every client gets on. There is no such
-    /// bound before the first of these.
+    /// their answers are not yet read. Each answer may have 1 MiB all the same, or one batch, so that every client gets on.
+    /// There is no such bound before the first of these.
     RecordsRoom {
         /// The bytes.
         bytes: usize,
@@ -75,6 +75,8 @@ pub enum Action {
         conn: ConnId,
         /// The reply with its length prefix, in pieces.
         segments: Vec<Bytes>,
+        /// How many of its bytes are the records of an answer to Fetch.
+        records: usize,
     },
     /// The request has no reply: read the connection's next request.
     Ready {

@@ -58,7 +58,7 @@ pub struct Node {
     connections: BTreeMap<ConnId, Connection>,
     purgatory: Purgatory,
     fetch_sessions: FetchSessions,
-    records_room: usize,
+    records_room: Option<usize>,
     durability: Durability,
     producer_ids: ProducerIds,
     groups: Groups,
@@ -103,7 +103,7 @@ impl Node {
             connections: BTreeMap::new(),
             purgatory: Purgatory::default(),
             fetch_sessions: FetchSessions::default(),
-            records_room: usize::MAX,
+            records_room: None,
             durability: Durability::default(),
             producer_ids: ProducerIds::default(),
             faults: Faults::default(),
@@ -310,7 +310,12 @@ impl Node {
         if let Some(spoil) = call.spoil {
             segments = spoil.apply(segments);
         }
-        self.outbox.push(Action::Write { conn, segments });
+        let records = handlers::records_of(body);
+        self.outbox.push(Action::Write {
+            conn,
+            segments,
+            records,
+        });
         if matches!(call.spoil, Some(Spoil::Cut { .. })) {
             self.close_connection(conn, CloseReason::Fault);
         }
@@ -436,7 +441,7 @@ impl Machine for Node {
             }
             Event::Control { token, control } => self.handle_control(now, token, *control),
             Event::RecordsRoom { bytes } => {
-                self.records_room = bytes;
+                self.records_room = Some(bytes);
                 return;
             }
         }

@@ -119,7 +119,7 @@ impl Bench {
                 "one event causes more than {MOST_ACTIONS} actions"
             );
             match action {
-                Action::Write { conn, segments } => {
+                Action::Write { conn, segments, .. } => {
                     let Some(place) = self.place(conn) else {
                         panic!("a reply on a connection that is gone");
                     };

@@ -102,7 +102,7 @@ fn requests_of_as_many_elements_as_are_allowed_are_answered_within_bounded_memor
     let mut crowds = crowds::arrays(|_| COUNT);
     crowds.extend(crowds::tagged_fields(COUNT));
     let count = crowds.len();
-    let (answered, _) = within(QUEUED + 1024 * MIB + BESIDE, &broker, || {
+    let (answered, _) = within(2 * QUEUED + ONE_REQUEST + BESIDE, &broker, || {
         answered(&broker, crowds)
     });
     assert_eq!(answered, count);

@@ -24,6 +24,9 @@ use crate::purgatory::ParkedFetch;
 /// `isolation_level` of a consumer that reads committed records only.
 const READ_COMMITTED: i8 = 1;
 
+/// How many bytes of records an answer may have, however many are not yet read.
+const RECORDS_AT_LEAST: usize = 1 << 20;
+
 // Kafka: KafkaApis.handleFetchRequest, ReplicaManager.fetchMessages
 pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: FetchRequest) -> Outcome {
     let session = match cx.fetch_sessions.begin(asker(cx.now, call), &mut request) {
@@ -66,15 +69,28 @@ fn finish(
     request: &FetchRequest,
     mut response: FetchResponse,
 ) -> FetchResponse {
-    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
-    let records = partitions.filter_map(|partition| partition.records.as_ref());
-    let bytes: usize = records.map(Bytes::len).sum();
-    *cx.records_room = cx.records_room.saturating_sub(bytes);
+    if let Some(room) = cx.records_room {
+        *room = room.saturating_sub(bytes_of(&response));
+    }
     let slots = cx.config.size("max.incremental.fetch.session.cache.slots");
     let asker = asker(cx.now, call);
     cx.fetch_sessions
         .finish(asker, slots, session, request, &mut response, cx.prng);
     response
+}
+
+/// How many bytes of an answer are records, if it is one to Fetch.
+pub(crate) fn records_of(answer: &ResponseBody) -> usize {
+    match answer {
+        ResponseBody::Fetch(response) => bytes_of(response),
+        _ => 0,
+    }
+}
+
+fn bytes_of(response: &FetchResponse) -> usize {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    let records = partitions.filter_map(|partition| partition.records.as_ref());
+    records.map(Bytes::len).sum()
 }
 
 fn asker(now: Instant, call: &Call) -> Asker {
@@ -130,7 +146,10 @@ struct Budget {
 // Kafka: ReplicaManager.readFromLog
 fn read_all(cx: &mut Cx<'_>, call: &Call, request: &FetchRequest) -> Reading {
     let mut budget = Budget {
-        left: max_bytes(cx, request).min(*cx.records_room),
+        left: cx
+            .records_room
+            .map_or(usize::MAX, |room| room.max(RECORDS_AT_LEAST))
+            .min(max_bytes(cx, request)),
         at_least_one: true,
     };
     let mut reading = Reading {

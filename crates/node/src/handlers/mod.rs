@@ -69,7 +69,7 @@ apis! {
 }
 
 pub(crate) use api_versions::unsupported as unsupported_api_versions;
-pub(crate) use fetch::answer as answer_fetch;
+pub(crate) use fetch::{answer as answer_fetch, records_of};
 
 /// The versions of an API that this broker understands; `None` when it does not have the API.
 pub(crate) fn versions(api: ApiKey) -> Option<VersionRange> {

@@ -240,7 +240,9 @@ pub(super) fn produce_request(topic: &str, partition: i32, batch: Bytes) -> Prod
 /// The bytes that are written to a connection.
 pub(super) fn written(actions: &[Action], conn: ConnId) -> Option<Bytes> {
     actions.iter().find_map(|action| match action {
-        Action::Write { conn: to, segments } if *to == conn => {
+        Action::Write {
+            conn: to, segments, ..
+        } if *to == conn => {
             let mut bytes = BytesMut::new();
             for segment in segments {
                 bytes.extend_from_slice(segment);

@@ -207,7 +207,7 @@ impl World {
         while let Some(action) = self.broker.poll_action() {
             match action {
                 NodeAction::Write { conn, .. } if self.faults.note_reply(conn) => {}
-                NodeAction::Write { conn, segments } => {
+                NodeAction::Write { conn, segments, .. } => {
                     let reply = self.pass_reply(conn, whole(segments));
                     self.network
                         .send_down(self.now, &mut self.arrivals, conn, Arrival::Down(conn, reply));

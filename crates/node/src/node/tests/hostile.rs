@@ -175,13 +175,13 @@ fn an_answer_names_ten_thousand_records_at_fault_and_a_line_of_the_log_ten_failu
 }
 
 #[test]
-fn answers_have_one_batch_each_while_the_driver_has_no_room_for_more_records() {
+fn answers_have_a_mebibyte_of_records_each_while_the_driver_has_no_room_for_more() {
     let mut bench = Bench::new();
-    for number in 0..3 {
-        bench.produce_batch("u", number, batch(&["a", "b"]));
-        bench.produce_batch("u", number, batch(&["c", "d"]));
+    let large = "v".repeat(400 << 10);
+    for number in 0..6 {
+        bench.produce_batch("u", number % 3, batch(&[&large]));
     }
-    let one = batch(&["a", "b"]).len();
+    let one = batch(&[&large]).len();
     let fetched = |bench: &mut Bench| {
         let partition = |partition| FetchPartition {
             partition,
@@ -209,8 +209,8 @@ fn answers_have_one_batch_each_while_the_driver_has_no_room_for_more_records() {
     assert_eq!(fetched(&mut bench), 6, "there is no bound");
     bench.harness.step(Event::RecordsRoom { bytes: 7 * one });
     assert_eq!(fetched(&mut bench), 6);
-    assert_eq!(fetched(&mut bench), 1, "there is room for one");
-    assert_eq!(fetched(&mut bench), 1, "there is none");
+    assert_eq!(fetched(&mut bench), 2, "there is room for one");
+    assert_eq!(fetched(&mut bench), 2, "there is none");
     bench.harness.step(Event::RecordsRoom { bytes: 4 * one });
     assert_eq!(fetched(&mut bench), 4);
     bench.assert_replays();
