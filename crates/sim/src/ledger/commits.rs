@@ -86,7 +86,10 @@ impl Coordinator {
                 continue;
             }
             let owner = self.owners.get(partition);
-            if request.generation == self.generation
+            // A generation that is followed by another before its leader has shared out is not in the log. Its members still have
+            // what they had, and a coordinator that prepares the next one takes their commits.
+            // Kafka: ClassicGroup.validateOffsetCommit
+            if request.generation >= self.generation
                 && owner.is_some_and(|owner| **owner == *request.member_id)
             {
                 return None;
