@@ -26,7 +26,7 @@ use super::engine::{Purpose, Timer};
 use crate::client::{RequestId, Target};
 use asked::{Asked, AskedTopics};
 use request::{fill, request};
-use session::{Sessions, Step};
+use session::{Known, Sessions, Step};
 
 /// The Fetch requests that are under way, by broker, and what memory they may fill.
 #[derive(Debug, Default)]
@@ -47,9 +47,8 @@ pub(super) struct Fetches {
 #[derive(Debug)]
 struct UnderWay {
     request: RequestId,
-    topics: Arc<AskedTopics>,
+    asked: Known,
     step: Step,
-    partition_max_bytes: i32,
     /// Whether no data was known to be there, so that the broker may wait before it answers.
     may_wait: bool,
     /// Bytes of the memory budget.
@@ -253,9 +252,11 @@ impl ConsumerEngine {
         self.requests.insert(request, Purpose::Fetch { node });
         let under_way = UnderWay {
             request,
-            topics,
+            asked: Known {
+                topics,
+                partition_max_bytes,
+            },
             step,
-            partition_max_bytes,
             may_wait: plan.may_wait,
             reserved,
         };
@@ -272,7 +273,7 @@ impl ConsumerEngine {
             let assigned = self.partitions.get(asked.slot);
             assigned.is_some_and(|it| it.epoch == asked.epoch && !it.suspended)
         };
-        if !under_way.may_wait || under_way.topics.partitions().any(is_wanted) {
+        if !under_way.may_wait || under_way.asked.topics.partitions().any(is_wanted) {
             return false;
         }
         let request = under_way.request;

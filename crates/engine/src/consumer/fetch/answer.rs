@@ -11,7 +11,7 @@ use kohort_protocol::messages::fetch::{NodeEndpoint, PartitionData};
 use kohort_protocol::{ErrorCode, ResponseBody};
 use kohort_records::batches;
 
-use super::session::{Answered, Known, Said};
+use super::session::{Answered, Said};
 use super::{Asked, UnderWay};
 use crate::client::{Broker, RequestFailure};
 use crate::consumer::partitions::Place;
@@ -43,9 +43,9 @@ impl ConsumerEngine {
             }
         };
         let mut told = Vec::new();
-        let mut answered = Answered::default();
+        let mut answered = Answered::to(&under_way.step);
         for topic in response.responses {
-            let Some(asked) = under_way.topics.answered(&topic.topic, topic.topic_id) else {
+            let Some(asked) = under_way.asked.topics.answered(&topic.topic, topic.topic_id) else {
                 answered.note_unasked();
                 continue;
             };
@@ -73,15 +73,11 @@ impl ConsumerEngine {
         }
         let said = Said {
             session_id: response.session_id,
-            fits: answered.fits(&under_way.step, &under_way.topics),
-        };
-        let now_known = Known {
-            topics: under_way.topics,
-            partition_max_bytes: under_way.partition_max_bytes,
+            fits: answered.fits(&under_way.asked.topics),
         };
         self.fetches
             .sessions
-            .answered(node, &under_way.step, now_known, said);
+            .answered(node, &under_way.step, under_way.asked, said);
     }
 
     /// The whole Fetch was refused.
@@ -245,7 +241,7 @@ impl ConsumerEngine {
 
     fn on_fetch_refused(&mut self, now: Instant, node: i32, under_way: &UnderWay, error: &PollError) {
         let mut telling = Some(error.clone());
-        for asked in under_way.topics.partitions() {
+        for asked in under_way.asked.topics.partitions() {
             self.halt(*asked, telling.take());
         }
         self.fetch_later(now, node);

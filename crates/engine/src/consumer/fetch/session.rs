@@ -25,8 +25,7 @@ struct Session {
     id: i32,
     /// Of the next Fetch.
     epoch: i32,
-    known: Arc<AskedTopics>,
-    partition_max_bytes: i32,
+    known: Known,
 }
 
 /// How one Fetch continues, or begins, a session.
@@ -66,14 +65,11 @@ impl Sessions {
                 known: None,
             };
         };
-        let continues = session.epoch != INITIAL_EPOCH && continues(&session.known, topics);
+        let continues = session.epoch != INITIAL_EPOCH && continues(&session.known.topics, topics);
         Step {
             session_id: session.id,
             epoch: if continues { session.epoch } else { INITIAL_EPOCH },
-            known: continues.then(|| Known {
-                topics: Arc::clone(&session.known),
-                partition_max_bytes: session.partition_max_bytes,
-            }),
+            known: continues.then(|| session.known.clone()),
         }
     }
 
@@ -87,8 +83,7 @@ impl Sessions {
             let session = Session {
                 id: said.session_id,
                 epoch: epoch_after(step.epoch),
-                known: now.topics,
-                partition_max_bytes: now.partition_max_bytes,
+                known: now,
             };
             self.by_node.insert(node, session);
         } else {
@@ -101,7 +96,7 @@ impl Sessions {
     pub(super) fn restart(&mut self, node: i32) {
         if let Some(session) = self.by_node.get_mut(&node) {
             session.epoch = INITIAL_EPOCH;
-            session.known = Arc::default();
+            session.known.topics = Arc::default();
         }
     }
 
@@ -136,30 +131,38 @@ fn epoch_after(epoch: i32) -> i32 {
     epoch.checked_add(1).unwrap_or(1)
 }
 
-/// Which of the partitions asked for an answer has had, as far as that is of interest.
-#[derive(Debug, Default)]
+/// Which partitions an answer has had.
+#[derive(Debug)]
 pub(super) struct Answered {
-    partitions: BTreeSet<SlotId>,
+    /// Those that were asked for, if all must come.
+    partitions: Option<BTreeSet<SlotId>>,
     has_unasked: bool,
 }
 
 impl Answered {
+    /// Nothing so far of the answer to that step: the first has all that was asked for, the others only what has news.
+    pub(super) fn to(step: &Step) -> Self {
+        Self {
+            partitions: step.known.is_none().then(BTreeSet::new),
+            has_unasked: false,
+        }
+    }
+
     pub(super) fn note(&mut self, asked: &Asked) {
-        self.partitions.insert(asked.slot);
+        if let Some(partitions) = &mut self.partitions {
+            partitions.insert(asked.slot);
+        }
     }
 
     pub(super) fn note_unasked(&mut self) {
         self.has_unasked = true;
     }
 
-    /// Whether the answer is one to that step: the first has all that was asked for, the others only what has news.
+    /// Whether the answer has what it must have of these, and nothing else.
     // Kafka: FetchSessionHandler.verifyFullFetchResponsePartitions, verifyIncrementalFetchResponsePartitions
-    pub(super) fn fits(&self, step: &Step, topics: &AskedTopics) -> bool {
-        let has_all = || {
-            topics
-                .partitions()
-                .all(|asked| self.partitions.contains(&asked.slot))
-        };
-        !self.has_unasked && (step.known.is_some() || has_all())
+    pub(super) fn fits(&self, topics: &AskedTopics) -> bool {
+        let has_all =
+            |partitions: &BTreeSet<SlotId>| topics.partitions().all(|asked| partitions.contains(&asked.slot));
+        !self.has_unasked && self.partitions.as_ref().is_none_or(has_all)
     }
 }
