@@ -38,7 +38,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) fetch_sessions: &'a mut FetchSessions,
     /// How many bytes of records answers may still have, if there is a bound; see
     /// [`Event::RecordsRoom`](crate::Event::RecordsRoom).
-    pub(crate) records_room: &'a mut Option<usize>,
+    pub(crate) records_room: Option<usize>,
     pub(crate) durability: &'a mut Durability,
     pub(crate) producer_ids: &'a mut ProducerIds,
     pub(crate) groups: &'a mut Groups,

@@ -185,7 +185,7 @@ impl Node {
             topics: &mut self.topics,
             purgatory: &mut self.purgatory,
             fetch_sessions: &mut self.fetch_sessions,
-            records_room: &mut self.records_room,
+            records_room: self.records_room,
             durability: &mut self.durability,
             producer_ids: &mut self.producer_ids,
             groups: &mut self.groups,
@@ -311,6 +311,9 @@ impl Node {
             segments = spoil.apply(segments);
         }
         let records = handlers::records_of(body);
+        if let Some(room) = &mut self.records_room {
+            *room = room.saturating_sub(records);
+        }
         self.outbox.push(Action::Write {
             conn,
             segments,

@@ -69,9 +69,6 @@ fn finish(
     request: &FetchRequest,
     mut response: FetchResponse,
 ) -> FetchResponse {
-    if let Some(room) = cx.records_room {
-        *room = room.saturating_sub(bytes_of(&response));
-    }
     let slots = cx.config.size("max.incremental.fetch.session.cache.slots");
     let asker = asker(cx.now, call);
     cx.fetch_sessions
@@ -82,15 +79,13 @@ fn finish(
 /// How many bytes of an answer are records, if it is one to Fetch.
 pub(crate) fn records_of(answer: &ResponseBody) -> usize {
     match answer {
-        ResponseBody::Fetch(response) => bytes_of(response),
+        ResponseBody::Fetch(response) => {
+            let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+            let records = partitions.filter_map(|partition| partition.records.as_ref());
+            records.map(Bytes::len).sum()
+        }
         _ => 0,
     }
-}
-
-fn bytes_of(response: &FetchResponse) -> usize {
-    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
-    let records = partitions.filter_map(|partition| partition.records.as_ref());
-    records.map(Bytes::len).sum()
 }
 
 fn asker(now: Instant, call: &Call) -> Asker {
