@@ -15,6 +15,9 @@ use kohort_machine::Prng;
 /// How long one input may take before the run ends as a hang.
 const HANG: Duration = Duration::from_secs(10);
 
+/// How often a run says how far it is, so that one that is killed leaves a count.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+
 /// The input that runs, and since when.
 static RUNNING: Mutex<Option<(Instant, Vec<u8>)>> = Mutex::new(None);
 
@@ -120,6 +123,7 @@ fn fuzz(target: &Target, known: Vec<Vec<u8>>, options: &Options) {
     let (mut runs, mut peak, mut slowest) = (0u64, 0usize, Duration::ZERO);
     let mut first = known.into_iter();
     let end = Duration::from_secs(options.seconds);
+    let mut next_report = REPORT_EVERY;
     while runs < options.runs && began.elapsed() < end {
         let (input, is_first) = match first.next() {
             Some(input) => (input, true),
@@ -138,6 +142,16 @@ fn fuzz(target: &Target, known: Vec<Vec<u8>>, options: &Options) {
                 )
             }
         };
+        if began.elapsed() >= next_report {
+            next_report = began.elapsed() + REPORT_EVERY;
+            eprintln!(
+                "{}: {runs} runs in {:.0} s, {} inputs, {} finds",
+                target.name,
+                began.elapsed().as_secs_f64(),
+                inputs.len(),
+                found.len()
+            );
+        }
         if let Ok(mut running) = RUNNING.lock() {
             *running = Some((Instant::now(), input.clone()));
         }
