@@ -9,6 +9,15 @@ impl ErrorCode {
     pub const fn is_error(self) -> bool {
         !matches!(self, Self::None)
     }
+
+    /// Whether a Fetch with this error found its session at fault rather than what it asked for: its answer has no partitions,
+    /// and the next Fetch begins another session (KIP-227, KIP-516).
+    pub const fn is_of_fetch_session(self) -> bool {
+        matches!(
+            self,
+            Self::FetchSessionIdNotFound | Self::InvalidFetchSessionEpoch | Self::FetchSessionTopicIdError
+        )
+    }
 }
 
 impl fmt::Display for ErrorCode {

@@ -143,6 +143,20 @@ impl Client {
         self.enqueue(now, Owner::Caller, target, api, Body::PerVersion(build), timeout)
     }
 
+    /// Whether a request to this broker would be sent at once; `false` for targets that are not known by node id.
+    pub fn is_ready(&self, now: Instant, target: &Target) -> bool {
+        let (node, purpose) = match target {
+            Target::Broker(node) => (*node, LinkPurpose::Control),
+            Target::Fetch(node) => (*node, LinkPurpose::Fetch),
+            Target::Any | Target::Controller | Target::Coordinator(_) => return false,
+        };
+        let key = LinkKey {
+            peer: Peer::Node(node),
+            purpose,
+        };
+        self.links.find(key).is_some_and(|(_, link)| link.is_ready(now))
+    }
+
     /// Takes a request back: it will have no reply. If it was sent already the broker may do it all the same.
     pub fn cancel(&mut self, now: Instant, id: RequestId) {
         if let Some(Pending {

@@ -197,6 +197,7 @@ impl ConsumerEngine {
             return;
         };
         self.is_closed = true;
+        self.end_sessions(now);
         self.remove_slots(now, self.partitions.slots());
         self.finish_all(now);
         self.timers.clear();

@@ -164,6 +164,32 @@ impl ConsumerEngine {
         }
     }
 
+    /// Tells the brokers that their sessions are over, so that they have room for others'. Nobody waits for the answers, and a
+    /// broker that does not hear of it gives the session up when it was not used for a while.
+    // Kafka: AbstractFetch.prepareCloseFetchSessionRequests
+    pub(super) fn end_sessions(&mut self, now: Instant) {
+        for (node, step) in self.fetches.sessions.end() {
+            // A broker reads the next request of a connection when it has answered the one before.
+            let is_busy = self.fetches.under_way.contains_key(&node);
+            let targets = match is_busy {
+                true => [Target::Broker(node), Target::Fetch(node)],
+                false => [Target::Fetch(node), Target::Broker(node)],
+            };
+            let Some(target) = targets
+                .into_iter()
+                .find(|target| self.client.is_ready(now, target))
+            else {
+                continue;
+            };
+            let request = request(&self.config, 0, false);
+            let none = AskedTopics::default();
+            let build = Box::new(move |version| fill(request.clone(), &none, &step, 0, version));
+            let timeout = self.config.client.request_timeout;
+            self.client
+                .request_with(now, target, ApiKey::Fetch, build, timeout);
+        }
+    }
+
     /// What is remembered of a broker that is gone is of no use: it comes back as another process.
     pub(super) fn forget_gone_brokers(&mut self) {
         let cluster = self.client.cluster();

@@ -98,13 +98,10 @@ fn asker(now: Instant, call: &Call) -> Asker {
 
 // Kafka: FetchRequest.getErrorResponse
 pub(super) fn refuse(request: &FetchRequest, code: ErrorCode) -> FetchResponse {
-    let is_session_error = matches!(
-        code,
-        ErrorCode::FetchSessionIdNotFound
-            | ErrorCode::InvalidFetchSessionEpoch
-            | ErrorCode::FetchSessionTopicIdError
-    );
-    let topics = request.topics.iter().filter(|_| !is_session_error);
+    let topics = request
+        .topics
+        .iter()
+        .filter(|_| !code.is_of_fetch_session());
     let responses = topics.map(|topic| FetchableTopicResponse {
         topic: topic.topic.clone(),
         topic_id: topic.topic_id,

@@ -89,13 +89,7 @@ impl ConsumerEngine {
             _ => self.fetches.sessions.restart(node),
         }
         // Sessions end for reasons of the broker's: the Fetch that begins another one need not wait.
-        let is_of_session = matches!(
-            code,
-            ErrorCode::FetchSessionIdNotFound
-                | ErrorCode::InvalidFetchSessionEpoch
-                | ErrorCode::FetchSessionTopicIdError
-        );
-        if !is_of_session || under_way.step.known.is_none() {
+        if !code.is_of_fetch_session() || under_way.step.known.is_none() {
             self.fetch_later(now, node);
         }
     }

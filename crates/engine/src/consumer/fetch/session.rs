@@ -13,6 +13,9 @@ use crate::consumer::SlotId;
 /// The epoch of a Fetch that begins a session.
 // Kafka: FetchMetadata.INITIAL_EPOCH
 const INITIAL_EPOCH: i32 = 0;
+/// The epoch of a Fetch that ends one and begins none.
+// Kafka: FetchMetadata.FINAL_EPOCH
+const FINAL_EPOCH: i32 = -1;
 
 /// The sessions of all brokers that gave one.
 #[derive(Debug, Default)]
@@ -103,6 +106,20 @@ impl Sessions {
     /// The broker has no such session.
     pub(super) fn forget(&mut self, node: i32) {
         self.by_node.remove(&node);
+    }
+
+    /// Forgets all; by broker, how to tell it that its session is over.
+    // Kafka: FetchSessionHandler.notifyClose, FetchMetadata.nextCloseExisting
+    pub(super) fn end(&mut self) -> impl Iterator<Item = (i32, Step)> {
+        let sessions = core::mem::take(&mut self.by_node).into_iter();
+        sessions.map(|(node, session)| {
+            let step = Step {
+                session_id: session.id,
+                epoch: FINAL_EPOCH,
+                known: None,
+            };
+            (node, step)
+        })
     }
 
     /// Forgets those of brokers that are gone.

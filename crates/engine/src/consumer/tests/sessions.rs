@@ -7,7 +7,8 @@ use kohort_protocol::{ApiKey, ErrorCode, RequestBody, ResponseBody, VersionRange
 
 use super::rig::*;
 use super::session::Session;
-use crate::consumer::{Change, ConsumerConfig, OffsetReset, Position, SeekTo};
+use crate::client::LinkId;
+use crate::consumer::{Change, Command, ConsumerConfig, LeaveGroup, OffsetReset, Position, SeekTo};
 
 fn earliest(config: &mut ConsumerConfig) {
     config.auto_offset_reset = OffsetReset::Earliest;
@@ -33,6 +34,22 @@ fn waiting(rig: &Rig) -> (i32, i32, Vec<(i32, i64)>, Vec<i32>) {
         named.map(|it| (it.partition, it.fetch_offset)).collect(),
         forgotten.flat_map(|topic| topic.partitions.clone()).collect(),
     )
+}
+
+/// Closes a consumer whose broker answers no Fetch any more; those that wait then: port, connection, session and epoch.
+fn close(rig: &mut Rig) -> Vec<(u16, LinkId, i32, i32)> {
+    rig.hold.push(ApiKey::Fetch);
+    let token = rig.command(Command::Close {
+        timeout: SECOND,
+        leave: LeaveGroup::Default,
+    });
+    assert!(rig.replies[&token].is_ok());
+    let waiting = rig.driven.network.waiting();
+    let of_fetch = waiting.filter_map(|it| match &it.body {
+        RequestBody::Fetch(fetch) => Some((it.port, it.link, fetch.session_id, fetch.session_epoch)),
+        _ => None,
+    });
+    of_fetch.collect()
 }
 
 fn append(rig: &mut Rig, partition: i32) {
@@ -196,4 +213,36 @@ fn an_old_broker_is_asked_without_sessions() {
         _ => None,
     });
     assert_eq!(arrived, Some((6, -1, 1)));
+}
+
+#[test]
+fn closing_ends_the_session_on_a_connection_that_no_fetch_waits_on() {
+    let mut rig = at_the_end();
+    let waiting = close(&mut rig);
+    let [(_, busy, 1, 1..), (_, free, 1, -1)] = waiting[..] else {
+        panic!("{waiting:?}");
+    };
+    assert_ne!(busy, free);
+}
+
+#[test]
+fn closing_ends_sessions_behind_fetches_that_wait_where_there_is_no_other_connection() {
+    let mut rig = Rig::with_brokers(2, earliest);
+    rig.session = Some(Session::default());
+    rig.assign(&[0]);
+    assert_eq!(rig.poll_all(), records(0, 0, 10));
+    let bootstrap = 9001;
+    let leader = rig.driven.network.waiting().last().unwrap().port;
+    let waiting = close(&mut rig);
+    let ended = waiting.last().unwrap();
+    assert_eq!((ended.0, ended.2, ended.3), (leader, 1, -1), "{waiting:?}");
+    assert_eq!(waiting[0].1 == ended.1, leader != bootstrap, "{waiting:?}");
+}
+
+#[test]
+fn closing_asks_nothing_of_brokers_that_gave_no_session() {
+    let mut rig = Rig::new(earliest);
+    rig.assign(&[0, 1]);
+    rig.poll_all();
+    assert_eq!(close(&mut rig).len(), 1);
 }
