@@ -9,6 +9,7 @@ mod lines;
 mod list;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use kohort_machine::Prng;
 use kohort_protocol::{Message, Reader};
 use lines::lines;
 use list::all_messages;
@@ -60,32 +61,15 @@ impl Worst {
     }
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
-
 /// Some bytes changed, cut out, doubled or put in.
-fn mutate(random: &mut Random, bytes: &[u8]) -> Bytes {
+fn mutate(prng: &mut Prng, bytes: &[u8]) -> Bytes {
     const EDGES: [u8; 8] = [0x00, 0x01, 0x02, 0x7f, 0x80, 0xff, 0xfe, 0x40];
     let mut out = bytes.to_vec();
-    for _ in 0..=random.below(3) {
-        let at = random.below(out.len());
-        match random.below(5) {
-            0 if !out.is_empty() => out[at] = EDGES[random.below(EDGES.len())],
-            1 if !out.is_empty() => out[at] ^= 1 << random.below(8),
+    for _ in 0..=prng.index(3) {
+        let at = prng.index(out.len());
+        match prng.index(5) {
+            0 if !out.is_empty() => out[at] = EDGES[prng.index(EDGES.len())],
+            1 if !out.is_empty() => out[at] ^= 1 << prng.index(8),
             2 => out.truncate(at),
             3 => out.splice(at..at, [0x7f, 0xff, 0xff, 0xff]).for_each(drop),
             _ => out
@@ -129,16 +113,16 @@ fn no_bytes_make_decoding_panic_or_allocate_more_than_their_number_allows() {
         decodes: 0,
         accepted: 0,
     };
-    let mut random = Random(1);
+    let mut prng = Prng::from_seed(1);
     for (message, version, variant, bytes, _) in lines() {
         let decode = known.iter().find(|(name, _)| *name == message).unwrap().1;
         worst.check(message, decode, bytes.clone(), version);
         for _ in 0..200 {
-            worst.check(message, decode, mutate(&mut random, &bytes), version);
+            worst.check(message, decode, mutate(&mut prng, &bytes), version);
         }
         if variant == "default" {
             for len in 0..64 {
-                let noise: Vec<u8> = (0..len * 7).map(|_| random.next() as u8).collect();
+                let noise: Vec<u8> = (0..len * 7).map(|_| prng.next_u64() as u8).collect();
                 worst.check(message, decode, noise.into(), version);
             }
         }

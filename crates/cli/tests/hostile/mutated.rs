@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use kohort_machine::Prng;
 use kohort_protocol::messages::RequestHeader;
 use kohort_protocol::{ApiKey, Message};
 
@@ -19,23 +20,6 @@ const PER_CONNECTION: u64 = 50;
 /// How long a reply may take; a fetch or a join may rightly wait longer, and is left behind.
 const PATIENCE: Duration = Duration::from_millis(20);
 const WORKERS: u64 = 4;
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
 
 /// A request of each API and version, without its length, as Kafka's own classes encode it.
 fn samples() -> Vec<Vec<u8>> {
@@ -65,22 +49,18 @@ fn samples() -> Vec<Vec<u8>> {
 }
 
 /// Some bytes changed, cut out, doubled or put in; now and then the length lies, too.
-fn mutated(random: &mut Random, sample: &[u8]) -> Vec<u8> {
+fn mutated(prng: &mut Prng, sample: &[u8]) -> Vec<u8> {
     const EDGES: [u8; 8] = [0x00, 0x01, 0x02, 0x7f, 0x80, 0xff, 0xfe, 0x40];
     let mut body = sample.to_vec();
-    for _ in 0..=random.below(3) {
+    for _ in 0..=prng.index(3) {
         // Most changes leave the header alone, so that the request reaches its handler.
-        let from = if random.below(8) == 0 {
-            0
-        } else {
-            8.min(body.len())
-        };
-        let at = from + random.below(body.len() - from);
-        match random.below(7) {
-            0 if at < body.len() => body[at] = EDGES[random.below(EDGES.len())],
-            1 if at < body.len() => body[at] ^= 1 << random.below(8),
-            2 if at < body.len() => body[at] = random.next() as u8,
-            3 if random.below(4) == 0 => body.truncate(at),
+        let from = if prng.index(8) == 0 { 0 } else { 8.min(body.len()) };
+        let at = from + prng.index(body.len() - from);
+        match prng.index(7) {
+            0 if at < body.len() => body[at] = EDGES[prng.index(EDGES.len())],
+            1 if at < body.len() => body[at] ^= 1 << prng.index(8),
+            2 if at < body.len() => body[at] = prng.next_u64() as u8,
+            3 if prng.index(4) == 0 => body.truncate(at),
             4 => drop(body.splice(at..at, [0x7f, 0xff, 0xff, 0xff])),
             5 => {
                 let copy = body[at..].iter().copied().take(16).collect::<Vec<_>>();
@@ -89,8 +69,8 @@ fn mutated(random: &mut Random, sample: &[u8]) -> Vec<u8> {
             _ => {}
         }
     }
-    let length = match random.below(200) {
-        0 => random.next() as u32,
+    let length = match prng.index(200) {
+        0 => prng.next_u64() as u32,
         _ => body.len() as u32,
     };
     [&length.to_be_bytes()[..], &body].concat()
@@ -117,7 +97,7 @@ fn has_reply(stream: &mut TcpStream) -> bool {
 /// Sends so many requests; gives how many got a reply.
 fn attack(address: &str, seed: u64, requests: u64) -> u64 {
     let samples = samples();
-    let mut random = Random(seed);
+    let mut prng = Prng::from_seed(seed);
     let (mut sent, mut replies) = (0, 0);
     while sent < requests {
         let mut stream = TcpStream::connect(address).expect("the broker accepts connections");
@@ -125,8 +105,8 @@ fn attack(address: &str, seed: u64, requests: u64) -> u64 {
         stream.set_nodelay(true).expect("no delay");
         for _ in 0..PER_CONNECTION.min(requests - sent) {
             sent += 1;
-            let pick = random.below(samples.len());
-            let request = mutated(&mut random, &samples[pick]);
+            let pick = prng.index(samples.len());
+            let request = mutated(&mut prng, &samples[pick]);
             if stream.write_all(&request).is_err() || !has_reply(&mut stream) {
                 break;
             }
