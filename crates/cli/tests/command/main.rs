@@ -9,4 +9,6 @@ mod pipeline;
 mod process;
 mod rebalances;
 mod records;
+#[cfg(unix)]
+mod terminal;
 mod usage;
