@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kohort::consumer::{Callbacks, OffsetError, PollError, RawRecords};
@@ -26,6 +26,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TIMES_WITH_GROUP: &str =
     "-o s@ and e@ need partitions of one's own; with -G use beginning, end or stored";
+
+/// How long a member that got nothing waits for more before that is the end: in a cooperative group what it is to get is given up
+/// by others first, who hear of that within a heartbeat's interval (3 s), and join once more.
+const NOTHING_FOR: Duration = Duration::from_secs(10);
 
 /// A record is printed as it came: neither key nor value is decoded.
 type BytesConsumer = Consumer<Option<Bytes>, Option<Bytes>>;
@@ -142,8 +146,10 @@ struct Reading {
     stop: Option<i64>,
     /// The partitions that have reached it.
     stopped: BTreeSet<TopicPartition>,
-    /// With `-G`: what the group gave to this member.
-    assigned: Option<mpsc::Receiver<Vec<TopicPartition>>>,
+    /// With `-G`: a sign each time that the group assigned something to this member, be that nothing.
+    assigned: Option<mpsc::Receiver<()>>,
+    /// Since when this member has nothing, having been assigned nothing.
+    idle_since: Option<Instant>,
 }
 
 impl Reading {
@@ -160,6 +166,7 @@ impl Reading {
             stop: bounds.stop,
             stopped: BTreeSet::new(),
             assigned: None,
+            idle_since: None,
         };
         if args.group.is_some() {
             if !is_pattern(&args.topic) {
@@ -175,18 +182,23 @@ impl Reading {
         Ok(reading)
     }
 
-    /// Remembers where these partitions end now, if that is where reading ends.
+    /// Remembers where these partitions end now, if that is where reading ends and it is not known of them yet. Others are not
+    /// waited for any more.
     async fn note_ends(
         &mut self,
         consumer: &mut BytesConsumer,
         partitions: &[TopicPartition],
     ) -> Result<(), Failure> {
         if let Some(ends) = &mut self.ends {
+            ends.retain(|partition, _| partitions.contains(partition));
+            let new = partitions
+                .iter()
+                .filter(|partition| !ends.contains_key(partition));
             let found = consumer
-                .end_offsets(partitions.to_vec())
+                .end_offsets(new.cloned().collect::<Vec<_>>())
                 .await
                 .map_err(|error| asked("end offsets", error))?;
-            *ends = found.into_iter().collect();
+            ends.extend(found);
         }
         Ok(())
     }
@@ -210,13 +222,18 @@ impl Reading {
         if self.ends.is_none() && self.stop.is_none() {
             return Ok(false);
         }
-        if let Some(assigned) = &self.assigned {
-            match assigned.try_iter().last() {
-                Some(partitions) => self.note_ends(consumer, &partitions).await?,
-                // Nothing was ever given to this member: it may still be joining.
-                None if self.ends.as_ref().is_none_or(BTreeMap::is_empty) => return Ok(false),
-                None => {}
-            }
+        if let Some(assigned) = &self.assigned
+            && assigned.try_iter().last().is_some()
+        {
+            let has = consumer.assignment();
+            self.idle_since = has.is_empty().then(Instant::now);
+            self.note_ends(consumer, &has).await?;
+        }
+        let has_none = self.assigned.is_some() && self.ends.as_ref().is_none_or(BTreeMap::is_empty);
+        if has_none {
+            return Ok(self
+                .idle_since
+                .is_some_and(|since| since.elapsed() >= NOTHING_FOR));
         }
         let assigned = consumer.assignment();
         let partitions = match &self.ends {
@@ -322,14 +339,11 @@ fn is_pattern(topic: &str) -> bool {
     topic.starts_with('^')
 }
 
-fn subscribe(
-    consumer: &mut BytesConsumer,
-    topic: &str,
-) -> Result<mpsc::Receiver<Vec<TopicPartition>>, Failure> {
+fn subscribe(consumer: &mut BytesConsumer, topic: &str) -> Result<mpsc::Receiver<()>, Failure> {
     let (tell, told) = mpsc::channel();
-    let listener = Callbacks::new().on_assigned(move |context, _added| {
+    let listener = Callbacks::new().on_assigned(move |_context, _added| {
         // The receiver is gone only while the command ends.
-        let _ = tell.send(context.assignment());
+        let _ = tell.send(());
         Box::pin(async { Ok(()) })
     });
     let subscribed = match is_pattern(topic) {

@@ -88,9 +88,18 @@ async fn send_all(
     sent: &mut Sent<'_>,
 ) -> Result<(), Failure> {
     let max = args.count.unwrap_or(u64::MAX);
-    while sent.total() < max
-        && let Some(chunk) = lines.recv().await
-    {
+    while sent.total() < max {
+        let chunk = tokio::select! {
+            chunk = lines.recv() => chunk,
+            // While no line comes what was sent is acknowledged, or fails.
+            settled = sent.settle(0), if !sent.is_settled() => {
+                settled?;
+                continue;
+            }
+        };
+        let Some(chunk) = chunk else {
+            break;
+        };
         for line in chunk.map_err(|error| Failure::because("reading lines", &error))? {
             if sent.total() >= max {
                 break;
@@ -171,6 +180,10 @@ impl<'a> Sent<'a> {
 
     fn total(&self) -> u64 {
         self.counts.acknowledged.get() + self.counts.in_flight.get()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.pending.is_empty()
     }
 
     fn began(&mut self, sending: Sending, size: usize) {
