@@ -35,7 +35,7 @@ mod topics;
 
 pub use action::{
     Action, AutomaticCommit, CallbackKind, Compute, Describe, FailedCommit, FetchedBatches, Halt, LatePoll,
-    MatchTopics, NewPosition, PositionReset, Reset, ResetCause, ToCaller,
+    MatchTopics, NewPosition, PositionReset, RebalanceBegan, Reset, ResetCause, ToCaller,
 };
 pub use command::{
     BrokerAddress, Command, CommandReply, CommitMode, FoundOffset, LeaveGroup, OffsetSpec,

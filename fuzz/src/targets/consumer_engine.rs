@@ -74,7 +74,8 @@ impl Caller for User {
             }
             // There are no own assignors and no pattern.
             Action::MatchTopics(_) | Action::Describe(_) | Action::OnAssignment(_) => {}
-            Action::Net(_) | Action::Rebalanced(_) | Action::CommitFailed(_) | Action::PollLate(_) => {}
+            Action::Net(_) | Action::RebalanceBegan(_) | Action::Rebalanced(_) => {}
+            Action::CommitFailed(_) | Action::PollLate(_) => {}
         }
         None
     }

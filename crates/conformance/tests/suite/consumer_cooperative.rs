@@ -9,8 +9,8 @@ use kohort_conformance::unique;
 
 use crate::broker_groups::describe;
 use crate::consumer_setup::{
-    A_MOMENT, Diary, Reader, SOON, built, committed, new_topic, numbers, of_group, offsets, producer, read,
-    settle, soon, write, write_by,
+    A_MOMENT, Diary, Reader, SOON, built, committed, identity, new_topic, numbers, of_group, offsets,
+    producer, read, settle, soon, write, write_by,
 };
 
 const COOPERATIVE: &str = "cooperative-sticky";
@@ -31,6 +31,22 @@ fn member(group: &str, topic: &str, name: &'static str, strategy: &[&str], diary
 fn of<'a>(lines: &'a [String], name: &str) -> Vec<&'a str> {
     let own = lines.iter().filter(|line| line.starts_with(name));
     own.map(String::as_str).collect()
+}
+
+// Kafka: PlaintextConsumerAssignorsTest.testRebalanceAndRejoin
+#[tokio::test]
+async fn a_member_that_joins_a_cooperative_group_costs_two_generations_and_the_other_keeps_its_id() {
+    let (topic, group, diary) = (new_topic(3).await, unique("group"), Diary::default());
+    let coop = |name| member(&group, &topic, name, &[COOPERATIVE], &diary);
+    let mut members = vec![coop("a")];
+    settle(&mut members, |shares| shares[0].len() == 3).await;
+    let (generation, id) = identity(&mut members[0]).await;
+    members.push(coop("b"));
+    settle(&mut members, |shares| {
+        shares[0].len() == 2 && shares[1].len() == 1
+    })
+    .await;
+    assert_eq!(identity(&mut members[0]).await, (generation + 2, id));
 }
 
 // Kafka: ConsumerCoordinator.onJoinPrepare and onJoinComplete; PlaintextConsumerCallbackTest.

@@ -9,6 +9,7 @@ use crate::broker_groups::describe;
 use crate::consumer_setup::{
     A_MOMENT, Diary, SOON, built, member, new_topic, numbers, of_group, read, settle, soon, values, write,
 };
+use crate::setup::{create_topic, topic_ready, wire};
 
 // Kafka: PlaintextConsumerTest.testClassicConsumerGroupConsumption
 #[tokio::test]
@@ -201,6 +202,25 @@ async fn the_first_poll_joins_the_group_and_the_broker_sees_its_client_id_and_as
     let seen = &described.members[0];
     assert_eq!(seen.client_id, "till-7");
     assert!(seen.member_id.starts_with("till-7-"), "{}", seen.member_id);
+}
+
+// Kafka: ConsumerBounceTest.testClassicSubscribeWhenTopicUnavailable
+#[tokio::test]
+async fn a_topic_that_is_created_after_it_was_subscribed_to_is_read() {
+    let (topic, group) = (unique("later"), unique("group"));
+    let settings = of_group(&group)
+        .set("allow.auto.create.topics", "false")
+        .metadata_max_age_ms(300);
+    let mut members = [built(settings)];
+    members[0].subscribe([&*topic]).expect("a topic");
+    assert!(members[0].poll(A_MOMENT).await.expect("no error").is_empty());
+    let mut wire = wire().await;
+    let created = wire.call(5, create_topic(&topic, 2)).await;
+    assert_eq!(created.topics[0].error_code, 0);
+    topic_ready(&mut wire, &topic, 2).await;
+    settle(&mut members, |shares| shares[0].len() == 2).await;
+    write(&topic, 0, 0..3).await;
+    assert_eq!(values(&read(&mut members[0], 3).await), ["0", "1", "2"]);
 }
 
 // Kafka: PlaintextConsumerSubscriptionTest.testClassicConsumerExpandingTopicSubscriptions

@@ -7,7 +7,8 @@ use kohort::consumer::{ConsumerBuilder, SubscribeError};
 use kohort_conformance::{cluster, unique};
 
 use crate::consumer_setup::{
-    A_MOMENT, Diary, Reader, built, delete_topic, of_group, partitions, read, settings, soon, values, write,
+    A_MOMENT, Diary, Reader, built, delete_topic, identity, of_group, partitions, read, settings, settle,
+    soon, values, write,
 };
 use crate::setup::{create_topic, topic_ready, wire};
 
@@ -173,6 +174,30 @@ async fn two_members_share_what_matches() {
     soon("two partitions each", joining).await;
     let [one, two] = &members;
     assert!(one.assignment().iter().all(|it| !two.assignment().contains(it)));
+}
+
+// Kafka: ConsumerCoordinator.poll, "For consumer group that uses pattern-based subscription"
+#[tokio::test]
+async fn a_topic_that_one_member_notices_is_shared_by_the_whole_group_in_one_rebalance() {
+    let name = unique("noticed");
+    let [first, second] = [format!("{name}-1"), format!("{name}-2")];
+    create(std::slice::from_ref(&first), 3).await;
+    let group = unique("group");
+    let mut members = [
+        built(looking_often(&group)),
+        built(of_group(&group)),
+        built(of_group(&group)),
+    ];
+    for member in &mut members {
+        member.subscribe_pattern(&format!("{name}.*")).expect("a pattern");
+    }
+    let have = |count: usize| move |shares: &[Vec<i32>]| shares.iter().all(|share| share.len() == count);
+    settle(&mut members, have(1)).await;
+    let (before, _) = identity(&mut members[1]).await;
+    create(std::slice::from_ref(&second), 3).await;
+    settle(&mut members, have(2)).await;
+    let (after, _) = identity(&mut members[1]).await;
+    assert_eq!(after, before + 1);
 }
 
 // Kafka: PlaintextConsumerTest, exclude.internal.topics

@@ -9,9 +9,24 @@ use kohort::consumer::{CallbackResult, Callbacks, PollError, RebalanceContext, R
 use kohort_conformance::unique;
 
 use crate::consumer_setup::{
-    A_MOMENT, Diary, Reader, Record, SOON, built, committed, member, new_topic, numbers, of_group, offsets,
-    producer, read, settle, soon, write, write_by,
+    A_MOMENT, Diary, Reader, Record, SOON, built, committed, identity, member, new_topic, numbers, of_group,
+    offsets, producer, read, settle, soon, write, write_by,
 };
+
+// Kafka: PlaintextConsumerAssignorsTest.testRebalanceAndRejoin
+#[tokio::test]
+async fn a_member_that_joins_an_eager_group_costs_one_generation_and_the_other_keeps_its_id() {
+    let (topic, group) = (new_topic(3).await, unique("group"));
+    let mut members = vec![member(&group, &topic)];
+    settle(&mut members, |shares| shares[0].len() == 3).await;
+    let (generation, id) = identity(&mut members[0]).await;
+    members.push(member(&group, &topic));
+    settle(&mut members, |shares| {
+        shares[0].len() == 2 && shares[1].len() == 1
+    })
+    .await;
+    assert_eq!(identity(&mut members[0]).await, (generation + 1, id));
+}
 
 // Kafka: PlaintextConsumerCallbackTest.testOnPartitionsAssignedCalledWithNewPartitionsOnlyForClassicEager
 #[tokio::test]

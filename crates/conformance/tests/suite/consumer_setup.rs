@@ -183,6 +183,13 @@ pub(crate) async fn settle(members: &mut [Reader], is_done: impl Fn(&[Vec<i32>])
     records
 }
 
+/// The generation and the id that a member has; it must be in its group.
+pub(crate) async fn identity(member: &mut Reader) -> (i32, String) {
+    let identity = member.group_metadata().await.expect("an answer");
+    let identity = identity.expect("it is a member");
+    (identity.generation, identity.member_id.to_string())
+}
+
 /// The offset that a group committed.
 pub(crate) async fn committed(group: &str, topic: &str, partition: i32) -> Option<i64> {
     let partition = TopicPartition::new(topic, partition);

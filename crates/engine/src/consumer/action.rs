@@ -9,9 +9,9 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use kohort_groups::assign::{Assigned, GroupTopics};
-use kohort_groups::member::Rebalance;
+use kohort_groups::member::{Cause, Rebalance};
 use kohort_groups::{OffsetAndMetadata, Subscription, TopicPartition};
-use kohort_machine::Token;
+use kohort_machine::{Instant, Token};
 
 use super::{CommandError, CommandReply, FetchEpoch, PollError, Position, SlotId};
 use crate::client::NetAction;
@@ -40,6 +40,8 @@ pub enum Action {
     Describe(Box<Describe>),
     /// Tell the application's assignor of this name what the member got under it.
     OnAssignment(Box<(Arc<str>, Assigned)>),
+    /// A rebalance began (for logs, and whoever asks since when and why).
+    RebalanceBegan(Box<RebalanceBegan>),
     /// A rebalance ended (for logs, metrics, and whoever asks why).
     Rebalanced(Box<Rebalance>),
     /// An automatic commit failed, for which nobody waits (for logs).
@@ -48,6 +50,17 @@ pub enum Action {
     PollLate(Box<LatePoll>),
     /// Read the poll counter and answer with [`Event::PollCounter`](super::Event::PollCounter).
     ReadPollCounter,
+}
+
+/// A rebalance that began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RebalanceBegan {
+    /// The number that it has in the journal.
+    pub number: u64,
+    /// Why.
+    pub cause: Cause,
+    /// When.
+    pub at: Instant,
 }
 
 /// An automatic commit that failed.

@@ -92,7 +92,7 @@ impl ConsumerEngine {
             LeaveGroup::Leave => true,
             LeaveGroup::Remain => false,
         };
-        let is_member = is_member && self.member().is_some_and(|member| member.identity().is_some());
+        let is_member = is_member && self.member().is_some_and(|member| member.member_id().is_some());
         self.timers.set(Timer::Close, deadline);
         self.timers.cancel(&Timer::AutoCommit);
         self.closing = Some(Closing {

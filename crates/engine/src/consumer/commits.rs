@@ -105,6 +105,8 @@ impl ConsumerEngine {
         match member.identity() {
             Some(identity) => Ok(Some(Box::new(identity.clone()))),
             // Kafka: ConsumerCoordinator.sendOffsetCommitRequest, "generation == null"
+            // Kafka: ConsumerCoordinator.sendOffsetCommitRequest says so of the coordinator's answer only
+            None if member.is_fenced() => Err(CommandError::FencedInstanceId),
             None if member.is_rebalancing() => Err(CommandError::RebalanceInProgress),
             None => Err(CommandError::CommitRefused {
                 code: ErrorCode::UnknownMemberId,

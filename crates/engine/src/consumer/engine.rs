@@ -40,6 +40,8 @@ pub(super) enum Timer {
     Deadline(JobId),
     /// When to look whether the caller polls.
     PollInterval,
+    /// When to join with the topics that are known to match the pattern.
+    Names,
     /// When closing has taken too long.
     Close,
 }
@@ -280,6 +282,7 @@ impl ConsumerEngine {
             Timer::Retry(job) => self.attempt(now, job),
             Timer::Deadline(job) => self.expire_job(now, job),
             Timer::PollInterval => self.expire_poll_sample(now),
+            Timer::Names => self.on_names_good(now),
             Timer::Close => self.expire_close(now),
         }
     }
@@ -351,6 +354,7 @@ impl Machine for ConsumerEngine {
             Timer::Retry(_) => "try a command again",
             Timer::Deadline(_) => "answer a command with a time-out",
             Timer::PollInterval => "look whether the consumer is polled",
+            Timer::Names => "join with the topics that are known",
             Timer::Close => "give up closing",
         });
         let member = self

@@ -59,7 +59,11 @@ impl ConsumerEngine {
                     assigned.wanted = true;
                 }
             }
-            Some(Place::Reset(_)) => {}
+            Some(Place::Reset(_)) => {
+                if let Some(assigned) = self.partitions.get_mut(slot) {
+                    assigned.wanted = true;
+                }
+            }
         }
     }
 

@@ -25,7 +25,10 @@ use kohort_protocol::{ApiKey, ErrorCode};
 
 use super::asks::Ask;
 use super::engine::{Purpose, Timer};
-use super::{Action, CallbackKind, ConsumerConfig, ConsumerEngine, GroupConfig, PollError, ToCaller};
+use super::pattern::PatternSubscription;
+use super::{
+    Action, CallbackKind, ConsumerConfig, ConsumerEngine, GroupConfig, PollError, RebalanceBegan, ToCaller,
+};
 use crate::client::{Reply, RequestFailure, Target, WaitedFor};
 use handover::Listening;
 use leading::Computing;
@@ -48,6 +51,9 @@ pub(super) struct Membership {
     /// Whether what is given up on the way out is committed first.
     commits_on_leave: bool,
     polls: PollWatch,
+    /// Whether the caller has subscribed and not polled since: until it does the group is not joined, nor joined again for it.
+    // Kafka: KafkaConsumer.subscribe only notes what is wanted; ConsumerCoordinator.poll joins
+    waits_for_poll: bool,
 }
 
 impl Membership {
@@ -79,7 +85,9 @@ impl Membership {
                 polls: 0,
                 last_seen: Instant::ZERO,
                 expired: false,
+                in_hand: Vec::new(),
             },
+            waits_for_poll: false,
         })
     }
 
@@ -105,26 +113,31 @@ impl Membership {
 
 impl ConsumerEngine {
     pub(super) fn on_subscribe(&mut self, now: Instant, topics: Vec<Arc<str>>) {
-        self.subscription = topics.iter().cloned().collect();
-        self.pattern = None;
-        self.activate_membership(now);
-        let by_pattern = false;
-        self.member_event(now, MemberEvent::Subscribed { topics, by_pattern });
+        self.subscription = topics.into_iter().collect();
+        self.end_pattern(now);
+        self.activate_membership();
     }
 
-    /// The application subscribes: it polls from now on, and is to be missed when it does not.
-    pub(super) fn activate_membership(&mut self, now: Instant) {
-        let Some(membership) = &mut self.membership else {
-            return;
-        };
-        membership.active = true;
-        membership.commits_on_leave = true;
-        if !self.timers.is_set(&Timer::PollInterval) {
-            membership.polls.last_seen = now;
-            membership.polls.expired = false;
-            self.timers
-                .set(Timer::PollInterval, now + membership.polls.sample);
+    /// The application subscribes; what it wants counts from its next poll on.
+    pub(super) fn activate_membership(&mut self) {
+        if let Some(membership) = &mut self.membership {
+            membership.active = true;
+            membership.commits_on_leave = true;
+            membership.waits_for_poll = true;
+            self.ask_report(Ask::Poll);
         }
+    }
+
+    /// Tells the member what is subscribed to, unless the caller has to poll first, or the topics of a pattern are not known.
+    pub(super) fn tell_subscription(&mut self, now: Instant) {
+        let waits = |it: &Membership| !it.active || it.waits_for_poll;
+        let is_open = |it: &PatternSubscription| !it.is_settled();
+        if self.membership.as_ref().is_none_or(waits) || self.pattern.as_ref().is_some_and(is_open) {
+            return;
+        }
+        let topics = self.subscription.iter().cloned().collect();
+        let by_pattern = self.pattern.is_some();
+        self.member_event(now, MemberEvent::Subscribed { topics, by_pattern });
     }
 
     pub(super) fn member_event(&mut self, now: Instant, event: MemberEvent) {
@@ -163,7 +176,11 @@ impl ConsumerEngine {
                 token,
                 request: MemberRequest::Join(join),
                 timeout,
-            } => self.send_join(now, token, join, timeout),
+            } => {
+                if !self.waits_for_names(now, token) {
+                    self.send_join(now, token, join, timeout);
+                }
+            }
             MemberAction::Send {
                 token,
                 request,
@@ -190,8 +207,13 @@ impl ConsumerEngine {
             } => {
                 self.prepare_compute(now, step, assignor, members, skip);
             }
+            MemberAction::PollExpired => self.tell_late_poll(now),
             MemberAction::Ended(rebalance) => self.outbox.push(Action::Rebalanced(rebalance)),
-            MemberAction::Began { .. } => {}
+            MemberAction::Began { number, cause } => {
+                let (cause, at) = (*cause, now);
+                let began = RebalanceBegan { number, cause, at };
+                self.outbox.push(Action::RebalanceBegan(Box::new(began)));
+            }
             MemberAction::Left { result } => self.on_left(now, result),
             MemberAction::Failed { error } => {
                 self.tell(ToCaller::Failed(PollError::Membership(error)));
@@ -204,6 +226,13 @@ impl ConsumerEngine {
         let Some(membership) = &self.membership else {
             return;
         };
+        // A coordinator that is not known is not looked for to be told that a member goes; on closing there is time to.
+        // Kafka: AbstractCoordinator.shouldSendLeaveGroupRequest
+        let is_leaving = matches!(request, MemberRequest::Leave(_)) && self.closing.is_none();
+        if is_leaving && self.client.coordinator(&membership.group).is_none() {
+            let result = Err(Failure::Unreachable);
+            return self.member_event(now, MemberEvent::Reply { token, result });
+        }
         let api = match request.api() {
             MemberApi::JoinGroup => ApiKey::JoinGroup,
             MemberApi::SyncGroup => ApiKey::SyncGroup,
@@ -229,8 +258,10 @@ impl ConsumerEngine {
     pub(super) fn leave_group(&mut self, now: Instant, event: MemberEvent, commits: bool) {
         self.subscription.clear();
         self.pattern = None;
+        self.timers.cancel(&Timer::Names);
         self.timers.cancel(&Timer::PollInterval);
         if let Some(membership) = &mut self.membership {
+            membership.waits_for_poll = false;
             membership.commits_on_leave = commits;
             membership.computing = None;
         }

@@ -111,7 +111,8 @@ impl Assigned {
             Place::Reset(_) => true,
             Place::At(_) | Place::Stuck => false,
         };
-        may_look && !self.halted && !self.suspended
+        // A listener that is about to lose it may ask where it is.
+        may_look && !self.halted && (!self.suspended || self.wanted)
     }
 }
 

@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 
 use kohort_groups::TopicPartition;
 use kohort_groups::member::Event as MemberEvent;
-use kohort_machine::Instant;
+use kohort_machine::{Instant, Token};
 
+use super::engine::Timer;
 use super::{Action, ConsumerEngine, MatchTopics, ToCaller};
 
 /// A pattern, and what is known of the names.
@@ -22,9 +23,17 @@ pub(super) struct PatternSubscription {
     open: Option<u64>,
     /// Whether the member knows the topics that match, and has no others.
     is_settled: bool,
+    /// Until when the topics are known well enough to join with.
+    good_until: Option<Instant>,
+    /// A JoinGroup that waits until they are.
+    waiting: Option<Token>,
 }
 
 impl PatternSubscription {
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
     /// The topics that match, be they in error.
     pub(super) fn matching(&self) -> impl Iterator<Item = Arc<str>> + '_ {
         let matching = self.verdicts.iter().filter(|(_, matches)| **matches);
@@ -36,13 +45,16 @@ impl ConsumerEngine {
     /// The subscription is replaced by a pattern. The group is joined when the topics of the whole cluster have been matched.
     // Kafka: ClassicKafkaConsumer.subscribeInternal, ConsumerCoordinator.poll (fresh metadata before the first join)
     pub(super) fn on_subscribe_pattern(&mut self, now: Instant, pattern: Arc<str>) {
+        let waiting = self.pattern.take().and_then(|before| before.waiting);
         self.pattern = Some(PatternSubscription {
             pattern,
             verdicts: BTreeMap::new(),
             open: None,
             is_settled: false,
+            good_until: None,
+            waiting,
         });
-        self.activate_membership(now);
+        self.activate_membership();
         let was_whole = self.tracked.is_whole;
         self.track_topics(now);
         // Else they are asked for already.
@@ -52,10 +64,53 @@ impl ConsumerEngine {
         self.match_topics(now);
     }
 
+    /// The subscription is one by names from now on.
+    pub(super) fn end_pattern(&mut self, now: Instant) {
+        self.timers.cancel(&Timer::Names);
+        if let Some(token) = self.pattern.take().and_then(|before| before.waiting) {
+            self.member_event(now, MemberEvent::JoinAnew { token });
+        }
+    }
+
+    /// Whether a JoinGroup has to wait until the topics were looked at again. Whoever notices a new topic makes the whole group
+    /// join again; if the others look before they do, one rebalance is enough for all.
+    // Kafka: ConsumerCoordinator.poll, "For consumer group that uses pattern-based subscription"
+    pub(super) fn waits_for_names(&mut self, now: Instant, token: Token) -> bool {
+        let Some(subscription) = &mut self.pattern else {
+            return false;
+        };
+        if subscription.good_until.is_some_and(|until| until >= now) {
+            return false;
+        }
+        subscription.waiting = Some(token);
+        // Brokers that do not answer must not keep the group waiting.
+        let patience = self.config.client.retry_backoff_max;
+        self.timers.set(Timer::Names, now + patience);
+        self.client.refresh_metadata(now);
+        true
+    }
+
+    /// The topics were looked at just now, or cannot be: the JoinGroup that waited for that is made.
+    pub(super) fn on_names_good(&mut self, now: Instant) {
+        let Some(subscription) = &mut self.pattern else {
+            return;
+        };
+        // Kafka: Metadata.timeToAllowUpdate
+        subscription.good_until = Some(now + self.config.client.retry_backoff);
+        if let Some(token) = subscription.waiting.take() {
+            self.timers.cancel(&Timer::Names);
+            self.member_event(now, MemberEvent::JoinAnew { token });
+        }
+    }
+
     /// Metadata came. A leader that moves on a big cluster is no reason to look at all names.
     pub(super) fn on_names_changed(&mut self, now: Instant, changed: bool) {
         if changed || self.pattern.as_ref().is_some_and(|it| !it.is_settled) {
             self.match_topics(now);
+        }
+        let is_whole = self.client.cluster().is_whole();
+        if is_whole && self.pattern.as_ref().is_some_and(|it| it.open.is_none()) {
+            self.on_names_good(now);
         }
     }
 
@@ -108,6 +163,7 @@ impl ConsumerEngine {
         subscription.open = None;
         subscription.verdicts.extend(verdicts);
         self.apply_verdicts(now);
+        self.on_names_good(now);
     }
 
     /// Subscribes to what matches; the member joins again if that differs from what it joined with.
@@ -125,9 +181,8 @@ impl ConsumerEngine {
         subscription.is_settled = true;
         let topics: Vec<Arc<str>> = matching.iter().cloned().collect();
         self.subscription = matching;
-        self.tell(ToCaller::Subscribed(topics.clone()));
-        let by_pattern = true;
-        self.member_event(now, MemberEvent::Subscribed { topics, by_pattern });
+        self.tell(ToCaller::Subscribed(topics));
+        self.tell_subscription(now);
         self.track_topics(now);
     }
 

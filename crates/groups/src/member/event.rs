@@ -71,6 +71,12 @@ pub enum Event {
         /// The code.
         refusal: Refusal,
     },
+    /// The JoinGroup of this [`Action::Send`] was not sent, because what it says may be out of date: it is made anew, with what
+    /// was subscribed to meanwhile.
+    JoinAnew {
+        /// The request's token.
+        token: Token,
+    },
     /// `max.poll.interval.ms` passed without a poll.
     PollExpired,
     /// The application polled; needed only after [`Event::PollExpired`], and after the error of [`Action::Failed`] was handed
@@ -183,6 +189,9 @@ pub enum Action {
         /// What the coordinator said; the member is out in any case.
         result: Result<(), Failure>,
     },
+    /// The member gives its generation up because the application does not poll: at [`Event::PollExpired`], or, where it was
+    /// joining then, a whole interval after it has joined.
+    PollExpired,
     /// The membership ended with an error for the application.
     Failed {
         /// The error.
@@ -221,7 +230,7 @@ impl Correlated for Action {
 impl Correlated for Event {
     fn closes(&self) -> Option<Token> {
         match self {
-            Self::Reply { token, .. } => Some(*token),
+            Self::Reply { token, .. } | Self::JoinAnew { token } => Some(*token),
             Self::Revoked { step }
             | Self::Lost { step }
             | Self::Assigned { step }

@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use kohort_machine::Instant;
 
 use super::state::{Kind, State, Until};
-use super::{Cause, Member, NO_GENERATION, Outcome};
+use super::{Action, Cause, Member, NO_GENERATION, Outcome};
 
 impl Member {
     /// The coordinator does not count the member to its generation any more. What is owned is lost, unless JoinGroup or the
@@ -54,6 +54,9 @@ impl Member {
         ) {
             self.unpolled = true;
             return;
+        }
+        if self.is_in_generation() {
+            self.outbox.push(Action::PollExpired);
         }
         if self.config.group_instance_id.is_none() && !self.identity.member_id.is_empty() {
             let reason = Cause::PollExpired.reason();

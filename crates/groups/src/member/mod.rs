@@ -210,6 +210,11 @@ impl Member {
         self.state.kind() == Kind::Unjoined
     }
 
+    /// Whether another member has taken the `group.instance.id` over, so that this one is out for good.
+    pub fn is_fenced(&self) -> bool {
+        self.is_fenced
+    }
+
     /// Whether the member led the assignment of its generation.
     pub fn is_leader(&self) -> bool {
         self.leadership.is_some()
@@ -340,6 +345,11 @@ impl Machine for Member {
             }
             Event::Computed { step, result } => self.on_computed(now, step, result.map(|computed| *computed)),
             Event::CommitRefused { identity, refusal } => self.on_commit_refused(now, &identity, refusal),
+            Event::JoinAnew { token } => {
+                if self.state == (State::Joining { token }) {
+                    self.join(now);
+                }
+            }
             Event::PollExpired => self.on_poll_expired(now),
             Event::Polled => self.on_polled(now),
             Event::Leave { operation, reason } => self.on_leave(now, operation, reason),

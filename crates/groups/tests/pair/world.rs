@@ -380,6 +380,7 @@ impl World {
                 self.at(at, Happening::Told(index, Event::Computed { step, result }));
             }
             Action::Began { .. } => self.processes[index].began += 1,
+            Action::PollExpired => {}
             Action::Failed { error } if matches!(*error, MemberError::FencedInstanceId { .. }) => {
                 self.crash(index)
             }

@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use super::channel::Channel;
 use super::core::Core;
 use super::host::ConsumerHost;
-use super::{BuildError, Consumer, Interest, RebalanceJournal};
+use super::journal::journal;
+use super::{BuildError, Consumer, Interest};
 use crate::config::{ConfigError, ConsumerConfig, Draft, check_class, made_client_id, ms};
 use crate::deserialize::{Deserializer, Native};
 use crate::task::{Clock, Driver, Wall, seed_or, spawn};
@@ -210,15 +211,14 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
         let transport = self.transport.unwrap_or_else(|| Transport::tcp(buffers));
         let wall_ms = Wall::start().now_ms();
         let engine = ConsumerEngine::new(engine_config, seed_or(config.kohort_seed), wall_ms)?;
-        let journal = RebalanceJournal::default();
-        let for_task = journal.clone();
+        let (writer, journal) = journal();
         let (channel, to_consumer, inputs) = Channel::new();
         let max_frame = max_frame(&config);
         let runtime = spawn(config.kohort_runtime, move || {
             let clock = Clock::start();
             Driver::new(
                 engine,
-                ConsumerHost::new(to_consumer, assignors, for_task, wall_ms),
+                ConsumerHost::new(to_consumer, assignors, writer, wall_ms),
                 inputs,
                 transport,
                 max_frame,

@@ -17,9 +17,9 @@ use kohort_groups::member::Computed;
 use kohort_machine::Token;
 
 use super::channel::{Input, ToConsumer, Told};
-use super::journal::wall;
+use super::journal::{JournalWriter, wall};
 use super::pattern::TopicPattern;
-use super::{LatePoll, Rebalance, RebalanceJournal};
+use super::{LatePoll, Rebalance};
 use crate::task::Host;
 
 /// How long leaving may take after the consumer was dropped.
@@ -33,7 +33,7 @@ pub(super) struct ConsumerHost {
     assignors: Vec<Arc<dyn Assignor>>,
     /// What topics are matched with.
     pattern: Option<TopicPattern>,
-    journal: RebalanceJournal,
+    journal: JournalWriter,
     /// Wall time at the engine's start.
     start: SystemTime,
     /// The callback that the consumer has to run, and the report that it has to make.
@@ -49,7 +49,7 @@ impl ConsumerHost {
     pub(super) fn new(
         consumer: ToConsumer,
         assignors: Vec<Arc<dyn Assignor>>,
-        journal: RebalanceJournal,
+        journal: JournalWriter,
         wall_ms: i64,
     ) -> Self {
         Self {
@@ -251,10 +251,15 @@ impl Host<ConsumerEngine> for ConsumerHost {
                 }
                 None
             }
+            Action::RebalanceBegan(began) => {
+                tracing::debug!(number = began.number, "a rebalance begins: {}", began.cause);
+                self.journal.began(*began, self.start);
+                None
+            }
             Action::Rebalanced(rebalance) => {
                 let rebalance = Rebalance::new(*rebalance, self.start);
                 tracing::info!(got = ?rebalance.got, gave_up = ?rebalance.gave_up, "rebalanced: {rebalance}");
-                self.journal.write(rebalance);
+                self.journal.ended(rebalance);
                 None
             }
             Action::PollLate(late) => {

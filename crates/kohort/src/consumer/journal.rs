@@ -4,12 +4,14 @@
 use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use kohort_engine::consumer::RebalanceBegan;
 use kohort_groups::TopicPartition;
 use kohort_groups::member::{self, Cause, Outcome, Phases};
 use kohort_machine::Instant;
+use tokio::sync::watch;
 
 /// One rebalance of this consumer that ended, from its cause to its end.
 ///
@@ -110,21 +112,64 @@ impl fmt::Display for Rebalance {
     }
 }
 
+/// A rebalance that began and has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RebalanceUnderWay {
+    /// Counts this consumer's rebalances, from 1.
+    pub number: u64,
+    /// Why it began, as this member learned it.
+    pub cause: Cause,
+    /// When the member decided to join.
+    pub began: SystemTime,
+}
+
 /// Reads a consumer's rebalance journal from anywhere, also while the consumer polls. Cloning shares it.
 ///
 /// ```no_run
 /// # fn example(consumer: &kohort::Consumer<String, String>) {
 /// let journal = consumer.rebalance_journal();
-/// std::thread::spawn(move || {
-///     for rebalance in journal.ended() {
-///         println!("{rebalance}");
+/// tokio::spawn(async move {
+///     let mut seen = 0;
+///     while let Some(rebalances) = journal.next(seen).await {
+///         for rebalance in rebalances {
+///             println!("{rebalance}");
+///             seen = rebalance.number;
+///         }
 ///     }
 /// });
 /// # }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct RebalanceJournal {
-    ended: Arc<Mutex<VecDeque<Rebalance>>>,
+    kept: Arc<Mutex<Kept>>,
+    /// Changes whenever something is written.
+    news: watch::Receiver<()>,
+}
+
+/// What is remembered.
+#[derive(Debug, Default)]
+struct Kept {
+    ended: VecDeque<Rebalance>,
+    under_way: Option<RebalanceUnderWay>,
+}
+
+/// The end of a journal that is written to; when it is dropped there will be no more.
+#[derive(Debug)]
+pub(super) struct JournalWriter {
+    kept: Arc<Mutex<Kept>>,
+    news: watch::Sender<()>,
+}
+
+/// Both ends of a new journal.
+pub(super) fn journal() -> (JournalWriter, RebalanceJournal) {
+    let kept = Arc::new(Mutex::new(Kept::default()));
+    let (sender, news) = watch::channel(());
+    let writer = JournalWriter {
+        kept: Arc::clone(&kept),
+        news: sender,
+    };
+    (writer, RebalanceJournal { kept, news })
 }
 
 impl RebalanceJournal {
@@ -138,21 +183,57 @@ impl RebalanceJournal {
 
     /// Those whose [`number`](Rebalance::number) is above `number`: what is new for one who has seen that one.
     pub fn after(&self, number: u64) -> Vec<Rebalance> {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended
-            .iter()
-            .filter(|each| each.number > number)
-            .cloned()
-            .collect()
+        let kept = lock(&self.kept);
+        let new = kept.ended.iter().filter(|each| each.number > number);
+        new.cloned().collect()
     }
 
-    pub(super) fn write(&self, rebalance: Rebalance) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if ended.len() == Self::KEPT {
-            ended.pop_front();
-        }
-        ended.push_back(rebalance);
+    /// The rebalance that began and has not ended: why, and since when the group keeps this member waiting.
+    pub fn under_way(&self) -> Option<RebalanceUnderWay> {
+        lock(&self.kept).under_way.clone()
     }
+
+    /// Waits until there are rebalances whose [`number`](Rebalance::number) is above `number`, and returns them as
+    /// [`after`](Self::after) does; `None` when the consumer is gone and there will be no more.
+    ///
+    /// Cancel safety: nothing is lost; ask again with the same number.
+    pub async fn next(&self, number: u64) -> Option<Vec<Rebalance>> {
+        let mut news = self.news.clone();
+        loop {
+            news.mark_unchanged();
+            let new = self.after(number);
+            if !new.is_empty() {
+                return Some(new);
+            }
+            news.changed().await.ok()?;
+        }
+    }
+}
+
+impl JournalWriter {
+    /// `start` is the wall time at the machine's [`Instant::ZERO`].
+    pub(super) fn began(&self, began: RebalanceBegan, start: SystemTime) {
+        lock(&self.kept).under_way = Some(RebalanceUnderWay {
+            number: began.number,
+            cause: began.cause,
+            began: start + (began.at - Instant::ZERO),
+        });
+    }
+
+    pub(super) fn ended(&self, rebalance: Rebalance) {
+        let mut kept = lock(&self.kept);
+        if kept.ended.len() == RebalanceJournal::KEPT {
+            kept.ended.pop_front();
+        }
+        kept.ended.push_back(rebalance);
+        kept.under_way = None;
+        drop(kept);
+        self.news.send_replace(());
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The wall time that so many milliseconds since 1970 are.
@@ -218,13 +299,42 @@ mod tests {
 
     #[test]
     fn the_last_hundred_are_kept_and_a_reader_gets_what_is_new() {
-        let journal = RebalanceJournal::default();
+        let (writer, journal) = journal();
         for number in 1..=120 {
-            journal.write(rebalance(number));
+            writer.ended(rebalance(number));
         }
         let ended = journal.ended();
         assert_eq!((ended.len(), ended[0].number), (100, 21));
         let new: Vec<u64> = journal.after(118).iter().map(|each| each.number).collect();
         assert_eq!(new, [119, 120]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_news_gets_them_as_they_come_and_hears_of_the_end() {
+        let (writer, journal) = journal();
+        writer.ended(rebalance(1));
+        assert_eq!(journal.next(0).await, Some(vec![rebalance(1)]));
+        let waiting = tokio::spawn(async move { (journal.next(1).await, journal.next(2).await) });
+        tokio::task::yield_now().await;
+        writer.ended(rebalance(2));
+        drop(writer);
+        let heard = waiting.await.expect("no panic");
+        assert_eq!(heard, (Some(vec![rebalance(2)]), None));
+    }
+
+    #[test]
+    fn one_that_is_under_way_is_there_until_it_ends() {
+        let (writer, journal) = journal();
+        assert_eq!(journal.under_way(), None);
+        let began = RebalanceBegan {
+            number: 1,
+            cause: Cause::FirstJoin,
+            at: Instant::ZERO + Duration::from_secs(1),
+        };
+        writer.began(began, wall(1_000_000));
+        let under_way = journal.under_way().expect("it began");
+        assert_eq!((under_way.number, under_way.began), (1, wall(1_001_000)));
+        writer.ended(rebalance(1));
+        assert_eq!(journal.under_way(), None);
     }
 }

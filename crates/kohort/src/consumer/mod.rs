@@ -29,7 +29,7 @@ pub use error::{
     BuildError, CloseError, CommitError, NoRuntime, OffsetError, PollError, ReadError, SeekError,
     SubscribeError, Unfinished,
 };
-pub use journal::{Rebalance, RebalanceJournal};
+pub use journal::{Rebalance, RebalanceJournal, RebalanceUnderWay};
 pub use kohort_engine::consumer::{
     BrokerAddress, CommandError, FoundOffset, LeaveGroup, OffsetSpec, PartitionDescription, PositionReset,
     ResetCause,

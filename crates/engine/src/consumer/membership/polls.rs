@@ -21,6 +21,8 @@ pub(super) struct PollWatch {
     pub(super) polls: u64,
     pub(super) last_seen: Instant,
     pub(super) expired: bool,
+    /// What the caller was busy with when it was missed.
+    pub(super) in_hand: Vec<InHand>,
 }
 
 impl ConsumerEngine {
@@ -57,18 +59,20 @@ impl ConsumerEngine {
                 .set(Timer::PollInterval, expires.min(now + watch.sample));
         } else if !watch.expired {
             watch.expired = true;
-            let (idle, interval) = (now - watch.last_seen, watch.interval);
-            // One that is still joining has nothing to lose yet.
-            if membership.member.generation().is_some() {
-                self.tell_late_poll(idle, interval, in_hand);
-            }
+            watch.in_hand = in_hand;
             self.member_event(now, MemberEvent::PollExpired);
             self.ask_report(Ask::Poll);
         }
     }
 
-    /// Says what the caller was busy with.
-    fn tell_late_poll(&mut self, idle: Duration, interval: Duration, in_hand: Vec<InHand>) {
+    /// Says what the caller was busy with, now that its member is out for it.
+    pub(super) fn tell_late_poll(&mut self, now: Instant) {
+        let Some(membership) = &mut self.membership else {
+            return;
+        };
+        let watch = &mut membership.polls;
+        let (idle, interval) = (now - watch.last_seen, watch.interval);
+        let in_hand = core::mem::take(&mut watch.in_hand);
         let of_partition = |run: InHand| {
             let assigned = self.partitions.get(run.slot)?;
             Some((TopicPartition::clone(&assigned.partition), run.first, run.last))
@@ -82,7 +86,7 @@ impl ConsumerEngine {
         self.tell(ToCaller::PollLate(late));
     }
 
-    /// The caller polls again after the interval had passed, or after it was told an error.
+    /// The caller polls: after it subscribed, after the interval had passed, or after it was told an error.
     pub(in crate::consumer) fn on_polled_again(&mut self, now: Instant) {
         if let Some(membership) = &mut self.membership {
             membership.polls.last_seen = now;
@@ -90,6 +94,9 @@ impl ConsumerEngine {
             if membership.active {
                 self.timers
                     .set(Timer::PollInterval, now + membership.polls.sample);
+            }
+            if core::mem::take(&mut membership.waits_for_poll) {
+                self.tell_subscription(now);
             }
         }
         self.member_event(now, MemberEvent::Polled);

@@ -175,6 +175,20 @@ fn a_member_of_an_older_generation_is_told_that_the_group_went_on() {
 }
 
 #[test]
+fn a_member_that_was_fenced_is_told_so_when_it_commits() {
+    let mut rig = Rig::in_group(|config| {
+        earliest(config);
+        config.group.as_mut().unwrap().group_instance_id = Some("i".into());
+    });
+    rig.subscribe();
+    rig.poll().unwrap();
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::FencedInstanceId]);
+    rig.advance(4 * SECOND);
+    let token = commit(&mut rig, 5, SYNC);
+    assert_eq!(rig.replies[&token], Err(CommandError::FencedInstanceId));
+}
+
+#[test]
 fn a_member_commits_with_its_generation() {
     let mut rig = Rig::in_group(earliest);
     rig.subscribe();

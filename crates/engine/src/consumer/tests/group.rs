@@ -53,6 +53,32 @@ fn a_subscribed_consumer_reads_what_the_group_assigns() {
     assert_eq!(rig.calls, [(CallbackKind::Assigned, vec![0, 1])]);
 }
 
+// Kafka: KafkaConsumer.subscribe, ConsumerCoordinator.poll
+#[test]
+fn the_group_is_joined_by_the_first_poll_after_subscribing_with_what_was_wanted_last() {
+    let mut rig = Rig::in_group(earliest);
+    for topics in [["u"], ["t"]] {
+        let topics = topics.map(Into::into).into();
+        rig.change(Change::Subscribe { topics });
+    }
+    rig.advance(400 * SECOND);
+    assert_eq!(rig.count(ApiKey::JoinGroup), 0);
+    assert_eq!(rig.poll_all(), [records(0, 0, 10), records(1, 0, 10)].concat());
+    assert_eq!(rig.count(ApiKey::JoinGroup), 1);
+    assert_eq!(rig.late, [], "nobody missed it");
+}
+
+#[test]
+fn a_consumer_that_subscribes_and_closes_without_a_poll_was_never_in_the_group() {
+    let mut rig = Rig::in_group(earliest);
+    let topics = vec!["t".into()];
+    rig.change(Change::Subscribe { topics });
+    let token = close(&mut rig);
+    rig.do_due().unwrap();
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.count(ApiKey::JoinGroup), 0);
+}
+
 #[test]
 fn nothing_is_fetched_before_the_listener_took_the_assignment() {
     let mut rig = Rig::in_group(earliest);
@@ -110,6 +136,36 @@ fn the_assigned_listener_may_ask_where_reading_begins() {
 }
 
 #[test]
+fn where_a_partition_is_that_is_being_revoked_is_found_though_it_was_not_known_before() {
+    for committed in [Some(2), None] {
+        let mut rig = joined(|config| {
+            earliest(config);
+            config.auto_offset_reset = OffsetReset::Latest;
+        });
+        if let Some(offset) = committed {
+            rig.committed.insert(("t".into(), 0), offset);
+        }
+        rig.shares.extend([vec![0, 1], vec![0, 1]]);
+        rebalance(&mut rig);
+        rig.poll_max(0).unwrap();
+        // Another rebalance is heard of in the step in which the listener has taken its share.
+        rig.hold.extend([ApiKey::OffsetFetch, ApiKey::ListOffsets]);
+        rebalance(&mut rig);
+        rig.hold.clear();
+        let slot = rig.delivery.slot(&of_t(0)).unwrap();
+        let token = rig.command(Command::Position {
+            slot,
+            timeout: SECOND,
+        });
+        assert_eq!(
+            rig.replies.get(&token),
+            Some(&Ok(CommandReply::Done)),
+            "{committed:?}"
+        );
+    }
+}
+
+#[test]
 fn the_listener_may_seek_in_what_it_takes() {
     let mut rig = Rig::in_group(earliest);
     rig.subscribe();
@@ -126,6 +182,23 @@ fn records_of_a_partition_that_is_being_revoked_are_not_handed_out() {
     assert_eq!(rig.poll().unwrap(), []);
     assert_eq!(rig.calls, [(CallbackKind::Revoked, vec![0, 1])]);
     assert_eq!(rig.delivery.assignment().count(), 0);
+}
+
+#[test]
+fn a_rebalance_is_told_when_it_begins_and_when_it_ends() {
+    let mut rig = joined(earliest);
+    rebalance(&mut rig);
+    let numbers = |rig: &Rig| {
+        let begun: Vec<u64> = rig.rebalances_begun.iter().map(|it| it.number).collect();
+        let ended: Vec<u64> = rig.rebalances.iter().map(|it| it.number).collect();
+        (begun, ended)
+    };
+    assert_eq!(numbers(&rig), (vec![1, 2], vec![1]), "the listener is waited for");
+    rig.poll().unwrap();
+    rig.poll().unwrap();
+    assert_eq!(numbers(&rig), (vec![1, 2], vec![1, 2]));
+    let (began, ended) = (&rig.rebalances_begun[1], &rig.rebalances[1]);
+    assert_eq!((began.at, &began.cause), (ended.began, &ended.cause));
 }
 
 #[test]
@@ -249,6 +322,23 @@ fn a_poll_that_is_late_is_told_with_what_the_last_one_handed_out() {
 }
 
 #[test]
+fn a_poll_that_is_late_while_the_group_is_joined_is_told_when_the_member_leaves_for_it() {
+    let mut rig = joined(earliest);
+    rig.poll_max(13).unwrap();
+    rig.hold.push(ApiKey::JoinGroup);
+    rebalance(&mut rig);
+    rig.poll().unwrap();
+    rig.advance(305 * SECOND);
+    assert_eq!(rig.late, [], "it is on its way into the group");
+    rig.hold.clear();
+    rig.advance(290 * SECOND);
+    assert_eq!(rig.late, []);
+    rig.advance(20 * SECOND);
+    assert_eq!(rig.late.len(), 1);
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+}
+
+#[test]
 fn a_consumer_that_polls_in_time_stays() {
     let mut rig = joined(earliest);
     for _ in 0..4 {
@@ -327,6 +417,33 @@ fn a_close_that_waits_for_its_listener_to_the_end_of_its_time_tells_the_coordina
     let leave = Some(Failure::TimedOut);
     let unfinished = CommandError::Unfinished { commit: None, leave };
     assert_eq!(rig.replies[&token], Err(unfinished), "nobody heard the answer");
+}
+
+#[test]
+fn a_close_that_could_not_tell_a_coordinator_that_is_silent_while_the_group_rebalances_says_so() {
+    let mut rig = joined(earliest);
+    rig.hold.extend([ApiKey::JoinGroup, ApiKey::LeaveGroup]);
+    rebalance(&mut rig);
+    rig.do_due().unwrap();
+    let token = close(&mut rig);
+    rig.do_due().unwrap();
+    rig.advance(30 * SECOND);
+    let leave = Some(Failure::TimedOut);
+    let unfinished = CommandError::Unfinished { commit: None, leave };
+    assert_eq!(rig.replies[&token], Err(unfinished));
+}
+
+// Kafka: AbstractCoordinator.shouldSendLeaveGroupRequest
+#[test]
+fn unsubscribing_does_not_look_for_a_coordinator_that_is_not_known() {
+    let mut rig = joined(earliest);
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::NotCoordinator]);
+    rig.driven.network.coordinator = None;
+    rig.advance(4 * SECOND);
+    let token = rig.command(Command::Unsubscribe { timeout: 60 * SECOND });
+    rig.do_due().unwrap();
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 0);
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn of_t_topics() -> Rig {
 fn subscribe_pattern(rig: &mut Rig) {
     let pattern = "the rig says".into();
     rig.change(Change::SubscribePattern { pattern });
+    rig.begin_polling();
 }
 
 fn matched(rig: &Rig) -> Vec<&str> {
@@ -139,6 +140,71 @@ fn a_topic_that_is_created_is_seen_when_the_metadata_are_old_and_not_before() {
     rig.poll().unwrap();
     assert_eq!(matched(&rig), ["t", "t2"]);
     assert_eq!(rig.delivery.assignment().count(), 4);
+}
+
+// Kafka: ConsumerCoordinator.poll, "For consumer group that uses pattern-based subscription"
+#[test]
+fn a_member_looks_for_new_topics_before_it_joins_again_because_of_another() {
+    let mut rig = of_t_topics();
+    rig.poll().unwrap();
+    create_topic(&mut rig, "t2", false);
+    rig.hold.push(ApiKey::JoinGroup);
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::RebalanceInProgress]);
+    rig.advance(4 * SECOND);
+    rig.poll().unwrap();
+    let join = rig.driven.expect(ApiKey::JoinGroup);
+    assert_eq!(joins_with(&join), ["t".into(), "t2".into()]);
+    rig.driven.network.put_back(vec![join]);
+    rig.hold.clear();
+    age(&mut rig);
+    assert_eq!((rig.generation, matched(&rig)), (2, vec!["t", "t2"]));
+}
+
+#[test]
+fn brokers_that_do_not_say_which_topics_there_are_keep_a_group_waiting_for_a_second() {
+    let mut rig = of_t_topics();
+    rig.poll().unwrap();
+    // The rig would not know the topics of these.
+    rig.hold.push(ApiKey::Fetch);
+    rig.driven.network.metadata = None;
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::RebalanceInProgress]);
+    rig.advance(4 * SECOND);
+    rig.do_due().unwrap();
+    assert_eq!(rig.count(ApiKey::JoinGroup), 1, "the second one waits");
+    rig.advance(SECOND);
+    assert_eq!(rig.count(ApiKey::JoinGroup), 2);
+}
+
+#[test]
+fn a_join_that_waits_for_names_is_not_lost_when_another_pattern_or_a_list_comes() {
+    for is_pattern in [true, false] {
+        let mut rig = of_t_topics();
+        rig.poll().unwrap();
+        rig.hold.push(ApiKey::Fetch);
+        let metadata = rig.driven.network.metadata.take();
+        rig.refuse(ApiKey::Heartbeat, &[ErrorCode::RebalanceInProgress]);
+        rig.advance(4 * SECOND);
+        rig.do_due().unwrap();
+        rig.pattern = |topic| topic == "u";
+        match is_pattern {
+            true => subscribe_pattern(&mut rig),
+            false => {
+                let topics = vec!["u".into()];
+                rig.change(Change::Subscribe { topics });
+                rig.begin_polling();
+            }
+        }
+        while let Some(asked) = rig.driven.network.take(ApiKey::Metadata) {
+            rig.driven.network.metadata.clone_from(&metadata);
+            rig.answer_with(&asked, metadata.clone().unwrap());
+        }
+        for _ in 0..4 {
+            rig.advance(SECOND);
+            rig.poll().unwrap();
+        }
+        let assigned: Vec<_> = rig.delivery.assignment().map(|it| it.topic.clone()).collect();
+        assert_eq!(assigned, ["u".into()], "pattern: {is_pattern}");
+    }
 }
 
 #[test]

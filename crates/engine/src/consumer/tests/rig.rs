@@ -33,7 +33,7 @@ use crate::client::ClientConfig;
 use crate::client::testing::{Arrived, Driven, Network};
 use crate::consumer::{
     Action, CallbackKind, Change, Command, CommandError, CommandReply, ConsumerConfig, ConsumerEngine, Event,
-    FailedCommit, GroupConfig, InHand, LatePoll, PollError, SeekTo,
+    FailedCommit, GroupConfig, InHand, LatePoll, PollError, RebalanceBegan, SeekTo,
 };
 use crate::delivery::{Delivery, Due, Taken};
 
@@ -116,6 +116,8 @@ pub(super) struct Rig {
     pub(super) commits: Vec<Vec<(i32, i64)>>,
     /// Of which partitions of `t` the committed offset was asked for.
     pub(super) looked_up: Vec<i32>,
+    /// Rebalances that began.
+    pub(super) rebalances_begun: Vec<RebalanceBegan>,
     /// Rebalances that ended.
     pub(super) rebalances: Vec<Rebalance>,
     /// Automatic commits that failed.
@@ -172,6 +174,7 @@ impl Rig {
             shares: VecDeque::new(),
             commits: Vec::new(),
             looked_up: Vec::new(),
+            rebalances_begun: Vec::new(),
             rebalances: Vec::new(),
             failed_commits: Vec::new(),
             kept: None,
@@ -222,6 +225,21 @@ impl Rig {
         self.change(Change::Subscribe {
             topics: vec!["t".into()],
         });
+        self.begin_polling();
+    }
+
+    /// The first thing that a poll does after a subscription, which counts from then on.
+    pub(super) fn begin_polling(&mut self) {
+        let first = self.dues.pop_front();
+        let Some(Due::Report { step }) = first else {
+            panic!("{first:?}");
+        };
+        self.report(step);
+    }
+
+    fn report(&mut self, step: u64) {
+        let report = self.delivery.report(Some(step));
+        self.event(Event::Progress(Box::new(report)));
     }
 
     pub(super) fn seek(&mut self, partition: i32, to: SeekTo) {
@@ -278,6 +296,7 @@ impl Rig {
                 Action::Describe(_) | Action::OnAssignment(_) | Action::Compute(_) => {
                     self.own_assignor.push(action);
                 }
+                Action::RebalanceBegan(began) => self.rebalances_begun.push(*began),
                 Action::Rebalanced(rebalance) => self.rebalances.push(*rebalance),
                 Action::PollLate(late) => self.late.push(*late),
                 Action::CommitFailed(failed) => self.failed_commits.push(*failed),
@@ -343,10 +362,7 @@ impl Rig {
                         .push((kind, partitions.iter().map(|p| p.partition).collect()));
                     self.event(Event::ListenerDone { step });
                 }
-                Due::Report { step } => {
-                    let report = self.delivery.report(Some(step));
-                    self.event(Event::Progress(Box::new(report)));
-                }
+                Due::Report { step } => self.report(step),
                 Due::Fail(error) => return Err(error),
                 Due::BecameLost { .. } => {}
             }

@@ -308,6 +308,7 @@ fn a_member_that_failed_while_its_listener_ran_loses_its_partitions_afterwards()
 fn a_dynamic_member_that_is_not_polled_leaves_loses_and_joins_when_polled() {
     let mut member = stable(config(), &[("t", 0)]);
     let actions = member.step(Event::PollExpired);
+    assert_eq!(actions[0], Action::PollExpired);
     let (token, leave) = sent_leave(&actions);
     assert_eq!(&*leave.member_id, "m");
     assert_eq!(cause(&actions), Some(Cause::PollExpired));
@@ -348,7 +349,7 @@ fn a_member_that_is_not_polled_while_it_joins_has_one_more_interval() {
     assert!(member.step(Event::PollExpired).is_empty());
     let (token, _) = sent_sync(&member.step(reply(token, joined(1, "other", &[]))));
     let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0)]))));
-    let mut leaves = 0;
+    let (mut leaves, mut told) = (0, 0);
     for _ in 0..300 {
         for action in member.advance(SECOND) {
             match action {
@@ -356,11 +357,12 @@ fn a_member_that_is_not_polled_while_it_joins_has_one_more_interval() {
                     member.step(reply(token, MemberResponse::Heartbeat));
                 }
                 Action::Send { request, .. } if request.api() == MemberApi::LeaveGroup => leaves += 1,
+                Action::PollExpired => told += 1,
                 other => panic!("{other:?}"),
             }
         }
     }
-    assert_eq!(leaves, 1, "its partitions are free for others");
+    assert_eq!((leaves, told), (1, 1), "its partitions are free for others");
     assert_eq!(called(&member.step(Event::Assigned { step })).0, "lost");
 }
 

@@ -398,3 +398,13 @@ fn a_cooperative_assignor_must_not_move_what_is_still_owned() {
     let actions = member.step(computed(*step, &[("m", &[("t", 0)]), ("n", &[])], 1));
     assert!(matches!(error(&actions), Some(MemberError::Assignor { .. })));
 }
+
+#[test]
+fn a_join_that_was_not_sent_is_made_anew_with_what_is_subscribed_to_now() {
+    let (mut member, token) = joining(config());
+    assert!(member.step(subscribe(&["t", "u"])).is_empty());
+    let (newer, join) = sent_join(&member.step(Event::JoinAnew { token }));
+    let topics: Vec<&str> = join.protocols[0].1.topics.iter().map(|it| &**it).collect();
+    assert_eq!(topics, ["t", "u"]);
+    member.step(reply(newer, joined(1, "m", &["m"])));
+}

@@ -104,7 +104,10 @@ impl World {
                 Action::Ended(rebalance) => {
                     assert_eq!(self.open_rebalance.take(), Some(rebalance.number));
                 }
-                Action::CoordinatorMoved | Action::Left { .. } | Action::Failed { .. } => {}
+                Action::CoordinatorMoved
+                | Action::Left { .. }
+                | Action::PollExpired
+                | Action::Failed { .. } => {}
             }
         }
         let member = self.member.machine();
@@ -124,7 +127,9 @@ impl World {
     fn pay(&mut self, index: usize, kind: bool) {
         match self.owed.swap_remove(index) {
             Owed::Answer(token, api) => {
-                let event = if kind || self.prng.chance(1, 2) {
+                let event = if api == MemberApi::JoinGroup && self.prng.chance(1, 8) {
+                    Event::JoinAnew { token }
+                } else if kind || self.prng.chance(1, 2) {
                     self.answer(token, api)
                 } else {
                     let failure = self.failure();

@@ -122,29 +122,29 @@ backing off unsubscribed          Unjoined: (Abandoned) Left
 revoking    unsubscribed          Leaving: (Abandoned)
 revoking    listener done         Joining: JoinGroup
 revoking    heartbeat: fenced     Failed: (Abandoned) Failed
-revoking    poll expired          Revoking: LeaveGroup
+revoking    poll expired          Revoking: PollExpired LeaveGroup
 joining     unsubscribed          Unjoined: (Abandoned) Left
 computing   unsubscribed          Leaving: (Abandoned) LeaveGroup
 computing   heartbeat: unknown    Joining: JoinGroup
 computing   heartbeat: fenced     Failed: (Abandoned) Failed
 computing   commit: illegal       Joining: JoinGroup
-computing   poll expired          Unjoined: LeaveGroup (Abandoned)
+computing   poll expired          Unjoined: PollExpired LeaveGroup (Abandoned)
 syncing     unsubscribed          Leaving: (Abandoned) LeaveGroup
 syncing     heartbeat: unknown    Joining: JoinGroup
 syncing     heartbeat: fenced     Failed: (Abandoned) Failed
 syncing     commit: illegal       Joining: JoinGroup
-syncing     poll expired          Unjoined: LeaveGroup (Abandoned)
+syncing     poll expired          Unjoined: PollExpired LeaveGroup (Abandoned)
 assigning   unsubscribed          Leaving: (Abandoned)
 assigning   listener done         Stable: (Assigned)
 assigning   heartbeat: fenced     Failed: (Abandoned) Failed
-assigning   poll expired          Assigning: LeaveGroup
+assigning   poll expired          Assigning: PollExpired LeaveGroup
 stable      subscribed            Revoking: (SubscriptionChanged) Revoke
 stable      unsubscribed          Leaving: Revoke
 stable      heartbeat: rebalance  Revoking: (RebalanceInProgress) Revoke
 stable      heartbeat: unknown    Revoking: (UnknownMemberId) Lost
 stable      heartbeat: fenced     Failed: Lost Failed
 stable      commit: illegal       Revoking: (IllegalGeneration) Lost
-stable      poll expired          Revoking: LeaveGroup (PollExpired) Lost
+stable      poll expired          Revoking: PollExpired LeaveGroup (PollExpired) Lost
 leading     subscribed            Revoking: (SubscriptionChanged) Revoke
 leading     unsubscribed          Leaving: Revoke
 leading     partitions            Revoking: (PartitionsChanged) Revoke
@@ -152,7 +152,7 @@ leading     heartbeat: rebalance  Revoking: (RebalanceInProgress) Revoke
 leading     heartbeat: unknown    Revoking: (UnknownMemberId) Lost
 leading     heartbeat: fenced     Failed: Lost Failed
 leading     commit: illegal       Revoking: (IllegalGeneration) Lost
-leading     poll expired          Revoking: LeaveGroup (PollExpired) Lost
+leading     poll expired          Revoking: PollExpired LeaveGroup (PollExpired) Lost
 leaving     listener done         Leaving: LeaveGroup
 failed      unsubscribed          Unjoined: Left
 failed      polled                Joining: (PolledAfterError) JoinGroup
