@@ -92,7 +92,7 @@ impl<K, V> Consumer<K, V> {
     }
 }
 
-fn log_failure(offsets: CommittedOffsets<'_>, result: Result<(), CommitError>) {
+pub(super) fn log_failure(offsets: CommittedOffsets<'_>, result: Result<(), CommitError>) {
     if let Err(error) = result {
         tracing::warn!(?offsets, %error, "an asynchronous commit failed");
     }

@@ -48,6 +48,8 @@ pub(super) struct Core {
     /// Wakeups are of no use any more.
     // Kafka: KafkaConsumer.close disables them
     pub(super) is_closing: bool,
+    /// Whether a wakeup ended a call of the listener that runs.
+    pub(super) woke_listener: bool,
     /// The poll that did not come in time, until the group is joined again.
     pub(super) late: Option<Box<LatePoll>>,
     /// The network task's runtime, for timers where the caller has none.
@@ -133,6 +135,7 @@ impl Core {
             committed: VecDeque::new(),
             api_timeout,
             is_closing: false,
+            woke_listener: false,
             late: None,
             runtime,
         }
@@ -236,6 +239,7 @@ impl Core {
         let mut question = self.ask(command);
         loop {
             if !self.is_closing && self.channel.shared.take_wakeup() {
+                self.woke_listener = true;
                 return Err(Unanswered::Woken);
             }
             if let Some(answer) = self.hear(&mut question).await? {
@@ -359,6 +363,13 @@ impl Core {
         }
         self.change(Change::Pause(slots));
         Ok(())
+    }
+
+    pub(super) fn paused(&self) -> Vec<TopicPartition> {
+        self.delivery
+            .paused()
+            .map(|partition| (**partition).clone())
+            .collect()
     }
 
     pub(super) fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), SeekError> {

@@ -6,9 +6,10 @@ use core::time::Duration;
 
 use std::collections::BTreeMap;
 
-use kohort_engine::consumer::{CallbackKind, OffsetSpec};
+use kohort_engine::consumer::{CallbackKind, FoundOffset, OffsetSpec};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 
+use super::commit::log_failure;
 use super::core::Core;
 use super::{CommitError, OffsetError, SeekError};
 use crate::deserialize::BoxError;
@@ -241,12 +242,32 @@ impl RebalanceContext<'_> {
         self.core.commit_sync(offsets, timeout).await
     }
 
+    /// Commits what `poll` has returned without waiting, as [`Consumer::commit_async`](crate::Consumer::commit_async): for what
+    /// goes, `commit_sync` is surer.
+    pub fn commit_async(&mut self) {
+        let offsets = self.core.consumed();
+        self.core.commit_async(offsets, Box::new(log_failure));
+    }
+
     /// Goes on at `offset`, as [`Consumer::seek`](crate::Consumer::seek).
     ///
     /// # Errors
     /// When the partition is not assigned, or the offset negative.
     pub fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), SeekError> {
         self.core.seek(partition, OffsetAndMetadata::new(offset))
+    }
+
+    /// Goes on at a committed offset with its leader epoch, as
+    /// [`Consumer::seek_committed`](crate::Consumer::seek_committed).
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    pub fn seek_committed(
+        &mut self,
+        partition: &TopicPartition,
+        to: OffsetAndMetadata,
+    ) -> Result<(), SeekError> {
+        self.core.seek(partition, to)
     }
 
     /// Goes on at the first record of each, as [`Consumer::seek_to_beginning`](crate::Consumer::seek_to_beginning).
@@ -281,6 +302,11 @@ impl RebalanceContext<'_> {
     /// When a partition is not assigned.
     pub fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), SeekError> {
         self.core.resume(partitions)
+    }
+
+    /// Which of the partitions are paused, as [`Consumer::paused`](crate::Consumer::paused).
+    pub fn paused(&self) -> Vec<TopicPartition> {
+        self.core.paused()
     }
 
     /// The offset of the next record of a partition that is assigned, as [`Consumer::position`](crate::Consumer::position).
@@ -334,6 +360,21 @@ impl RebalanceContext<'_> {
         self.core
             .ends(partitions.iter().cloned(), OffsetSpec::Latest)
             .await
+    }
+
+    /// The first offset of each partition whose record is not older than the time given (ms since 1970), as
+    /// [`Consumer::offsets_for_times`](crate::Consumer::offsets_for_times): to `seek` to a time in
+    /// [`assigned`](RebalanceListener::assigned).
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// When a partition is unknown, a time is negative, or `default.api.timeout.ms` passes.
+    pub async fn offsets_for_times(
+        &mut self,
+        times: impl IntoIterator<Item = (TopicPartition, i64)> + Send,
+    ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
+        self.core.offsets_for_times(times.into_iter().collect()).await
     }
 
     /// What `poll` has returned so far, as offsets to commit.

@@ -91,14 +91,9 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         timestamps: impl IntoIterator<Item = (TopicPartition, i64)>,
     ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
-        let mut asked = Vec::new();
-        for (partition, timestamp) in timestamps {
-            if timestamp < 0 {
-                return Err(OffsetError::NegativeTimestamp { partition, timestamp });
-            }
-            asked.push((partition, OffsetSpec::Timestamp(timestamp)));
-        }
-        Ok(self.core.list_offsets(asked).await?.into_iter().collect())
+        self.core
+            .offsets_for_times(timestamps.into_iter().collect())
+            .await
     }
 
     /// The partitions of a topic, in order; empty when there is no such topic. Asking again now and then is how a standalone
@@ -164,6 +159,20 @@ impl Core {
         Ok(found
             .filter_map(|(partition, found)| Some((partition, found?.offset)))
             .collect())
+    }
+
+    pub(super) async fn offsets_for_times(
+        &mut self,
+        timestamps: Vec<(TopicPartition, i64)>,
+    ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
+        let mut asked = Vec::new();
+        for (partition, timestamp) in timestamps {
+            if timestamp < 0 {
+                return Err(OffsetError::NegativeTimestamp { partition, timestamp });
+            }
+            asked.push((partition, OffsetSpec::Timestamp(timestamp)));
+        }
+        Ok(self.list_offsets(asked).await?.into_iter().collect())
     }
 
     async fn list_offsets(

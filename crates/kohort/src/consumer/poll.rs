@@ -330,8 +330,15 @@ pub(super) async fn run_due(
                 let mut result = Ok(());
                 if let Some(listener) = &mut listener {
                     let _listening = core.channel.shared.leave_for_listener();
+                    core.woke_listener = false;
                     let mut context = RebalanceContext { core: &mut *core };
                     result = listener.call(kind, &mut context, &partitions).await;
+                }
+                // The caller wanted out of the poll, and the listener is not to blame: it is called again, in the next poll or
+                // in a close, where it can commit what it has not.
+                // Kafka: ConsumerRebalanceListenerInvoker rethrows a WakeupException
+                if result.is_err() && core.woke_listener {
+                    return Err(PollError::Wakeup);
                 }
                 let is_assigned = kind == CallbackKind::Assigned;
                 let result = match result {

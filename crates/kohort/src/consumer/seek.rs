@@ -124,11 +124,7 @@ impl<K, V> Consumer<K, V> {
 
     /// The partitions that are paused.
     pub fn paused(&self) -> Vec<TopicPartition> {
-        self.core
-            .delivery
-            .paused()
-            .map(|partition| (**partition).clone())
-            .collect()
+        self.core.paused()
     }
 
     /// How many records are between the position and the end of the partition, as far as the last fetch told.

@@ -140,12 +140,13 @@ impl<K, V> Consumer<K, V> {
         Ok(())
     }
 
-    /// Gives up the subscription or the assignment: the listener runs, the group is left. Nothing is committed.
+    /// Gives up the subscription or the assignment: the listener runs, the group is left. Nothing is committed. A coordinator
+    /// that is not known or does not answer learns of it at the end of the session.
     ///
     /// Cancel safety: when it is dropped halfway the subscription may be given up or not; call it again.
     ///
     /// # Errors
-    /// When leaving failed, or the listener did; the subscription is given up all the same.
+    /// When the listener failed, or the network task is gone; the subscription is given up all the same.
     // Kafka: KafkaConsumer.unsubscribe
     pub async fn unsubscribe(&mut self) -> Result<(), CloseError> {
         let timeout = self.core.api_timeout;
@@ -191,6 +192,7 @@ impl<K, V> Consumer<K, V> {
     /// Gives a command whose callbacks run while its answer is waited for.
     async fn leave(&mut self, command: Command) -> Result<(), CloseError> {
         let mut failed = None;
+        let mut is_woken = false;
         self.core.take_mail();
         let mut question = self.core.ask(command);
         let answer = loop {
@@ -204,10 +206,15 @@ impl<K, V> Consumer<K, V> {
                 Err(PollError::Listener { callback, source }) => {
                     failed.get_or_insert(CloseError::Listener { callback, source });
                 }
+                // The listener is called again; the wakeup is for the next call.
+                Err(PollError::Wakeup) => is_woken = true,
                 // What a poll would have reported is of no use any more.
                 Err(error) => tracing::debug!(%error, "not reported: the consumer is leaving"),
             }
         };
+        if is_woken {
+            self.wakeup_handle().wakeup();
+        }
         match (answer.and_then(|answer| answer.map_err(Into::into)), failed) {
             (Err(unfinished), failed) => {
                 // Only one error can be given.

@@ -203,6 +203,40 @@ async fn a_listener_may_commit_other_offsets_pause_and_resume() {
     assert_eq!(offsets, [Some(1), Some(1)]);
 }
 
+// Kafka: ConsumerRebalanceListener, "seek to the last saved offsets" and by offsetsForTimes
+#[tokio::test(start_paused = true)]
+async fn a_listener_may_seek_to_a_time_and_to_a_committed_offset_and_commit_without_waiting() {
+    let broker = broker("t", 2).await;
+    fill(&broker, "t", 2, 0, 4).await;
+    let listener = Callbacks::new()
+        .on_assigned(|context, partitions| {
+            Box::pin(async move {
+                let times = [(partitions[0].clone(), i64::MAX), (partitions[1].clone(), 0)];
+                let found = context.offsets_for_times(times).await?;
+                assert_eq!(found[&partitions[0]], None, "nothing is so young");
+                let first = found[&partitions[1]].as_ref().expect("all are younger");
+                assert_eq!(first.offset, 0);
+                let mut second = kohort::OffsetAndMetadata::new(1);
+                second.leader_epoch = Some(0);
+                context.seek_committed(&partitions[1], second)?;
+                context.pause(&partitions[..1])?;
+                assert_eq!(context.paused(), partitions[..1]);
+                Ok(())
+            })
+        })
+        .on_revoked(|context, _| {
+            context.commit_async();
+            Box::pin(async { Ok(()) })
+        });
+    let mut reader = member(&broker, "range");
+    reader.subscribe_with(["t"], listener).expect("a topic");
+    assert_eq!(next_values(&mut reader).await, ["3"]);
+    reader.close(SOON).await.expect("it closes");
+    let mut next = member(&broker, "range");
+    let committed = next.committed([partition(1)]).await.expect("an answer");
+    assert_eq!(committed[&partition(1)].as_ref().map(|it| it.offset), Some(2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_commit_after_a_poll_that_came_too_late_says_which_records_were_in_hand_for_how_long() {
     let broker = broker("t", 2).await;

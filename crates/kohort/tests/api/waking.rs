@@ -1,9 +1,11 @@
 //! Wakeups of calls other than `poll`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kohort::Consumer;
-use kohort::consumer::{CommitError, OffsetError};
+use kohort::consumer::{Callbacks, CommitError, OffsetError, PollError};
 use kohort_broker::{ApiKey, Broker, Fault, FaultRule};
 use tokio::time::Instant;
 
@@ -104,4 +106,99 @@ async fn a_wakeup_ends_a_question_for_a_position_without_a_broker() {
     let start = wake(&reader);
     assert_eq!(reader.position(&partition(0)).await, Err(OffsetError::Wakeup));
     assert_eq!(start.elapsed().as_secs(), 3);
+}
+
+/// A member that has read one record, whose listener commits what is revoked; and how often it was called for that.
+async fn committing_member(broker: &Broker) -> (Reader, Arc<AtomicUsize>) {
+    fill(broker, "t", 1, 0, 1).await;
+    let settings = consumer(broker).group_id("g").enable_auto_commit(false);
+    let mut member: Reader = settings.build().expect("valid settings");
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&calls);
+    let listener = Callbacks::new().on_revoked(move |context, _| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move { Ok(context.commit_sync().await?) })
+    });
+    member.subscribe_with(["t"], listener).expect("a topic");
+    assert_eq!(next_values(&mut member).await, ["0"]);
+    (member, calls)
+}
+
+async fn committed(broker: &Broker) -> Option<i64> {
+    let mut reader: Reader = consumer(broker).group_id("g").build().expect("valid settings");
+    let answer = reader.committed([partition(0)]).await.expect("an answer");
+    answer[&partition(0)].as_ref().map(|it| it.offset)
+}
+
+/// Polls until the listener's commit was ended by a wakeup.
+async fn wake_its_commit(broker: &Broker, member: &mut Reader, calls: &AtomicUsize) {
+    silence(broker, ApiKey::OffsetCommit).await;
+    let other = consumer(broker).group_id("g").build();
+    let mut other: Reader = other.expect("valid settings");
+    other.subscribe(["t"]).expect("a topic");
+    let joining = tokio::spawn(async move {
+        // It never gets anything: the first member does not give up its partition in time.
+        let _ = other.poll(SOON).await;
+    });
+    while calls.load(Ordering::Relaxed) == 0 {
+        tokio::select! {
+            polled = member.poll(Duration::from_millis(100)) => drop(polled.expect("it reads")),
+            () = wait_for_call(calls) => {}
+        }
+    }
+    wake(member);
+    let polled = member.poll(SOON).await;
+    assert!(matches!(polled, Err(PollError::Wakeup)), "{polled:?}");
+    broker.clear_faults().await.expect("it runs");
+    joining.abort();
+}
+
+async fn wait_for_call(calls: &AtomicUsize) {
+    while calls.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+// Kafka: ConsumerRebalanceListenerInvoker rethrows a WakeupException
+#[tokio::test(start_paused = true)]
+async fn a_wakeup_while_the_listener_commits_ends_the_poll_and_the_listener_is_called_again() {
+    let broker = broker("t", 1).await;
+    let (mut member, calls) = committing_member(&broker).await;
+    wake_its_commit(&broker, &mut member, &calls).await;
+    assert_eq!(committed(&broker).await, None);
+    let before = calls.load(Ordering::Relaxed);
+    while calls.load(Ordering::Relaxed) == before {
+        member
+            .poll(Duration::from_millis(100))
+            .await
+            .expect("it was woken once");
+    }
+    assert_eq!(committed(&broker).await, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_after_a_wakeup_in_the_listener_calls_it_again_and_commits() {
+    let broker = broker("t", 1).await;
+    let (mut member, calls) = committing_member(&broker).await;
+    wake_its_commit(&broker, &mut member, &calls).await;
+    let before = calls.load(Ordering::Relaxed);
+    // The connection to the coordinator may have to be made anew.
+    member.close(6 * SOON).await.expect("it closes");
+    assert_eq!(calls.load(Ordering::Relaxed), before + 1);
+    assert_eq!(committed(&broker).await, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wakeup_while_unsubscribing_is_for_the_next_call() {
+    let broker = broker("t", 1).await;
+    let (mut member, calls) = committing_member(&broker).await;
+    member.wakeup_handle().wakeup();
+    member.unsubscribe().await.expect("it leaves");
+    assert_eq!(calls.load(Ordering::Relaxed), 2, "the first commit was woken");
+    assert_eq!(committed(&broker).await, Some(1));
+    assert_eq!(
+        member.committed([partition(0)]).await,
+        Err(OffsetError::Wakeup),
+        "the wakeup is not lost"
+    );
 }
