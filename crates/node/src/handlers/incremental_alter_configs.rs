@@ -174,7 +174,7 @@ fn alter_key(topic: &mut TopicConfig, config: &AlterableConfig, broker: &Config)
         operation @ (APPEND | SUBTRACT) => {
             let is_set = |value: &&str| !value.is_empty();
             let mut values: Vec<&str> = topic.effective(definition, broker).split(',').filter(is_set).collect();
-            for value in given.split(',') {
+            for value in given.split(',').map(str::trim) {
                 match operation {
                     APPEND if !values.contains(&value) => values.push(value),
                     SUBTRACT => values.retain(|kept| *kept != value),

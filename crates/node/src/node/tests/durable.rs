@@ -363,6 +363,35 @@ fn a_full_disk_is_an_error_to_the_producer_until_there_is_room() {
 }
 
 #[test]
+fn settings_of_more_than_a_line_do_not_keep_the_node_from_starting() {
+    let mut machine = Machine::new(SYSTEM);
+    let topic = CreatableTopic {
+        name: "u".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: vec![CreatableTopicConfig {
+            name: "cleanup.policy".into(),
+            value: Some("delete,\ncompact".into()),
+        }],
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    assert_eq!(machine.ask(5, request).topics[0].error_code, 0);
+    let machine = machine.crash();
+    let u = machine
+        .bench
+        .harness
+        .machine()
+        .topics
+        .get("u")
+        .expect("it was created");
+    assert_eq!(u.config.overridden("cleanup.policy"), Some("delete,compact"));
+}
+
+#[test]
 fn with_a_sync_for_each_record_a_loss_of_power_loses_nothing_acknowledged_and_no_offset_comes_twice() {
     for seed in 0..60 {
         let mut machine = Machine::new(EACH);
