@@ -191,15 +191,15 @@ impl Topics {
         if !self.storage.is_lasting() {
             return Ok(());
         }
-        for topic in self.by_name.values_mut() {
-            for partition in &mut topic.partitions {
-                partition.log.complete()?;
-            }
-        }
-        if let Some(log) = self.journal.log_mut() {
-            log.complete()?;
-        }
+        let topics = self.by_name.values_mut();
+        let logs = topics.flat_map(|topic| topic.partitions.iter_mut().map(|partition| &mut partition.log));
+        let completed: Vec<_> = logs
+            .chain(self.journal.log_mut())
+            .map(PartitionLog::complete)
+            .collect();
+        // What one log lacks is no reason to leave the others unsynced.
         self.sync_all()?;
+        completed.into_iter().collect::<Result<(), _>>()?;
         self.keep_points()?;
         self.sync_all()?;
         self.storage.close(self.run)
