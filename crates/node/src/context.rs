@@ -87,7 +87,8 @@ impl Cx<'_> {
                 for (key, value) in settings {
                     config.set(key, value).map_err(|_| ErrorCode::InvalidConfig)?;
                 }
-                self.config.int("offsets.topic.num.partitions")
+                // As many as the groups are spread over, also when the topic was deleted.
+                i64::from(self.groups.offsets_partitions())
             }
             REBALANCES => {
                 // Some thousand rebalances of small groups; the oldest go first.
