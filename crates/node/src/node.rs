@@ -298,7 +298,6 @@ impl Node {
         let segments = match encoded {
             Ok(segments) => segments,
             Err(error) => {
-                debug_assert!(false, "{} v{}: {error}", call.api, call.version);
                 let reason = CloseReason::Unencodable {
                     api: call.api,
                     version: call.version,

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kohort_protocol::ErrorCode;
+use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult,
 };
@@ -70,7 +70,7 @@ fn refused(name: &str, Refusal(code, message): Refusal) -> CreatableTopicResult 
     CreatableTopicResult {
         name: name.to_string(),
         error_code: code.code(),
-        error_message: Some(message),
+        error_message: error_message(message),
         configs: None,
         ..Default::default()
     }
