@@ -137,6 +137,8 @@ pub(crate) enum Wake {
     },
     /// A topic was deleted, or one of its partitions got another leader.
     Changed { topic_id: [u8; 16] },
+    /// The fetch of a connection may not wait any longer, because too much is waited for.
+    Crowded { conn: ConnId },
 }
 
 /// A request's surroundings: what is needed to answer it, now or later.
