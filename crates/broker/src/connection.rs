@@ -63,7 +63,7 @@ enum End {
     CutShort { got: usize },
     #[error("nothing came for {ms} ms (connections.max.idle.ms)")]
     Idle { ms: u128 },
-    #[error("a request stopped coming after {got} bytes")]
+    #[error("a request stopped coming after {got} bytes, or comes too slowly")]
     Stalled { got: usize },
     #[error("the reply was not read for {ms} ms (connections.max.idle.ms)")]
     Unread { ms: u128 },
@@ -137,10 +137,11 @@ async fn run(
                 Err(end) => return end,
             },
         };
+        held.complete(&bytes);
         if shared.node.send(Input::Frame { conn, bytes }).await.is_err() {
             return End::Quiet;
         }
-        if let Err(end) = answer(io, &mut buffer, from_node, &shared.limits).await {
+        if let Err(end) = answer(io, &mut buffer, &mut held, from_node, &shared.limits).await {
             return end;
         }
         held.settle(&mut buffer);
@@ -172,7 +173,7 @@ async fn next_frame(
         let patience = match (got, is_asleep) {
             (0, true) => limits.idle,
             (0, false) => limits.before_sleep(),
-            _ if held.is_some() => limits.before_stalled(),
+            _ if held.is_some() => Some(held.patience(got, limits)),
             _ => limits.idle,
         };
         match limits.within(patience, io.read_buf(buffer)).await.transpose()? {
@@ -213,17 +214,19 @@ fn spoken(bytes: &[u8]) -> &'static str {
 async fn answer(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut BytesMut,
+    held: &mut Held,
     from_node: &mut mpsc::UnboundedReceiver<Outgoing>,
     limits: &Limits,
 ) -> Result<(), End> {
     let mut has_left = false;
+    let mut release = std::pin::pin!(limits.expire(held.before_release()));
     // It does not leave a request behind that waits for days.
     let mut patience = std::pin::pin!(limits.expire(None));
     loop {
         tokio::select! {
             biased;
             outgoing = from_node.recv() => match outgoing {
-                Some(Outgoing::Write(reply)) => return write(io, reply, limits).await,
+                Some(Outgoing::Write(reply)) => return write(io, reply, buffer, held, limits).await,
                 Some(Outgoing::Ready) => return Ok(()),
                 Some(Outgoing::Close) | None => return Err(End::Quiet),
             },
@@ -237,12 +240,22 @@ async fn answer(
                 }
             }
             () = &mut patience => return Err(End::Quiet),
+            () = &mut release => {
+                held.release(buffer);
+                release.set(limits.expire(held.before_release()));
+            }
         }
     }
 }
 
 /// Writes a reply, as long as it is taken.
-async fn write(io: &mut (impl AsyncWrite + Unpin), mut reply: Reply, limits: &Limits) -> Result<(), End> {
+async fn write(
+    io: &mut (impl AsyncWrite + Unpin),
+    mut reply: Reply,
+    buffer: &mut BytesMut,
+    held: &mut Held,
+    limits: &Limits,
+) -> Result<(), End> {
     let began = Instant::now();
     let mut still = Duration::ZERO;
     while reply.segments.has_remaining() {
@@ -251,6 +264,12 @@ async fn write(io: &mut (impl AsyncWrite + Unpin), mut reply: Reply, limits: &Li
             Some(0) => return Err(End::Io(std::io::ErrorKind::WriteZero.into())),
             Some(_) => still = Duration::ZERO,
             None => still = still.saturating_add(limits.step()),
+        }
+        if held
+            .before_release()
+            .is_some_and(|after| began.elapsed() >= after)
+        {
+            held.release(buffer);
         }
         if limits.idle.is_some_and(|idle| still >= idle) {
             return Err(End::Unread { ms: limits.idle_ms() });
@@ -304,7 +323,9 @@ mod tests {
             }
         });
         let reply = limits.reply(vec![Bytes::from(vec![0; LEN])], records);
-        let ended = timeout(Duration::from_secs(60), write(&mut io, reply, limits)).await;
+        let (mut buffer, mut held) = (BytesMut::new(), Held::default());
+        let written = write(&mut io, reply, &mut buffer, &mut held, limits);
+        let ended = timeout(Duration::from_secs(60), written).await;
         reader.abort();
         ended.ok()
     }

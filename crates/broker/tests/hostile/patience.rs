@@ -5,6 +5,8 @@ use std::time::Instant;
 use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
 use kohort_protocol::messages::{ApiVersionsRequest, FetchRequest};
 
+use tokio::io::DuplexStream;
+
 use super::*;
 
 fn fetch(max_wait_ms: i32) -> FetchRequest {
@@ -137,6 +139,88 @@ async fn requests_that_are_never_finished_share_one_bound() {
         .await
         .expect("an answer");
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+/// A broker in memory, on a paused clock, with topic `t` of eight partitions.
+async fn broker_in_memory(queued_bytes: usize) -> Broker {
+    let builder = Broker::builder().topic("t", 8);
+    let queued = queued_bytes.to_string();
+    builder
+        .config("queued.max.request.bytes", queued)
+        .start()
+        .await
+        .unwrap()
+}
+
+async fn in_memory(broker: &Broker) -> Client<DuplexStream> {
+    Client::new(broker.connector().connect("localhost", 9092).await.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_request_of_which_a_byte_comes_now_and_then_is_given_up() {
+    let broker = broker_in_memory(8 << 20).await;
+    let mut slow = in_memory(&broker).await;
+    slow.stream.write_all(&50_000_000u32.to_be_bytes()).await.unwrap();
+    slow.stream.write_all(&vec![0; 3_000_000]).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut byte = [0];
+    while timeout(Duration::from_secs(25), slow.stream.read(&mut byte))
+        .await
+        .is_err()
+    {
+        slow.stream.write_all(&[0]).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(300), "it holds its memory");
+    }
+    // 30 s, and what 3 MB take at a megabit a second.
+    assert!(began.elapsed() > Duration::from_secs(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_request_that_comes_at_more_than_a_megabit_a_second_is_answered() {
+    let broker = broker_in_memory(64 << 20).await;
+    let mut client = in_memory(&broker).await;
+    let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+    builder
+        .append(0, None, Some(&vec![b'x'; 1_000_000]), &[])
+        .unwrap();
+    let records = builder.build(0).unwrap();
+    let mut request = produce(records.clone());
+    request.topic_data[0].partition_data = (0..8)
+        .map(|index| PartitionProduceData {
+            index,
+            records: Some(records.clone()),
+        })
+        .collect();
+    let began = tokio::time::Instant::now();
+    for some in framed(9, request).chunks(16_000) {
+        client.stream.write_all(some).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(began.elapsed() > Duration::from_secs(45));
+    assert!(client.frame().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_fetch_that_waits_gives_back_what_its_request_held() {
+    let broker = broker_in_memory(12 << 20).await;
+    let mut request = fetch(i32::MAX);
+    let partition = request.topics[0].partitions[0].clone();
+    // 5.6 MB each, in a buffer that grows by doubling: there is room for one.
+    request.topics[0].partitions = vec![partition; 200_000];
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let mut client = in_memory(&broker).await;
+        client.send(11, request.clone()).await;
+        assert!(timeout(Duration::from_secs(3), client.frame()).await.is_err());
+        waiting.push(client);
+    }
+    // A small one is read by the buffer that is left.
+    let mut client = in_memory(&broker).await;
+    let response = client.ask(9, produce(batch(Compression::None, 1))).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    for client in &mut waiting {
+        assert!(timeout(Duration::from_secs(3), client.frame()).await.is_err());
+    }
 }
 
 #[tokio::test]
