@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use kohort_node::ConnId;
 use kohort_protocol::frame::{self, FrameError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::admission::Place;
 use crate::limits::{BEFORE_OVERDUE, Held, Limits, READ_BYTES, Reply};
 use crate::node_task::Input;
 
@@ -42,11 +42,9 @@ pub(crate) struct Shared {
 /// Who is connected to whom.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) conn: ConnId,
+    pub(crate) place: Place,
     pub(crate) broker: i32,
     pub(crate) peer: Arc<str>,
-    /// The connection's part of `max.connections`.
-    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 /// Why a connection ends.
@@ -63,6 +61,10 @@ enum End {
     CutShort { got: usize },
     #[error("nothing came for {ms} ms (connections.max.idle.ms)")]
     Idle { ms: u128 },
+    #[error(
+        "max.connections are open, another client wants in, and this one has waited longest for its next request"
+    )]
+    Displaced,
     #[error("a request stopped coming after {got} bytes, or comes too slowly")]
     Stalled { got: usize },
     #[error("the reply was not read for {ms} ms (connections.max.idle.ms)")]
@@ -77,12 +79,8 @@ enum End {
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted: Accepted, shared: Shared) {
-    let Accepted {
-        conn,
-        broker,
-        peer,
-        permit,
-    } = accepted;
+    let Accepted { place, broker, peer } = accepted;
+    let conn = place.conn;
     let (outgoing, mut from_node) = mpsc::unbounded_channel();
     let connected = Input::Connected {
         conn,
@@ -96,7 +94,7 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
     let mut stop = shared.stop.clone();
     let end = tokio::select! {
         biased;
-        end = run(&mut io, conn, &shared, &mut from_node) => end,
+        end = run(&mut io, &place, &shared, &mut from_node) => end,
         _ = stop.wait_for(|stop| *stop) => End::Quiet,
     };
     match end {
@@ -106,6 +104,7 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
             tracing::info!(%peer, %reason, "closing the connection");
         }
         reason @ (End::Frame { .. }
+        | End::Displaced
         | End::Stalled { .. }
         | End::Unread { .. }
         | End::Overdue
@@ -116,27 +115,33 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
     // The other end may be gone already.
     let _ = io.shutdown().await;
     let _ = shared.node.send(Input::Disconnected { conn }).await;
-    drop(permit);
+    drop(place);
 }
 
 async fn run(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    conn: ConnId,
+    place: &Place,
     shared: &Shared,
     from_node: &mut mpsc::UnboundedReceiver<Outgoing>,
 ) -> End {
     let mut buffer = BytesMut::new();
     let mut held = Held::default();
+    let conn = place.conn;
     loop {
+        place.wait();
         let bytes = tokio::select! {
             biased;
             // The node speaks without being asked only to close.
             _ = from_node.recv() => return End::Quiet,
+            () = place.goes() => return End::Displaced,
             frame = next_frame(io, &mut buffer, &mut held, &shared.limits) => match frame {
                 Ok(bytes) => bytes,
                 Err(end) => return end,
             },
         };
+        if !place.work() {
+            return End::Displaced;
+        }
         held.complete(&bytes);
         if shared.node.send(Input::Frame { conn, bytes }).await.is_err() {
             return End::Quiet;

@@ -243,19 +243,58 @@ async fn a_client_that_leaves_a_waiting_request_behind_is_forgotten() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_until_another_ends() {
-    let bed = Bed::with(&[("max.connections", "10")]).await;
+async fn the_connection_that_has_asked_nothing_for_the_longest_time_makes_room_for_a_newcomer() {
+    let mut bed = Bed::with(&[("max.connections", "10")]).await;
     let mut idle = Vec::new();
     for _ in 0..9 {
-        idle.push(bed.connect().await);
+        let mut client = bed.client().await;
+        client.ask(0, ApiVersionsRequest::default()).await;
+        // Half a request does not make it busy.
+        client.stream.write_all(&[0, 0]).await.unwrap();
+        idle.push(client);
     }
-    let mut waiting = bed.client().await;
-    waiting.send(0, ApiVersionsRequest::default()).await;
-    assert!(
-        timeout(Duration::from_millis(200), waiting.frame())
+    bed.others_are_served().await;
+    for _ in 0..3 {
+        let mut newcomer = bed.client().await;
+        timeout(SOON, newcomer.ask(0, ApiVersionsRequest::default()))
             .await
-            .is_err()
+            .expect("an answer");
+        idle.push(newcomer);
+        let mut first = idle.remove(0);
+        assert_eq!(timeout(SOON, first.frame_or_reset()).await.expect("closed"), None);
+    }
+    bed.others_are_served().await;
+    for client in &mut idle {
+        let open = timeout(Duration::from_millis(20), client.frame_or_reset()).await;
+        assert!(open.is_err(), "the others stay");
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_while_all_others_are_at_work() {
+    let mut bed = Bed::with(&[("max.connections", "4")]).await;
+    let mut working = Vec::new();
+    for _ in 0..4 {
+        // The last one takes the place of the client that asks nothing.
+        let mut client = bed.client().await;
+        client.send(11, fetch(i32::MAX)).await;
+        assert!(
+            timeout(Duration::from_millis(50), client.frame()).await.is_err(),
+            "it waits"
+        );
+        working.push(client);
+    }
+    let mut newcomer = bed.client().await;
+    newcomer.send(0, ApiVersionsRequest::default()).await;
+    let early = timeout(Duration::from_millis(200), newcomer.frame()).await;
+    assert!(early.is_err());
+    working.pop();
+    assert!(
+        timeout(SOON, newcomer.frame())
+            .await
+            .expect("an answer")
+            .is_some()
     );
-    idle.pop();
-    assert!(timeout(SOON, waiting.frame()).await.expect("an answer").is_some());
+    bed.good = newcomer;
+    bed.others_are_served().await;
 }
