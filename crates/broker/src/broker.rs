@@ -5,10 +5,10 @@ use std::sync::Arc;
 use kohort_node::{Cluster, Control, ControlError, FaultRule, Rebalance};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::admission::Admission;
 use crate::builder::Builder;
 use crate::connection::Shared;
 use crate::connector::Connector;
-use crate::listener::Admission;
 use crate::node_task::Input;
 
 /// A running broker. Dropping it ends it without waiting; [`Broker::shutdown`] waits.

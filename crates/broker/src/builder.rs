@@ -12,12 +12,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
+use crate::admission::Admission;
 use crate::broker::{Broker, ControlFailure};
 use crate::clock::Clock;
 use crate::connection::Shared;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::limits::Limits;
-use crate::listener::{Admission, accept_all};
+use crate::listener::accept_all;
 use crate::node_task::NodeTask;
 
 /// How many inputs wait for the node before connections are held back.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use kohort_node::ConnId;
 use kohort_protocol::frame::{self, FrameError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::admission::Place;
 use crate::limits::{BEFORE_OVERDUE, Held, Limits, READ_BYTES, Reply};
 use crate::node_task::Input;
 
@@ -42,11 +42,9 @@ pub(crate) struct Shared {
 /// Who is connected to whom.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) conn: ConnId,
+    pub(crate) place: Place,
     pub(crate) broker: i32,
     pub(crate) peer: Arc<str>,
-    /// The connection's part of `max.connections`.
-    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 /// Why a connection ends.
@@ -63,7 +61,11 @@ enum End {
     CutShort { got: usize },
     #[error("nothing came for {ms} ms (connections.max.idle.ms)")]
     Idle { ms: u128 },
-    #[error("a request stopped coming after {got} bytes")]
+    #[error(
+        "max.connections are open, another client wants in, and this one has waited longest for its next request"
+    )]
+    Displaced,
+    #[error("a request stopped coming after {got} bytes, or comes too slowly")]
     Stalled { got: usize },
     #[error("the reply was not read for {ms} ms (connections.max.idle.ms)")]
     Unread { ms: u128 },
@@ -77,12 +79,8 @@ enum End {
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted: Accepted, shared: Shared) {
-    let Accepted {
-        conn,
-        broker,
-        peer,
-        permit,
-    } = accepted;
+    let Accepted { place, broker, peer } = accepted;
+    let conn = place.conn;
     let (outgoing, mut from_node) = mpsc::unbounded_channel();
     let connected = Input::Connected {
         conn,
@@ -96,7 +94,7 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
     let mut stop = shared.stop.clone();
     let end = tokio::select! {
         biased;
-        end = run(&mut io, conn, &shared, &mut from_node) => end,
+        end = run(&mut io, &place, &shared, &mut from_node) => end,
         _ = stop.wait_for(|stop| *stop) => End::Quiet,
     };
     match end {
@@ -106,6 +104,7 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
             tracing::info!(%peer, %reason, "closing the connection");
         }
         reason @ (End::Frame { .. }
+        | End::Displaced
         | End::Stalled { .. }
         | End::Unread { .. }
         | End::Overdue
@@ -116,31 +115,38 @@ pub(crate) async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, accepted:
     // The other end may be gone already.
     let _ = io.shutdown().await;
     let _ = shared.node.send(Input::Disconnected { conn }).await;
-    drop(permit);
+    drop(place);
 }
 
 async fn run(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    conn: ConnId,
+    place: &Place,
     shared: &Shared,
     from_node: &mut mpsc::UnboundedReceiver<Outgoing>,
 ) -> End {
     let mut buffer = BytesMut::new();
     let mut held = Held::default();
+    let conn = place.conn;
     loop {
+        place.wait();
         let bytes = tokio::select! {
             biased;
             // The node speaks without being asked only to close.
             _ = from_node.recv() => return End::Quiet,
+            () = place.goes() => return End::Displaced,
             frame = next_frame(io, &mut buffer, &mut held, &shared.limits) => match frame {
                 Ok(bytes) => bytes,
                 Err(end) => return end,
             },
         };
+        if !place.work() {
+            return End::Displaced;
+        }
+        held.complete(&bytes);
         if shared.node.send(Input::Frame { conn, bytes }).await.is_err() {
             return End::Quiet;
         }
-        if let Err(end) = answer(io, &mut buffer, from_node, &shared.limits).await {
+        if let Err(end) = answer(io, &mut buffer, &mut held, from_node, &shared.limits).await {
             return end;
         }
         held.settle(&mut buffer);
@@ -172,7 +178,7 @@ async fn next_frame(
         let patience = match (got, is_asleep) {
             (0, true) => limits.idle,
             (0, false) => limits.before_sleep(),
-            _ if held.is_some() => limits.before_stalled(),
+            _ if held.is_some() => Some(held.patience(got, limits)),
             _ => limits.idle,
         };
         match limits.within(patience, io.read_buf(buffer)).await.transpose()? {
@@ -213,17 +219,19 @@ fn spoken(bytes: &[u8]) -> &'static str {
 async fn answer(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut BytesMut,
+    held: &mut Held,
     from_node: &mut mpsc::UnboundedReceiver<Outgoing>,
     limits: &Limits,
 ) -> Result<(), End> {
     let mut has_left = false;
+    let mut release = std::pin::pin!(limits.expire(held.before_release()));
     // It does not leave a request behind that waits for days.
     let mut patience = std::pin::pin!(limits.expire(None));
     loop {
         tokio::select! {
             biased;
             outgoing = from_node.recv() => match outgoing {
-                Some(Outgoing::Write(reply)) => return write(io, reply, limits).await,
+                Some(Outgoing::Write(reply)) => return write(io, reply, buffer, held, limits).await,
                 Some(Outgoing::Ready) => return Ok(()),
                 Some(Outgoing::Close) | None => return Err(End::Quiet),
             },
@@ -237,12 +245,22 @@ async fn answer(
                 }
             }
             () = &mut patience => return Err(End::Quiet),
+            () = &mut release => {
+                held.release(buffer);
+                release.set(limits.expire(held.before_release()));
+            }
         }
     }
 }
 
 /// Writes a reply, as long as it is taken.
-async fn write(io: &mut (impl AsyncWrite + Unpin), mut reply: Reply, limits: &Limits) -> Result<(), End> {
+async fn write(
+    io: &mut (impl AsyncWrite + Unpin),
+    mut reply: Reply,
+    buffer: &mut BytesMut,
+    held: &mut Held,
+    limits: &Limits,
+) -> Result<(), End> {
     let began = Instant::now();
     let mut still = Duration::ZERO;
     while reply.segments.has_remaining() {
@@ -251,6 +269,12 @@ async fn write(io: &mut (impl AsyncWrite + Unpin), mut reply: Reply, limits: &Li
             Some(0) => return Err(End::Io(std::io::ErrorKind::WriteZero.into())),
             Some(_) => still = Duration::ZERO,
             None => still = still.saturating_add(limits.step()),
+        }
+        if held
+            .before_release()
+            .is_some_and(|after| began.elapsed() >= after)
+        {
+            held.release(buffer);
         }
         if limits.idle.is_some_and(|idle| still >= idle) {
             return Err(End::Unread { ms: limits.idle_ms() });
@@ -304,7 +328,9 @@ mod tests {
             }
         });
         let reply = limits.reply(vec![Bytes::from(vec![0; LEN])], records);
-        let ended = timeout(Duration::from_secs(60), write(&mut io, reply, limits)).await;
+        let (mut buffer, mut held) = (BytesMut::new(), Held::default());
+        let written = write(&mut io, reply, &mut buffer, &mut held, limits);
+        let ended = timeout(Duration::from_secs(60), written).await;
         reader.abort();
         ended.ok()
     }

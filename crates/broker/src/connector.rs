@@ -6,9 +6,9 @@ use std::io;
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, watch};
 
+use crate::admission::Admission;
 use crate::connection::{Accepted, Shared, serve};
 use crate::limits::Limits;
-use crate::listener::Admission;
 use crate::node_task::Input;
 
 /// How many bytes each direction of a connection holds.
@@ -45,7 +45,9 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// `ConnectionRefused` when no broker advertises the port, when `max.connections` are open, or when the broker is stopped or has ended.
+    /// `ConnectionRefused` when no broker advertises the port, when `max.connections` are open and each waits for the
+    /// answer to a request (else the one that has asked nothing for the longest time is closed), or when the broker is stopped or has
+    /// ended.
     pub async fn connect(&self, host: &str, port: u16) -> io::Result<DuplexStream> {
         let refused = |why: &str| {
             io::Error::new(
@@ -65,18 +67,16 @@ impl Connector {
             alive: alive.ok_or_else(|| refused("the broker has ended"))?,
             limits: self.limits.clone(),
         };
-        let permit = self
+        let place = self
             .admission
-            .permits
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| refused("max.connections are open"))?;
+            .try_admit()
+            .await
+            .ok_or_else(|| refused("max.connections are open, and all are at work"))?;
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
         let accepted = Accepted {
-            conn: self.admission.next_id(),
+            place,
             broker: *broker,
             peer: "/127.0.0.1".into(),
-            permit,
         };
         tokio::spawn(serve(far, accepted, shared));
         Ok(near)

@@ -31,6 +31,7 @@
 //! group, `max.connections` to 1024, and `queued.max.request.bytes` to 256 MiB, so that clients which send large requests and
 //! never finish them cannot take all memory. Everything else is Kafka's; `kohort serve` sets Kafka's delay, too.
 
+mod admission;
 mod broker;
 mod builder;
 mod clock;

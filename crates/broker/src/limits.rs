@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use kohort_node::config::Config;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::segments::Segments;
 
@@ -22,8 +22,15 @@ const LARGEST_KEPT: usize = 1 << 20;
 /// How long a connection on which nothing comes keeps its buffer.
 const BEFORE_SLEEP: Duration = Duration::from_secs(1);
 
-/// How long a request that already holds memory may stop coming.
+/// How long a request that already holds memory may stop coming, and how long it may be slower than [`SLOWEST_BYTES`].
 const BEFORE_STALLED: Duration = Duration::from_secs(30);
+
+/// How many bytes a second such a request brings at least, once that time is over: a megabit. Else a byte now and then would hold
+/// its memory for ever.
+const SLOWEST_BYTES: usize = 128 << 10;
+
+/// How long a request that is being answered keeps the bytes that it came in, where nobody needs them.
+const BEFORE_RELEASE: Duration = Duration::from_secs(1);
 
 /// How long the answer to a client that sends nothing more, and may be gone, is waited for.
 const BEFORE_GONE: Duration = Duration::from_secs(1);
@@ -72,8 +79,8 @@ impl Limits {
         Some(self.idle.map_or(BEFORE_SLEEP, |idle| idle.min(BEFORE_SLEEP)))
     }
 
-    pub(crate) fn before_stalled(&self) -> Option<Duration> {
-        Some(self.idle.map_or(BEFORE_STALLED, |idle| idle.min(BEFORE_STALLED)))
+    fn before_stalled(&self) -> Duration {
+        self.idle.map_or(BEFORE_STALLED, |idle| idle.min(BEFORE_STALLED))
     }
 
     pub(crate) fn idle_ms(&self) -> u128 {
@@ -168,7 +175,13 @@ impl Drop for Unread {
 /// What a connection holds of `queued.max.request.bytes`: for the request that comes or is being answered, beyond
 /// [`READ_BYTES`].
 #[derive(Debug, Default)]
-pub(crate) struct Held(Option<OwnedSemaphorePermit>);
+pub(crate) struct Held {
+    pieces: Option<OwnedSemaphorePermit>,
+    /// Since when.
+    since: Option<Instant>,
+    /// The request that is being answered, to see whether anybody else has its bytes.
+    frame: Option<Bytes>,
+}
 
 impl Held {
     /// Takes what a buffer of so many bytes needs; whether there was enough.
@@ -176,34 +189,72 @@ impl Held {
         let Some(queued) = &limits.queued else {
             return true;
         };
-        let wanted = bytes.saturating_sub(READ_BYTES).div_ceil(READ_BYTES);
-        let has = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = u32::try_from(wanted.saturating_sub(has)).unwrap_or(u32::MAX);
+        let wanted = pieces_beyond(bytes);
+        let missing = u32::try_from(wanted.saturating_sub(self.pieces())).unwrap_or(u32::MAX);
         if missing == 0 {
             return true;
         }
         let Ok(more) = queued.clone().try_acquire_many_owned(missing) else {
             return false;
         };
-        match &mut self.0 {
+        match &mut self.pieces {
             Some(held) => held.merge(more),
-            None => self.0 = Some(more),
+            None => self.pieces = Some(more),
         }
+        self.since.get_or_insert_with(Instant::now);
         true
     }
 
     pub(crate) fn is_some(&self) -> bool {
-        self.0.is_some()
+        self.pieces.is_some()
+    }
+
+    fn pieces(&self) -> usize {
+        self.pieces.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+    }
+
+    /// How long more is waited for of a request of which so many bytes came.
+    pub(crate) fn patience(&self, got: usize, limits: &Limits) -> Duration {
+        let grace = limits.before_stalled();
+        let earned = Duration::from_secs_f64(got as f64 / SLOWEST_BYTES as f64);
+        let passed = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        grace.min(grace.saturating_add(earned).saturating_sub(passed))
+    }
+
+    /// The request is whole, and goes to the node.
+    pub(crate) fn complete(&mut self, frame: &Bytes) {
+        self.frame = self.is_some().then(|| frame.clone());
+    }
+
+    /// When it is worth a look whether something can be given back before the answer.
+    pub(crate) fn before_release(&self) -> Option<Duration> {
+        self.frame.is_some().then_some(BEFORE_RELEASE)
+    }
+
+    /// Gives back what the request holds that is being answered, if nobody has its bytes any more: a fetch may wait for days.
+    pub(crate) fn release(&mut self, buffer: &mut BytesMut) {
+        let Some(frame) = &self.frame else { return };
+        // The buffer is of the same piece of memory.
+        *buffer = BytesMut::from(&buffer[..]);
+        if !frame.is_unique() {
+            return;
+        }
+        self.frame = None;
+        // What came behind the request stays.
+        let surplus = self.pieces().saturating_sub(pieces_beyond(buffer.len()));
+        drop(self.pieces.as_mut().and_then(|held| held.split(surplus)));
     }
 
     /// Gives back what the answered request held, and its memory.
     pub(crate) fn settle(&mut self, buffer: &mut BytesMut) {
-        if self
-            .0
-            .take()
-            .is_some_and(|held| held.num_permits() * READ_BYTES > LARGEST_KEPT)
-        {
+        let held = core::mem::take(self);
+        if held.pieces() * READ_BYTES > LARGEST_KEPT {
             *buffer = BytesMut::from(&buffer[..]);
         }
     }
+}
+
+/// How many pieces a buffer of so many bytes holds.
+fn pieces_beyond(bytes: usize) -> usize {
+    bytes.saturating_sub(READ_BYTES).div_ceil(READ_BYTES)
 }

@@ -231,19 +231,24 @@ async fn a_cut_reply_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_beyond_the_limit_are_refused_in_memory() {
+async fn connections_beyond_the_limit_are_refused_in_memory_while_all_others_are_at_work() {
     let broker = Broker::builder()
+        .topic("t", 1)
         .config("max.connections", "1")
         .start()
         .await
         .unwrap();
     let connector = broker.connector();
-    let first = connector.connect("localhost", 9092).await.unwrap();
+    let mut first = Client::new(connector.connect("localhost", 9092).await.unwrap());
+    first.send(12, fetch("t", 1000)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
     let refused = connector.connect("localhost", 9092).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    drop(first);
+    assert!(first.frame().await.is_some());
     tokio::time::sleep(Duration::from_millis(1)).await;
+    // Now it asks nothing, and goes.
     connector.connect("localhost", 9092).await.unwrap();
+    assert_eq!(first.frame().await, None);
 }
 
 #[tokio::test(start_paused = true)]

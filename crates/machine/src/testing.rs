@@ -64,6 +64,11 @@ where
         &self.machine
     }
 
+    /// The machine, whose run is over.
+    pub fn into_machine(self) -> M {
+        self.machine
+    }
+
     /// Questions that were asked and not yet answered.
     pub fn open_tokens(&self) -> Vec<Token> {
         self.open.iter().copied().collect()

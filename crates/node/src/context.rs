@@ -79,27 +79,28 @@ impl Cx<'_> {
     /// Creates a topic that nobody described: one that is used before it was created.
     // Kafka: DefaultAutoTopicCreationManager.creatableTopic; GroupCoordinatorService.groupMetadataTopicConfigs
     pub(crate) fn create_with_defaults(&mut self, name: &str) -> Result<(), ErrorCode> {
-        let mut config = TopicConfig::default();
-        let partitions = match name {
-            CONSUMER_OFFSETS => {
-                let segment_bytes = self.config.text("offsets.topic.segment.bytes");
-                let settings = [("cleanup.policy", "compact"), ("segment.bytes", segment_bytes)];
-                for (key, value) in settings {
-                    config.set(key, value).map_err(|_| ErrorCode::InvalidConfig)?;
-                }
-                self.config.int("offsets.topic.num.partitions")
-            }
-            REBALANCES => {
-                // Some thousand rebalances of small groups; the oldest go first.
-                for (key, value) in [("retention.bytes", "4194304"), ("segment.bytes", "1048576")] {
-                    config.set(key, value).map_err(|_| ErrorCode::InvalidConfig)?;
-                }
-                1
-            }
-            _ => self.config.int("num.partitions"),
+        let segment_bytes = self.config.text("offsets.topic.segment.bytes");
+        let settings: &[(&str, &str)] = match name {
+            CONSUMER_OFFSETS => &[("cleanup.policy", "compact"), ("segment.bytes", segment_bytes)],
+            // Some thousand rebalances of small groups; the oldest go first.
+            REBALANCES => &[("retention.bytes", "4194304"), ("segment.bytes", "1048576")],
+            _ => &[],
         };
-        let partitions = i32::try_from(partitions).map_err(|_| ErrorCode::InvalidPartitions)?;
-        self.create_topic(name, partitions, config)
+        let mut config = TopicConfig::default();
+        for (key, value) in settings {
+            config.set(key, value).map_err(|_| ErrorCode::InvalidConfig)?;
+        }
+        self.create_topic(name, self.default_partitions(name), config)
+    }
+
+    /// How many partitions such a topic gets.
+    pub(crate) fn default_partitions(&self, name: &str) -> i32 {
+        match name {
+            // As many as the groups are spread over, also when the topic was deleted.
+            CONSUMER_OFFSETS => self.groups.offsets_partitions(),
+            REBALANCES => 1,
+            _ => i32::try_from(self.config.int("num.partitions")).unwrap_or(i32::MAX),
+        }
     }
 
     /// A batch of an idempotent producer was stored: such producers are forgotten one day.
@@ -136,6 +137,8 @@ pub(crate) enum Wake {
     },
     /// A topic was deleted, or one of its partitions got another leader.
     Changed { topic_id: [u8; 16] },
+    /// The fetch of a connection may not wait any longer, because too much is waited for.
+    Crowded { conn: ConnId },
 }
 
 /// A request's surroundings: what is needed to answer it, now or later.

@@ -191,6 +191,7 @@ fn build_batch(entries: &[Entry], wall_ms: i64) -> Result<Batch, StorageError> {
     batch.ok_or_else(|| too_large(&"an empty batch"))
 }
 
+/// Names of topics and values of settings are one line each: the former have no other characters, the latter are canonical.
 fn encode(entry: &Entry) -> (String, Option<String>) {
     match entry {
         Entry::Topic(name, topic) => {
@@ -281,6 +282,53 @@ mod tests {
         read_batch(&build_batch(&entries, 1).expect("room"), &mut remembered).expect("sound");
         assert_eq!(remembered.topics, [("a".to_string(), topic())].into());
         assert_eq!(remembered.run, 2);
+    }
+
+    /// Values that a key may be given, most of which some key accepts.
+    fn values() -> Vec<String> {
+        let around = [
+            "", " ", "\n", "\r\n", "\t", ",", ",\n", "=", "\u{b}", "\u{85}", "\u{2028}",
+        ];
+        let plain = [
+            "",
+            "delete",
+            "compact",
+            "producer",
+            "CreateTime",
+            "true",
+            "1048576",
+            "+1048576",
+            "0.5",
+            "1e-3",
+        ];
+        let mut values = Vec::new();
+        for first in plain {
+            for between in around {
+                for second in plain {
+                    values.push(format!("{between}{first}{between}{second}{between}"));
+                }
+            }
+        }
+        values
+    }
+
+    #[test]
+    fn every_value_that_a_setting_accepts_is_read_as_it_was_written() {
+        let mut accepted = 0;
+        for definition in crate::config::TOPIC_KEYS {
+            for value in values() {
+                let mut config = TopicConfig::default();
+                if config.set(definition.name, &value).is_err() {
+                    continue;
+                }
+                accepted += 1;
+                let written = TopicEntry { config, ..topic() };
+                let (_, text) = encode(&Entry::Topic("a".into(), written.clone()));
+                let read = text.as_deref().and_then(parse_topic);
+                assert_eq!(read, Some(written), "{} = {value:?}", definition.name);
+            }
+        }
+        assert!(accepted > 100, "{accepted}");
     }
 
     #[test]

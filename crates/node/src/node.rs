@@ -25,7 +25,7 @@ use crate::interface::{Action, CloseReason, ConnId, Event, Level, LogLine};
 use crate::log::{MemoryStorage, Storage, StorageError};
 use crate::producer_ids::ProducerIds;
 use crate::purgatory::Purgatory;
-use crate::topics::{LogKey, Topics};
+use crate::topics::{CONSUMER_OFFSETS, LogKey, Topics};
 
 /// What a node waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,8 +95,10 @@ impl Node {
     ) -> Result<Self, StorageError> {
         let (topics, notes) = Topics::open(storage, &config, &cluster, seed, wall_ms)?;
         let mut prng = Prng::from_seed(seed.wrapping_add(topics.run().cast_unsigned().rotate_left(32)));
+        let offsets = topics.get(CONSUMER_OFFSETS);
+        let offsets_partitions = offsets.map(|topic| topic.partitions.len());
         let mut node = Self {
-            groups: Groups::new(&config, &cluster, &mut prng),
+            groups: Groups::new(&config, offsets_partitions, &cluster, &mut prng),
             config,
             cluster,
             topics,
@@ -296,7 +298,6 @@ impl Node {
         let segments = match encoded {
             Ok(segments) => segments,
             Err(error) => {
-                debug_assert!(false, "{} v{}: {error}", call.api, call.version);
                 let reason = CloseReason::Unencodable {
                     api: call.api,
                     version: call.version,

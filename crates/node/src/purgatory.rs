@@ -11,9 +11,12 @@ use crate::context::{Call, Wake};
 use crate::fetch_sessions::Asked;
 use crate::interface::ConnId;
 
-/// How many topics and partitions all waiting fetches together may name; a fetch beyond it is answered at once, with what there
-/// is. What is named twice counts twice, and a topic without partitions counts: each takes memory while the fetch waits.
+/// How many topics and partitions all waiting fetches together may name; beyond it those that name most are answered, with what
+/// there is. What is named twice counts twice, and a topic without partitions counts: each takes memory while the fetch waits.
 const LARGEST_WATCH: usize = 1 << 20;
+
+/// So many bytes of a topic's name count as another topic. (Names of topics that are there have 249 at most.)
+const BYTES_OF_NAME: usize = 128;
 
 /// A partition as waiting fetches name it.
 type Watched = ([u8; 16], i32);
@@ -31,8 +34,11 @@ pub(crate) struct ParkedFetch {
 
 /// How many topics and partitions a request names.
 fn named(request: &FetchRequest) -> usize {
-    let partitions = request.topics.iter().map(|topic| topic.partitions.len());
-    partitions.sum::<usize>().saturating_add(request.topics.len())
+    let each = request.topics.iter().map(|topic| {
+        let names = 1 + topic.topic.len() / BYTES_OF_NAME;
+        topic.partitions.len().saturating_add(names)
+    });
+    each.sum()
 }
 
 /// All fetches that wait: at most one of a connection, since a connection has one request at a time.
@@ -40,19 +46,34 @@ fn named(request: &FetchRequest) -> usize {
 pub(crate) struct Purgatory {
     parked: BTreeMap<ConnId, ParkedFetch>,
     watchers: BTreeMap<Watched, BTreeSet<ConnId>>,
+    /// How much each fetch names, so that the largest is found.
+    by_size: BTreeSet<(usize, ConnId)>,
     /// How many topics and partitions the fetches name together.
     named: usize,
 }
 
 impl Purgatory {
-    /// Whether such a fetch may wait.
-    pub(crate) fn has_room(&self, request: &FetchRequest) -> bool {
-        self.named.saturating_add(named(request)) <= LARGEST_WATCH
+    /// Which fetches must be answered so that this one may wait, largest first: none that names as little as this one, so that
+    /// those who name little wait in peace. `None` when it may not wait itself.
+    pub(crate) fn in_the_way(&self, request: &FetchRequest) -> Option<Vec<ConnId>> {
+        let own = named(request);
+        let mut all = self.named.saturating_add(own);
+        let mut conns = Vec::new();
+        for (size, conn) in self.by_size.iter().rev() {
+            if all <= LARGEST_WATCH || *size <= own {
+                break;
+            }
+            all = all.saturating_sub(*size);
+            conns.push(*conn);
+        }
+        (all <= LARGEST_WATCH).then_some(conns)
     }
 
     pub(crate) fn park(&mut self, fetch: ParkedFetch) {
         let conn = fetch.call.conn;
-        self.named = self.named.saturating_add(named(&fetch.request));
+        let size = named(&fetch.request);
+        self.named = self.named.saturating_add(size);
+        self.by_size.insert((size, conn));
         for watched in &fetch.watched {
             self.watchers.entry(*watched).or_default().insert(conn);
         }
@@ -62,7 +83,9 @@ impl Purgatory {
     /// Takes the fetch of a connection out, if it has one here.
     pub(crate) fn unpark(&mut self, conn: ConnId) -> Option<ParkedFetch> {
         let fetch = self.parked.remove(&conn)?;
-        self.named = self.named.saturating_sub(named(&fetch.request));
+        let size = named(&fetch.request);
+        self.named = self.named.saturating_sub(size);
+        self.by_size.remove(&(size, conn));
         for watched in &fetch.watched {
             if let Some(watchers) = self.watchers.get_mut(watched) {
                 watchers.remove(&conn);
@@ -94,6 +117,12 @@ impl Purgatory {
                 }
                 complete
             }
+            Wake::Crowded { conn } => self
+                .parked
+                .contains_key(&conn)
+                .then_some(conn)
+                .into_iter()
+                .collect(),
             Wake::Changed { topic_id } => {
                 let partitions = self.watchers.range((topic_id, i32::MIN)..=(topic_id, i32::MAX));
                 let conns: BTreeSet<ConnId> = partitions

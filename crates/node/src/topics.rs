@@ -17,7 +17,8 @@ use crate::config::{Config, LogConfig, TopicConfig};
 use crate::journal::{Entry, Journal, TopicEntry};
 use crate::log::{LogName, PartitionLog, Storage, StorageError};
 
-pub(crate) use names::{CONSUMER_OFFSETS, REBALANCES, collide, is_internal, is_valid_name};
+use names::Spellings;
+pub(crate) use names::{CONSUMER_OFFSETS, REBALANCES, is_internal, is_valid_name};
 
 /// Names a log: the id of its topic, and the partition.
 pub(crate) type LogKey = ([u8; 16], i32);
@@ -85,6 +86,7 @@ pub(crate) struct Topics {
     journal: Journal,
     by_name: BTreeMap<Arc<str>, Topic>,
     names: BTreeMap<[u8; 16], Arc<str>>,
+    spellings: Spellings,
     /// How often the node was started.
     run: i64,
     /// Paths that are not needed any more.
@@ -163,9 +165,8 @@ impl Topics {
         surroundings: (&Config, &Cluster, i64),
     ) -> Result<(), StorageError> {
         let (broker_config, cluster, wall_ms) = surroundings;
-        let name: Arc<str> = name.into();
         let mut topic = Topic {
-            name: name.clone(),
+            name: name.into(),
             id,
             log_config: config.log_config(broker_config),
             config,
@@ -180,9 +181,20 @@ impl Topics {
             take_back(self.storage.as_mut(), &topic, 0);
             return Err(error);
         }
-        self.names.insert(topic.id.0, name.clone());
-        self.by_name.insert(name, topic);
+        self.enter(topic);
         Ok(())
+    }
+
+    fn enter(&mut self, topic: Topic) {
+        let name = topic.name.clone();
+        self.names.insert(topic.id.0, name.clone());
+        self.spellings.insert(&name);
+        self.by_name.insert(name, topic);
+    }
+
+    /// A topic whose name differs from this one only in `.` and `_`, so that no topic may have it.
+    pub(crate) fn colliding(&self, name: &str) -> Option<&Arc<str>> {
+        self.spellings.colliding(name)
     }
 
     /// Where the logs are; see [`Storage::location`].
@@ -246,6 +258,7 @@ impl Topics {
         let id = topic.id;
         let topic = self.by_name.remove(name)?;
         self.names.remove(&id.0);
+        self.spellings.remove(&topic.name);
         let mut removed = Ok(id);
         for name in topic.log_names() {
             if let Err(error) = self.storage.remove(&name) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use kohort_machine::{Instant, Machine, Token};
 use kohort_node::config::Config;
-use kohort_node::{Action, Cluster, ConnId, Control, Event, Node};
+use kohort_node::{Action, CloseReason, Cluster, ConnId, Control, Event, Node};
 use kohort_protocol::frame::{decode_request, decode_response, encode_request, peek_request};
 use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
 use kohort_protocol::messages::join_group::JoinGroupRequestProtocol;
@@ -138,8 +138,10 @@ impl Bench {
                     let (api, ..) = self.conns[place].1.take().expect("each request is answered once");
                     assert_eq!(api, ApiKey::Produce);
                 }
-                Action::Close { conn, .. } => {
+                Action::Close { conn, reason } => {
                     assert!(has_logged, "a connection is closed with a line in the log");
+                    let is_answered = !matches!(*reason, CloseReason::Unencodable { .. });
+                    assert!(is_answered, "an answer cannot be written: {reason}");
                     let place = self.place(conn).expect("of a connection that is there");
                     self.connect(place);
                     return self.drain();

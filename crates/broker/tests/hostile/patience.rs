@@ -5,6 +5,8 @@ use std::time::Instant;
 use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
 use kohort_protocol::messages::{ApiVersionsRequest, FetchRequest};
 
+use tokio::io::DuplexStream;
+
 use super::*;
 
 fn fetch(max_wait_ms: i32) -> FetchRequest {
@@ -139,6 +141,88 @@ async fn requests_that_are_never_finished_share_one_bound() {
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }
 
+/// A broker in memory, on a paused clock, with topic `t` of eight partitions.
+async fn broker_in_memory(queued_bytes: usize) -> Broker {
+    let builder = Broker::builder().topic("t", 8);
+    let queued = queued_bytes.to_string();
+    builder
+        .config("queued.max.request.bytes", queued)
+        .start()
+        .await
+        .unwrap()
+}
+
+async fn in_memory(broker: &Broker) -> Client<DuplexStream> {
+    Client::new(broker.connector().connect("localhost", 9092).await.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_request_of_which_a_byte_comes_now_and_then_is_given_up() {
+    let broker = broker_in_memory(8 << 20).await;
+    let mut slow = in_memory(&broker).await;
+    slow.stream.write_all(&50_000_000u32.to_be_bytes()).await.unwrap();
+    slow.stream.write_all(&vec![0; 3_000_000]).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut byte = [0];
+    while timeout(Duration::from_secs(25), slow.stream.read(&mut byte))
+        .await
+        .is_err()
+    {
+        slow.stream.write_all(&[0]).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(300), "it holds its memory");
+    }
+    // 30 s, and what 3 MB take at a megabit a second.
+    assert!(began.elapsed() > Duration::from_secs(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_request_that_comes_at_more_than_a_megabit_a_second_is_answered() {
+    let broker = broker_in_memory(64 << 20).await;
+    let mut client = in_memory(&broker).await;
+    let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+    builder
+        .append(0, None, Some(&vec![b'x'; 1_000_000]), &[])
+        .unwrap();
+    let records = builder.build(0).unwrap();
+    let mut request = produce(records.clone());
+    request.topic_data[0].partition_data = (0..8)
+        .map(|index| PartitionProduceData {
+            index,
+            records: Some(records.clone()),
+        })
+        .collect();
+    let began = tokio::time::Instant::now();
+    for some in framed(9, request).chunks(16_000) {
+        client.stream.write_all(some).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(began.elapsed() > Duration::from_secs(45));
+    assert!(client.frame().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_fetch_that_waits_gives_back_what_its_request_held() {
+    let broker = broker_in_memory(12 << 20).await;
+    let mut request = fetch(i32::MAX);
+    let partition = request.topics[0].partitions[0].clone();
+    // 5.6 MB each, in a buffer that grows by doubling: there is room for one.
+    request.topics[0].partitions = vec![partition; 200_000];
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let mut client = in_memory(&broker).await;
+        client.send(11, request.clone()).await;
+        assert!(timeout(Duration::from_secs(3), client.frame()).await.is_err());
+        waiting.push(client);
+    }
+    // A small one is read by the buffer that is left.
+    let mut client = in_memory(&broker).await;
+    let response = client.ask(9, produce(batch(Compression::None, 1))).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    for client in &mut waiting {
+        assert!(timeout(Duration::from_secs(3), client.frame()).await.is_err());
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_a_waiting_request_behind_is_forgotten() {
     let mut bed = Bed::with(&[("connections.max.idle.ms", "300"), ("max.connections", "4")]).await;
@@ -159,19 +243,58 @@ async fn a_client_that_leaves_a_waiting_request_behind_is_forgotten() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_until_another_ends() {
-    let bed = Bed::with(&[("max.connections", "10")]).await;
+async fn the_connection_that_has_asked_nothing_for_the_longest_time_makes_room_for_a_newcomer() {
+    let mut bed = Bed::with(&[("max.connections", "10")]).await;
     let mut idle = Vec::new();
     for _ in 0..9 {
-        idle.push(bed.connect().await);
+        let mut client = bed.client().await;
+        client.ask(0, ApiVersionsRequest::default()).await;
+        // Half a request does not make it busy.
+        client.stream.write_all(&[0, 0]).await.unwrap();
+        idle.push(client);
     }
-    let mut waiting = bed.client().await;
-    waiting.send(0, ApiVersionsRequest::default()).await;
-    assert!(
-        timeout(Duration::from_millis(200), waiting.frame())
+    bed.others_are_served().await;
+    for _ in 0..3 {
+        let mut newcomer = bed.client().await;
+        timeout(SOON, newcomer.ask(0, ApiVersionsRequest::default()))
             .await
-            .is_err()
+            .expect("an answer");
+        idle.push(newcomer);
+        let mut first = idle.remove(0);
+        assert_eq!(timeout(SOON, first.frame_or_reset()).await.expect("closed"), None);
+    }
+    bed.others_are_served().await;
+    for client in &mut idle {
+        let open = timeout(Duration::from_millis(20), client.frame_or_reset()).await;
+        assert!(open.is_err(), "the others stay");
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_while_all_others_are_at_work() {
+    let mut bed = Bed::with(&[("max.connections", "4")]).await;
+    let mut working = Vec::new();
+    for _ in 0..4 {
+        // The last one takes the place of the client that asks nothing.
+        let mut client = bed.client().await;
+        client.send(11, fetch(i32::MAX)).await;
+        assert!(
+            timeout(Duration::from_millis(50), client.frame()).await.is_err(),
+            "it waits"
+        );
+        working.push(client);
+    }
+    let mut newcomer = bed.client().await;
+    newcomer.send(0, ApiVersionsRequest::default()).await;
+    let early = timeout(Duration::from_millis(200), newcomer.frame()).await;
+    assert!(early.is_err());
+    working.pop();
+    assert!(
+        timeout(SOON, newcomer.frame())
+            .await
+            .expect("an answer")
+            .is_some()
     );
-    idle.pop();
-    assert!(timeout(SOON, waiting.frame()).await.expect("an answer").is_some());
+    bed.good = newcomer;
+    bed.others_are_served().await;
 }

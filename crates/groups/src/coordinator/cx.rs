@@ -12,6 +12,10 @@ use kohort_machine::{Instant, Outbox, Prng, Timers, Token, TokenSource};
 use super::gather::Gathers;
 use super::{Action, CoordinatorConfig, CoordinatorRecord, GroupResponse};
 
+/// How many bytes of a client's or an instance's id a member id begins with at most: a string of Kafka's has 32,767 bytes at most,
+/// and a hyphen and a UUID follow.
+const LONGEST_PREFIX: usize = 32_767 - 37;
+
 /// The coordinator's timers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
@@ -141,9 +145,10 @@ impl Cx {
         self.timers.retain(is_others);
     }
 
-    /// A new member id: `prefix-UUID`.
+    /// A new member id: `prefix-UUID`. A prefix that leaves no room for the rest is cut, or nobody could be told the id.
     // Kafka: ClassicGroup.generateMemberId
     pub(super) fn member_id(&mut self, prefix: &str) -> Arc<str> {
+        let (prefix, _) = prefix.split_at(prefix.floor_char_boundary(LONGEST_PREFIX));
         let bits = u128::from_be_bytes(self.prng.uuid_v4());
         let field = |shift: u32, digits: u32| (bits >> shift) & ((1u128 << (digits * 4)) - 1);
         Arc::from(format!(

@@ -2,6 +2,7 @@
 //! [`super::broker`] and [`super::topic`].
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use super::ConfigError;
 
@@ -66,7 +67,8 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// The value in canonical form, or why it is not accepted.
+    /// The value in canonical form, or why it is not accepted. It is one line, which the journal of topics rests on, and reads as
+    /// itself again.
     pub(crate) fn parse(&self, value: &str) -> Result<String, ConfigError> {
         let value = value.trim();
         let refused = |reason: String| ConfigError::InvalidValue {
@@ -98,17 +100,21 @@ impl Definition {
                 .check_text(value)
                 .map_err(refused)
                 .map(|()| value.to_string()),
-            Kind::List => {
-                for element in value
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|element| !element.is_empty())
-                {
-                    self.check_text(element).map_err(refused)?;
-                }
-                Ok(value.to_string())
+            Kind::List => self.parse_list(value).map_err(refused),
+        }
+    }
+
+    /// The elements without what is around them, each once.
+    // Kafka: ConfigDef.parseType(LIST); LogConfig takes a policy that comes twice for one
+    fn parse_list(&self, value: &str) -> Result<String, String> {
+        let mut elements: Vec<&str> = Vec::new();
+        for element in value.split(',').map(str::trim) {
+            if !element.is_empty() && !elements.contains(&element) {
+                self.check_text(element)?;
+                elements.push(element);
             }
         }
+        Ok(elements.join(","))
     }
 
     fn bounds(&self) -> (i64, i64) {
@@ -124,6 +130,9 @@ impl Definition {
     }
 
     fn check_text(&self, value: &str) -> Result<(), String> {
+        if value.contains(char::is_control) {
+            return Err("expected text without control characters".into());
+        }
         match self.accepts {
             Accepts::OneOf(values) if !values.contains(&value) => {
                 Err(alloc::format!("expected one of {}", values.join(", ")))

@@ -40,7 +40,9 @@ pub fn documentation(key: &str) -> Option<&'static str> {
             "The size at which a log goes on in a new segment, in bytes."
         }
         "max.compaction.lag.ms" => "How long a record may stay uncompacted at most, in milliseconds.",
-        "max.connections" => "How many connections the broker accepts.",
+        "max.connections" => {
+            "How many connections the broker has at most; for one more, the connection that has asked nothing for the longest time is closed."
+        }
         "max.incremental.fetch.session.cache.slots" => {
             "How many incremental fetch sessions the broker keeps."
         }

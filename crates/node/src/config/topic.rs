@@ -367,4 +367,30 @@ mod tests {
         assert!(topic.log_config(&Config::default()).is_compacted);
         assert!(topic.set("cleanup.policy", "compact,shrink").is_err());
     }
+
+    #[test]
+    fn a_list_is_kept_as_its_elements_alone() {
+        let mut topic = TopicConfig::default();
+        for given in [
+            "delete,\ncompact",
+            " delete ,, compact,delete,",
+            "delete\t,\r\ncompact",
+        ] {
+            topic.set("cleanup.policy", given).expect("both are policies");
+            assert_eq!(
+                topic.overridden("cleanup.policy"),
+                Some("delete,compact"),
+                "{given:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn control_characters_within_a_value_are_refused() {
+        let mut topic = TopicConfig::default();
+        for definition in TOPIC_KEYS {
+            let given = alloc::format!("{0}\n{0}", definition.default);
+            assert!(topic.set(definition.name, &given).is_err(), "{}", definition.name);
+        }
+    }
 }

@@ -39,8 +39,18 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    pub(crate) fn new(config: &Config, cluster: &Cluster, prng: &mut Prng) -> Self {
-        let config = coordinator_config(config);
+    /// `offsets_partitions` is how many partitions `__consumer_offsets` has, when it is there.
+    // Kafka: BrokerMetadataPublisher.initializeManagers: else offsets.topic.num.partitions
+    pub(crate) fn new(
+        config: &Config,
+        offsets_partitions: Option<usize>,
+        cluster: &Cluster,
+        prng: &mut Prng,
+    ) -> Self {
+        let mut config = coordinator_config(config);
+        if let Some(there) = offsets_partitions.and_then(|there| i32::try_from(there).ok()) {
+            config.offsets_partitions = there;
+        }
         let coordinator = |seed| Coordinator::new(config.clone(), seed);
         Self {
             by_broker: cluster
@@ -70,6 +80,12 @@ impl Groups {
     /// How many requests wait for their coordinator.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Over how many partitions the groups are spread. It stays until the next start, however the topic grows: a group must not
+    /// lose what it committed.
+    pub(crate) fn offsets_partitions(&self) -> i32 {
+        self.config.offsets_partitions
     }
 
     /// How many groups the coordinators host.
@@ -198,8 +214,7 @@ impl Cx<'_> {
 
     /// The broker that coordinates a group, and creates `__consumer_offsets` for it when that is not there.
     pub(crate) fn coordinator_of(&self, group_id: &str) -> Option<BrokerId> {
-        let partitions = i32::try_from(self.config.int("offsets.topic.num.partitions")).unwrap_or_default();
-        let number = coordinator::partition_for(group_id, partitions);
+        let number = coordinator::partition_for(group_id, self.groups.offsets_partitions());
         let topic = self.topics.get(crate::topics::CONSUMER_OFFSETS)?;
         topic.partition(number).map(|partition| partition.leader)
     }

@@ -4,7 +4,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kohort_protocol::ErrorCode;
+use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::alter_configs::{AlterConfigsResource, AlterConfigsResourceResponse};
 use kohort_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
@@ -45,7 +45,7 @@ pub(super) fn refuse(request: &AlterConfigsRequest, code: ErrorCode) -> AlterCon
 fn answer(resource: &AlterConfigsResource, code: ErrorCode, message: Option<String>) -> AlterConfigsResourceResponse {
     AlterConfigsResourceResponse {
         error_code: code.code(),
-        error_message: message,
+        error_message: message.and_then(error_message),
         resource_type: resource.resource_type,
         resource_name: resource.resource_name.clone(),
     }

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kohort_protocol::ErrorCode;
+use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::create_partitions::{CreatePartitionsTopic, CreatePartitionsTopicResult};
 use kohort_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
@@ -32,7 +32,7 @@ pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: CreatePartitionsReq
         results.push(CreatePartitionsTopicResult {
             name: topic.name.clone(),
             error_code: code.code(),
-            error_message: message,
+            error_message: message.and_then(error_message),
         });
     }
     CreatePartitionsResponse {

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kohort_protocol::ErrorCode;
+use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult,
 };
@@ -13,7 +13,7 @@ use kohort_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
 use crate::config::{ConfigError, TOPIC_KEYS, TopicConfig};
 use crate::context::{Call, Cx, Outcome};
-use crate::topics::{collide, is_valid_name};
+use crate::topics::is_valid_name;
 
 /// How many partitions one request may create.
 // Kafka: ReplicationControlManager.MAX_PARTITIONS_PER_BATCH
@@ -70,7 +70,7 @@ fn refused(name: &str, Refusal(code, message): Refusal) -> CreatableTopicResult 
     CreatableTopicResult {
         name: name.to_string(),
         error_code: code.code(),
-        error_message: Some(message),
+        error_message: error_message(message),
         configs: None,
         ..Default::default()
     }
@@ -86,8 +86,8 @@ fn create(cx: &mut Cx<'_>, topic: &CreatableTopic, validate_only: bool) -> Resul
         let message = format!("Topic '{name}' already exists.");
         return Err(Refusal(ErrorCode::TopicAlreadyExists, message));
     }
-    if let Some(other) = cx.topics.iter().find(|other| collide(&other.name, name)) {
-        let message = format!("Topic '{name}' collides with existing topic: {}", other.name);
+    if let Some(other) = cx.topics.colliding(name) {
+        let message = format!("Topic '{name}' collides with existing topic: {other}");
         return Err(Refusal(ErrorCode::InvalidTopicException, message));
     }
     let mut config = TopicConfig::default();

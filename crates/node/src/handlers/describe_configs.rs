@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kohort_protocol::ErrorCode;
+use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::describe_configs::{
     DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
@@ -66,7 +66,7 @@ pub(super) fn refuse(request: &DescribeConfigsRequest, code: ErrorCode) -> Descr
 fn failed(resource: &DescribeConfigsResource, code: ErrorCode, message: String) -> DescribeConfigsResult {
     DescribeConfigsResult {
         error_code: code.code(),
-        error_message: Some(message),
+        error_message: error_message(message),
         resource_type: resource.resource_type,
         resource_name: resource.resource_name.clone(),
         ..Default::default()

@@ -16,7 +16,7 @@ use kohort_protocol::messages::fetch::{
 use kohort_protocol::messages::{FetchRequest, FetchResponse};
 use kohort_protocol::{ErrorCode, ResponseBody};
 
-use crate::context::{Call, Cx, Outcome};
+use crate::context::{Call, Cx, Outcome, Wake};
 use crate::fetch_sessions::{Asked, Asker};
 use crate::node::Timer;
 use crate::purgatory::ParkedFetch;
@@ -37,13 +37,13 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, mut request: FetchRequest) ->
     request.forgotten_topics_data = Vec::new();
     let reading = read_all(cx, call, &request);
     let min_bytes = min_bytes(cx, &request);
-    if request.max_wait_ms <= 0
-        || reading.available >= min_bytes
-        || reading.must_answer
-        || !cx.purgatory.has_room(&request)
-    {
+    let may_wait = request.max_wait_ms > 0 && reading.available < min_bytes && !reading.must_answer;
+    let room = may_wait.then(|| cx.purgatory.in_the_way(&request)).flatten();
+    let Some(in_the_way) = room else {
         return finish(cx, call, session, &request, reading.response).into();
-    }
+    };
+    cx.wakes
+        .extend(in_the_way.into_iter().map(|conn| Wake::Crowded { conn }));
     let wait = Duration::from_millis(u64::from(request.max_wait_ms.unsigned_abs()));
     cx.timers.set(Timer::Fetch(call.conn), cx.now + wait);
     cx.purgatory.park(ParkedFetch {

@@ -3,7 +3,7 @@
 
 use alloc::string::{String, ToString};
 
-use kohort_protocol::ErrorCode;
+use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::find_coordinator::Coordinator;
 use kohort_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 
@@ -92,7 +92,7 @@ fn failed(key: &str, code: ErrorCode, message: String) -> Coordinator {
         node_id: -1,
         port: -1,
         error_code: code.code(),
-        error_message: Some(message),
+        error_message: error_message(message),
         ..Default::default()
     }
 }

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kohort_protocol::ErrorCode;
+use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterConfigsResourceResponse, AlterableConfig,
 };
@@ -65,7 +65,7 @@ pub(super) fn refuse(
 fn answer(resource: &AlterConfigsResource, code: ErrorCode, message: Option<String>) -> AlterConfigsResourceResponse {
     AlterConfigsResourceResponse {
         error_code: code.code(),
-        error_message: message,
+        error_message: message.and_then(error_message),
         resource_type: resource.resource_type,
         resource_name: resource.resource_name.clone(),
     }
@@ -174,7 +174,7 @@ fn alter_key(topic: &mut TopicConfig, config: &AlterableConfig, broker: &Config)
         operation @ (APPEND | SUBTRACT) => {
             let is_set = |value: &&str| !value.is_empty();
             let mut values: Vec<&str> = topic.effective(definition, broker).split(',').filter(is_set).collect();
-            for value in given.split(',') {
+            for value in given.split(',').map(str::trim) {
                 match operation {
                     APPEND if !values.contains(&value) => values.push(value),
                     SUBTRACT => values.retain(|kept| *kept != value),

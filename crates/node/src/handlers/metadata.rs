@@ -1,6 +1,7 @@
 //! Metadata: brokers, topics, partitions and their leaders. Topics that are asked for may be created by it.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -10,8 +11,9 @@ use kohort_protocol::messages::metadata::{
 use kohort_protocol::messages::{MetadataRequest, MetadataResponse};
 use kohort_protocol::{ErrorCode, Uuid};
 
+use super::create_topics::LARGEST_PARTITIONS;
 use crate::context::{Call, Cx, Outcome};
-use crate::interface::CloseReason;
+use crate::interface::{CloseReason, Level};
 use crate::topics::{Topic, is_internal, is_valid_name};
 
 /// All operations that Kafka knows for a topic: without an authorizer everyone may do them.
@@ -44,8 +46,9 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: MetadataRequest) -> 
                 }
             } else {
                 let names: BTreeSet<&str> = wanted.iter().filter_map(|topic| topic.name.as_deref()).collect();
+                let may_create = request.allow_auto_topic_creation && may_create_all(cx, &names);
                 for name in names {
-                    topics.push(by_name(cx, name, request.allow_auto_topic_creation));
+                    topics.push(by_name(cx, name, may_create));
                 }
             }
         }
@@ -108,6 +111,25 @@ fn by_id(cx: &Cx<'_>, id: Uuid) -> MetadataResponseTopic {
     }
 }
 
+/// Whether those topics that are not there may be created: all or none. The node's other clients wait meanwhile.
+// Kafka: ReplicationControlManager.createTopics: MAX_PARTITIONS_PER_BATCH, of a request whose answer nobody is told
+fn may_create_all(cx: &mut Cx<'_>, names: &BTreeSet<&str>) -> bool {
+    if !cx.config.is_on("auto.create.topics.enable") {
+        return false;
+    }
+    let is_new = |name: &&&str| cx.topics.get(name).is_none() && is_valid_name(name);
+    let new = names.iter().filter(is_new);
+    let partitions = new.fold(0i32, |sum, name| sum.saturating_add(cx.default_partitions(name)));
+    if partitions > LARGEST_PARTITIONS {
+        let message = format!(
+            "a client asks for topics that are not there and would have {partitions} partitions; at most {LARGEST_PARTITIONS} are \
+             created at once, so none of them is"
+        );
+        cx.log(Level::Warn, message);
+    }
+    partitions <= LARGEST_PARTITIONS
+}
+
 // Kafka answers UNKNOWN_TOPIC_OR_PARTITION while it creates a topic, and the client asks again; here it is there at once.
 fn by_name(cx: &mut Cx<'_>, name: &str, may_create: bool) -> MetadataResponseTopic {
     if let Some(topic) = cx.topics.get(name) {
@@ -115,7 +137,10 @@ fn by_name(cx: &mut Cx<'_>, name: &str, may_create: bool) -> MetadataResponseTop
     }
     let error = if !is_valid_name(name) {
         ErrorCode::InvalidTopicException
-    } else if may_create && cx.config.is_on("auto.create.topics.enable") {
+    } else if may_create && cx.topics.colliding(name).is_some() {
+        // Kafka: ReplicationControlManager.createTopic
+        ErrorCode::InvalidTopicException
+    } else if may_create {
         match cx.create_with_defaults(name) {
             Ok(()) => ErrorCode::UnknownTopicOrPartition,
             Err(code) => code,

@@ -10,7 +10,7 @@ use kohort_protocol::messages::produce::{
     TopicProduceResponse,
 };
 use kohort_protocol::messages::{ProduceRequest, ProduceResponse};
-use kohort_protocol::{ErrorCode, Uuid};
+use kohort_protocol::{ErrorCode, Uuid, error_message};
 
 use crate::context::{Call, Cx, Outcome};
 use crate::interface::CloseReason;
@@ -200,10 +200,10 @@ fn rejected(
 ) -> PartitionProduceResponse {
     let mut response = failed(index, rejection.code);
     response.log_start_offset = rejection.log_start_offset;
-    response.error_message = Some(rejection.message);
+    response.error_message = error_message(rejection.message);
     let errors = rejection.records.into_iter().map(|(batch_index, message)| BatchIndexAndErrorMessage {
         batch_index,
-        batch_index_error_message: Some(message),
+        batch_index_error_message: error_message(message),
     });
     response.record_errors = errors.collect();
     let partition = topic

@@ -10,8 +10,8 @@
 //! * `append` makes the batch readable at once. It is durable when what [`StoredLog::take_unsynced`] gave after it was synced;
 //!   a log in memory has nothing to sync.
 //! * Reads give the bytes that were appended and stamped, as one piece.
-//! * Nothing here waits, but where a log begins is synced when it changes: a medium that can block keeps its writes to what
-//!   the operating system takes without waiting.
+//! * Writes do not wait, but where a log begins is synced when it changes: a medium that can block keeps them to what the
+//!   operating system takes without waiting. Reads may wait for the medium, and everyone with them.
 
 use alloc::boxed::Box;
 use alloc::string::String;

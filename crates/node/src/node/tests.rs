@@ -6,6 +6,7 @@ mod fetch;
 mod fetch_sessions;
 mod groups;
 mod hostile;
+mod long_names;
 mod produce;
 mod protocol_support;
 mod requests;

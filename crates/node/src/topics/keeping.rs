@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use kohort_machine::Prng;
 use kohort_protocol::Uuid;
 
-use super::{CONSUMER_OFFSETS, Topic, Topics, is_internal};
+use super::{CONSUMER_OFFSETS, Spellings, Topic, Topics, is_internal};
 use crate::cluster::Cluster;
 use crate::config::{Config, TopicConfig};
 use crate::journal::{self, Entry, Journal, Remembered, TopicEntry};
@@ -35,6 +35,7 @@ impl Topics {
             journal,
             by_name: BTreeMap::new(),
             names: BTreeMap::new(),
+            spellings: Spellings::default(),
             run: remembered.run,
             garbage: Vec::new(),
         };
@@ -119,9 +120,8 @@ impl Topics {
         wall_ms: i64,
         notes: &mut Vec<String>,
     ) -> Result<(), StorageError> {
-        let name: Arc<str> = name.into();
         let mut topic = Topic {
-            name: name.clone(),
+            name: name.into(),
             id: entry.id,
             log_config: entry.config.log_config(config),
             config: entry.config.clone(),
@@ -137,8 +137,7 @@ impl Topics {
         for partition in &mut topic.partitions {
             notes.extend(partition.log.take_notes());
         }
-        self.names.insert(topic.id.0, name.clone());
-        self.by_name.insert(name, topic);
+        self.enter(topic);
         Ok(())
     }
 
@@ -191,15 +190,15 @@ impl Topics {
         if !self.storage.is_lasting() {
             return Ok(());
         }
-        for topic in self.by_name.values_mut() {
-            for partition in &mut topic.partitions {
-                partition.log.complete()?;
-            }
-        }
-        if let Some(log) = self.journal.log_mut() {
-            log.complete()?;
-        }
+        let topics = self.by_name.values_mut();
+        let logs = topics.flat_map(|topic| topic.partitions.iter_mut().map(|partition| &mut partition.log));
+        let completed: Vec<_> = logs
+            .chain(self.journal.log_mut())
+            .map(PartitionLog::complete)
+            .collect();
+        // What one log lacks is no reason to leave the others unsynced.
         self.sync_all()?;
+        completed.into_iter().collect::<Result<(), _>>()?;
         self.keep_points()?;
         self.sync_all()?;
         self.storage.close(self.run)

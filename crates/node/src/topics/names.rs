@@ -1,5 +1,9 @@
 //! Names of topics: which may be, and which are the broker's own.
 
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::sync::Arc;
+
 /// The topic that holds the offsets and groups.
 pub(crate) const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 
@@ -30,13 +34,36 @@ pub(crate) fn is_valid_name(name: &str) -> bool {
         && name.chars().all(is_legal)
 }
 
-/// Whether two names differ only in `.` and `_`, which Kafka's metrics do not tell apart.
-// Kafka: Topic.hasCollision
-pub(crate) fn collide(a: &str, b: &str) -> bool {
-    a.len() == b.len()
-        && a.bytes()
-            .zip(b.bytes())
-            .all(|(a, b)| a == b || matches!((a, b), (b'.', b'_') | (b'_', b'.')))
+/// Names of topics by what Kafka's metrics make of them, which do not tell `.` and `_` apart.
+#[derive(Debug, Default)]
+pub(super) struct Spellings(BTreeSet<(String, Arc<str>)>);
+
+impl Spellings {
+    pub(super) fn insert(&mut self, name: &Arc<str>) {
+        self.0
+            .extend(unified(name).map(|unified| (unified, name.clone())));
+    }
+
+    pub(super) fn remove(&mut self, name: &Arc<str>) {
+        if let Some(unified) = unified(name) {
+            self.0.remove(&(unified, name.clone()));
+        }
+    }
+
+    /// Another name that differs from this one only in `.` and `_`.
+    // Kafka: Topic.hasCollision
+    pub(super) fn colliding(&self, name: &str) -> Option<&Arc<str>> {
+        let unified = unified(name)?;
+        let alike = self.0.range((unified.clone(), Arc::from(""))..);
+        let mut alike = alike.take_while(|(other, _)| *other == unified);
+        alike.find_map(|(_, other)| (**other != *name).then_some(other))
+    }
+}
+
+/// The name with `_` for each `.`; `None` of one that has neither and collides with none.
+// Kafka: Topic.unifyCollisionChars, Topic.hasCollisionChars
+fn unified(name: &str) -> Option<String> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
 }
 
 #[cfg(test)]
@@ -55,7 +82,17 @@ mod tests {
 
     #[test]
     fn names_collide_when_only_dots_and_underscores_differ() {
-        assert!(collide("a.b_c", "a_b.c"));
-        assert!(!collide("a.b", "a-b"));
+        let names: [Arc<str>; 4] = ["a.b_c".into(), "a.b".into(), "a-b".into(), "ab".into()];
+        let mut spellings = Spellings::default();
+        for name in &names {
+            spellings.insert(name);
+        }
+        assert_eq!(spellings.colliding("a_b.c"), Some(&names[0]));
+        assert_eq!(spellings.colliding("a_b"), Some(&names[1]));
+        for name in ["a.b_c", "a-b", "ab", "a.bc", "a_"] {
+            assert_eq!(spellings.colliding(name), None, "{name}");
+        }
+        spellings.remove(&names[1]);
+        assert_eq!(spellings.colliding("a_b"), None);
     }
 }

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use kohort_protocol::RequestBody;
 use kohort_protocol::messages;
 
@@ -48,6 +49,11 @@ fn once_each(names: Vec<String>) -> Vec<Arc<str>> {
     names.filter(|name| seen.insert(name.clone())).collect()
 }
 
+/// Bytes in memory of their own: what a group keeps of a request must not hold all of its frame, which may be much larger.
+fn apart(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
 fn join(message: messages::JoinGroupRequest, version: i16) -> JoinRequest {
     // Kafka: JoinGroupRequest.maybeOverrideRebalanceTimeout
     let rebalance_timeout_ms = match version {
@@ -61,7 +67,7 @@ fn join(message: messages::JoinGroupRequest, version: i16) -> JoinRequest {
         .filter(|protocol| seen.insert(protocol.name.clone()))
         .map(|protocol| JoinProtocol {
             name: protocol.name.into(),
-            metadata: protocol.metadata,
+            metadata: apart(&protocol.metadata),
         })
         .collect();
     JoinRequest {
@@ -88,7 +94,7 @@ fn sync(message: messages::SyncGroupRequest) -> SyncRequest {
         protocol_type: shared(message.protocol_type),
         protocol: shared(message.protocol_name),
         assignments: assignments
-            .map(|one| (one.member_id.into(), one.assignment))
+            .map(|one| (one.member_id.into(), apart(&one.assignment)))
             .collect(),
     }
 }

@@ -3,13 +3,13 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use kohort_protocol::ResponseBody;
 use kohort_protocol::messages;
 use kohort_protocol::messages::delete_groups::DeletableGroupResult;
 use kohort_protocol::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
 use kohort_protocol::messages::join_group::JoinGroupResponseMember;
 use kohort_protocol::messages::leave_group::MemberResponse;
 use kohort_protocol::messages::list_groups::ListedGroup;
+use kohort_protocol::{ResponseBody, error_message};
 
 use super::{code, error_code, offsets, owned};
 use crate::coordinator::{
@@ -145,7 +145,7 @@ fn described(group: coordinator::DescribedGroup) -> DescribedGroup {
         // Kafka: GroupMetadataManager.describeGroups
         Err(Refusal::GroupIdNotFound) => DescribedGroup {
             error_code: error_code(Refusal::GroupIdNotFound).code(),
-            error_message: Some(format!("Group {group_id} not found.")),
+            error_message: error_message(format!("Group {group_id} not found.")),
             group_id,
             group_state: DEAD.into(),
             ..Default::default()

@@ -6,7 +6,8 @@ use std::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use kohort_protocol::messages::{
     DeleteGroupsRequest, DescribeGroupsRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    LeaveGroupResponse, OffsetFetchRequest, OffsetFetchResponse, join_group, leave_group, offset_fetch,
+    LeaveGroupResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest, join_group, leave_group,
+    offset_fetch, sync_group,
 };
 use kohort_protocol::{ApiKey, Message, RequestBody, ResponseBody};
 
@@ -55,6 +56,28 @@ fn a_protocol_that_comes_twice_counts_once() {
         .map(|protocol| protocol.name)
         .collect();
     assert_eq!(names, ["a".into(), "b".into()]);
+}
+
+#[test]
+fn what_a_group_keeps_of_a_request_does_not_hold_its_frame() {
+    let frame = Bytes::from(vec![1; 1000]);
+    let join = JoinGroupRequest {
+        protocols: vec![join_group::JoinGroupRequestProtocol {
+            name: "range".into(),
+            metadata: frame.slice(..10),
+        }],
+        ..Default::default()
+    };
+    let sync = SyncGroupRequest {
+        assignments: vec![sync_group::SyncGroupRequestAssignment {
+            member_id: "m".into(),
+            assignment: frame.slice(10..30),
+        }],
+        ..Default::default()
+    };
+    let kept = [request(join.into(), 9), request(sync.into(), 5)];
+    assert!(kept.iter().all(Option::is_some));
+    assert!(frame.is_unique());
 }
 
 #[test]

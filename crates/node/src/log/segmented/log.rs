@@ -462,6 +462,8 @@ impl StoredLog for SegmentedLog {
     }
 
     fn complete(&mut self) -> Result<(), StorageError> {
+        // What is behind the end that is known must be looked for at the next start.
+        self.refuse_torn("closing a log")?;
         if !core::mem::take(&mut self.is_appended) {
             return Ok(());
         }

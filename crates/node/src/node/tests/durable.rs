@@ -277,6 +277,23 @@ fn topics_records_and_commits_are_there_after_a_crash() {
 }
 
 #[test]
+fn commits_are_found_whatever_number_of_partitions_the_offsets_would_be_given_now() {
+    let mut machine = Machine::new(SYSTEM);
+    assert_eq!(machine.commit(7), Some(ErrorCode::None));
+    let mut machine = Machine::start(machine.disk, &[("offsets.topic.num.partitions", "1")]);
+    assert_eq!(machine.committed(), 7);
+    assert_eq!(machine.commit(8), Some(ErrorCode::None));
+    assert_eq!(machine.crash().committed(), 8);
+    // Where there is no such topic yet, the setting counts.
+    let mut machine = Machine::start(MemoryDisk::default(), &[("offsets.topic.num.partitions", "1")]);
+    machine.create("t", 1);
+    assert_eq!(machine.commit(1), Some(ErrorCode::None));
+    let node = machine.bench.harness.machine();
+    let offsets = node.topics.get("__consumer_offsets").expect("it was needed");
+    assert_eq!(offsets.partitions.len(), 1);
+}
+
+#[test]
 fn a_deleted_topic_stays_deleted_and_its_name_is_free() {
     let mut machine = Machine::new(SYSTEM);
     machine.produce("old").expect("room");
@@ -348,6 +365,35 @@ fn settings_of_a_topic_and_deleted_records_are_there_after_a_crash() {
         ErrorCode::from_code(partition.error_code),
         ErrorCode::OffsetOutOfRange
     );
+}
+
+#[test]
+fn settings_of_more_than_a_line_do_not_keep_the_node_from_starting() {
+    let mut machine = Machine::new(SYSTEM);
+    let topic = CreatableTopic {
+        name: "u".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: vec![CreatableTopicConfig {
+            name: "cleanup.policy".into(),
+            value: Some("delete,\ncompact".into()),
+        }],
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    assert_eq!(machine.ask(5, request).topics[0].error_code, 0);
+    let machine = machine.crash();
+    let u = machine
+        .bench
+        .harness
+        .machine()
+        .topics
+        .get("u")
+        .expect("it was created");
+    assert_eq!(u.config.overridden("cleanup.policy"), Some("delete,compact"));
 }
 
 #[test]

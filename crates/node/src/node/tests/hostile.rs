@@ -145,6 +145,61 @@ fn fetches_that_wait_share_one_bound_on_what_they_name_however_often() {
     }
 }
 
+#[test]
+fn a_fetch_that_names_a_million_partitions_leaves_the_others_their_waits() {
+    let mut bench = Bench::new();
+    let large = FetchRequest {
+        max_wait_ms: i32::MAX,
+        ..waiting((1 << 20) - 2, 0)
+    };
+    let hog = bench.connect();
+    let actions = bench.send(hog, 12, large.clone());
+    assert!(
+        reply::<FetchRequest>(&actions, hog, 12).is_none(),
+        "there is room"
+    );
+    let others: Vec<_> = (0..100).map(|_| bench.connect()).collect();
+    let mut answered = 0;
+    for conn in &others {
+        let actions = bench.send(*conn, 12, waiting(1, 0));
+        assert!(reply::<FetchRequest>(&actions, *conn, 12).is_none(), "it waits");
+        answered += usize::from(reply::<FetchRequest>(&actions, hog, 12).is_some());
+    }
+    assert_eq!(answered, 1);
+    // It asks again, and is answered at once as long as others wait.
+    let actions = bench.send(hog, 12, large);
+    assert!(reply::<FetchRequest>(&actions, hog, 12).is_some());
+    assert_eq!(bench.harness.machine().waiting_fetches(), others.len());
+    // What they wait for reaches them.
+    let conn = bench.connect();
+    let actions = bench.send(conn, 12, produce_request("t", 0, batch(&["a"])));
+    for conn in &others {
+        assert!(reply::<FetchRequest>(&actions, *conn, 12).is_some());
+    }
+}
+
+#[test]
+fn the_names_that_waiting_fetches_have_count_by_their_length() {
+    let mut bench = Bench::new();
+    let topic = FetchTopic {
+        topic: "n".repeat(i16::MAX as usize),
+        ..Default::default()
+    };
+    // 4,000 names of 32 KiB are 125 MiB: one such fetch may wait, a second may not.
+    let request = FetchRequest {
+        topics: [waiting(1, 0).topics, alloc::vec![topic; 4_000]].concat(),
+        ..waiting(1, 0)
+    };
+    let waits: Vec<bool> = (0..2)
+        .map(|_| {
+            let conn = bench.connect();
+            let actions = bench.send(conn, 12, request.clone());
+            reply::<FetchRequest>(&actions, conn, 12).is_none()
+        })
+        .collect();
+    assert_eq!(waits, [true, false]);
+}
+
 /// A batch of 4,000 records without a key, which a compacted topic does not take.
 fn faulty() -> Bytes {
     let mut builder = BatchBuilder::new(Compression::Gzip, None).expect("no level");

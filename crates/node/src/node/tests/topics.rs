@@ -132,6 +132,47 @@ fn asking_for_a_topic_creates_it_when_both_sides_allow_it() {
 }
 
 #[test]
+fn asking_for_too_many_topics_at_once_creates_none() {
+    let mut bench = Bench::with(&[("num.partitions", "1000")]);
+    let names: Vec<String> = (0..11).map(|number| alloc::format!("new-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // Of those that are there nothing is created.
+    let asked = [&names[..], &["t", "u", "a b"]].concat();
+    for topic in bench.ask(12, named(&asked)).topics {
+        let expected = match topic.name.as_deref() {
+            Some("t" | "u") => ErrorCode::None,
+            Some("a b") => ErrorCode::InvalidTopicException,
+            _ => ErrorCode::UnknownTopicOrPartition,
+        };
+        assert_eq!(
+            ErrorCode::from_code(topic.error_code),
+            expected,
+            "{:?}",
+            topic.name
+        );
+    }
+    let asked = [&names[1..], &["t", "u", "a b"]].concat();
+    let created = bench.ask(12, named(&asked)).topics;
+    let partitions: usize = created.iter().map(|topic| topic.partitions.len()).sum();
+    assert_eq!(partitions, 10_000 + 1 + 3);
+}
+
+#[test]
+fn asking_for_a_topic_whose_name_collides_creates_none() {
+    let mut bench = Bench::new();
+    assert_eq!(error_of(&mut bench, "a.b"), ErrorCode::None);
+    assert_eq!(error_of(&mut bench, "a_b"), ErrorCode::InvalidTopicException);
+    assert_eq!(error_of(&mut bench, "a.b"), ErrorCode::None);
+    // Of two that are asked for together the first one is created.
+    let asked = bench.ask(12, named(&["c_d", "c.d"])).topics;
+    let codes: Vec<ErrorCode> = asked
+        .iter()
+        .map(|topic| ErrorCode::from_code(topic.error_code))
+        .collect();
+    assert_eq!(codes, [ErrorCode::None, ErrorCode::InvalidTopicException]);
+}
+
+#[test]
 fn an_invalid_name_is_told_apart_from_an_unknown_one() {
     assert_eq!(
         error_of(&mut Bench::new(), "a b"),

@@ -23,6 +23,30 @@ fn a_node_that_was_closed_finds_nothing_to_put_right() {
 }
 
 #[test]
+fn a_write_that_could_not_be_taken_back_is_cut_off_after_an_orderly_end() {
+    let mut machine = Machine::new(SYSTEM);
+    assert_eq!(machine.produce("a"), Ok(0));
+    // The write fails after a part, and so does cutting the part off.
+    machine.disk.set_fuel(Some(0));
+    assert_eq!(machine.produce("b"), Err(ErrorCode::KafkaStorageError));
+    machine.disk.set_fuel(None);
+    let Machine {
+        bench,
+        disk,
+        settings,
+        ..
+    } = machine;
+    let mut node = bench.harness.into_machine();
+    let error = node.close().expect_err("the end of a log is not known");
+    assert!(error.to_string().contains("t-0"), "{error}");
+    assert!(!disk.paths().contains(&".kafka_cleanshutdown".to_string()));
+    drop(node);
+    let mut machine = Machine::start(disk, settings);
+    assert_eq!(machine.produce("c"), Ok(1));
+    assert_eq!(machine.read().0, [(0, "a".to_string()), (1, "c".to_string())]);
+}
+
+#[test]
 fn logs_that_no_topic_has_are_put_aside() {
     let machine = Machine::new(SYSTEM);
     let mut disk = machine.disk.clone();
