@@ -6,6 +6,8 @@ mod application;
 mod cable;
 mod faults;
 mod rest;
+mod run;
+mod storage;
 mod world;
 
 use tokio::runtime::Builder;

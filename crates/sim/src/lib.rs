@@ -10,9 +10,13 @@
 //! assert!(outcome.rebalances > 0);
 //! ```
 
+use std::fmt;
+
 mod driver;
 mod ledger;
+mod logs;
 mod machines;
+mod messages;
 mod mutants;
 mod plan;
 mod report;
@@ -30,6 +34,15 @@ pub enum Half {
     Machines,
     /// The real driver: odd seeds.
     Driver,
+}
+
+impl fmt::Display for Half {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Machines => "machines",
+            Self::Driver => "driver",
+        })
+    }
 }
 
 impl Half {

@@ -84,9 +84,10 @@ fn verdict(outcome: &Outcome) {
         steps,
         rebalances,
         records,
+        half,
         ..
     } = outcome;
-    println!("seed {seed}: {steps} steps, {rebalances} rebalances, {records} records");
+    println!("seed {seed} ({half}): {steps} steps, {rebalances} rebalances, {records} records");
     for violation in &outcome.violations {
         println!("seed {seed} breaks {violation}");
     }

@@ -1,6 +1,6 @@
 //! Each bug that can be put in is found within as many seeds as stated here.
 
-use kohort_sim::{Mutant, Story, run};
+use kohort_sim::{Half, Mutant, Story, run};
 
 /// How many seeds are tried at most. Most bugs show in the first few.
 const fn within(mutant: Mutant) -> u64 {
@@ -29,6 +29,17 @@ fn a_seed_without_a_mutant_breaks_nothing() {
     for seed in 0..6 {
         let outcome = run(seed, None, Story::last(0));
         assert_eq!(outcome.violations, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn both_halves_count_generations_records_faults_and_steps() {
+    for seed in 0..2 {
+        let outcome = run(seed, None, Story::last(0));
+        assert_eq!(outcome.half, Half::of(seed));
+        let faults: u64 = outcome.faults.values().sum();
+        let counted = [outcome.rebalances, outcome.records, faults, outcome.steps];
+        assert!(counted.iter().all(|count| *count > 0), "{counted:?}");
     }
 }
 

@@ -4,65 +4,20 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kohort::consumer::{CallbackResult, RebalanceContext, RebalanceListener};
 use kohort::{Consumer, ConsumerRecords, TopicPartition};
-use kohort_machine::{Instant, Prng};
+use kohort_machine::Instant;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::ledger::Ledger;
+use super::run::Run;
+use crate::logs::id_of;
 use crate::plan::{CommitStyle, PATIENCE};
-use crate::story::Story;
 
 /// Who waits this long between two polls does something else meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What all tasks of a run share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) ledger: Ledger,
-    pub(super) story: Story,
-    pub(super) prng: Prng,
-}
-
-/// A handle of what is shared.
-#[derive(Debug, Clone)]
-pub(super) struct Run {
-    shared: Arc<Mutex<Shared>>,
-    start: tokio::time::Instant,
-}
-
-impl Run {
-    pub(super) fn new(shared: Shared) -> Self {
-        Self {
-            shared: Arc::new(Mutex::new(shared)),
-            start: tokio::time::Instant::now(),
-        }
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed()
-    }
-
-    pub(super) fn note(&self, line: impl FnOnce() -> String) {
-        let now = self.now();
-        self.lock().story.note(now, line);
-    }
-
-    pub(super) fn below(&self, bound: u64) -> u64 {
-        self.lock().prng.below(bound)
-    }
-
-    pub(super) fn chance(&self, numerator: u64, denominator: u64) -> bool {
-        self.lock().prng.chance(numerator, denominator)
-    }
-}
 
 /// What the outside tells an application.
 #[derive(Debug, Default)]
@@ -89,6 +44,7 @@ struct Listener {
 
 impl Listener {
     fn hear(&self, what: &str, partitions: &[TopicPartition]) {
+        self.run.step();
         self.run.note(|| {
             let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
             format!("m{} {what} {}", self.no, names.join(" "))
@@ -228,6 +184,7 @@ impl Application {
         let polled = self.poll_for(patience).await;
         self.polled_at = self.run.now();
         let mut shared = self.run.lock();
+        shared.steps += 1;
         shared.ledger.waited(self.polled_at, self.no);
         if polled.as_ref().is_some_and(|records| !records.is_empty()) {
             shared.ledger.was_busy(self.polled_at, self.no);
@@ -281,6 +238,7 @@ impl Application {
             }
             _ => return,
         };
+        self.run.step();
         if let Err(error) = result {
             self.run.note(|| format!("m{} commit: {error}", self.no));
         }
@@ -340,10 +298,7 @@ async fn process(no: usize, run: &Run, wishes: &Wishes, records: ConsumerRecords
     let mut handed: Vec<(TopicPartition, i64, i64)> = Vec::new();
     for record in records.iter() {
         let partition = record.topic_partition();
-        let id = record
-            .value
-            .first_chunk()
-            .map_or(u64::MAX, |id| u64::from_be_bytes(*id));
+        let id = id_of(Some(&record.value));
         run.lock().ledger.handed_out(no, partition, record.offset, id);
         match handed.last_mut().filter(|last| last.0 == *partition) {
             Some(last) => last.2 = record.offset + 1,

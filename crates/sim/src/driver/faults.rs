@@ -13,6 +13,7 @@ use crate::plan::Weather;
 impl World {
     pub(super) fn count(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
         *self.counts.entry(what).or_default() += 1;
+        self.run.step();
         self.run.note(|| format!("** {what} {}", detail()));
     }
 

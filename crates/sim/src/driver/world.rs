@@ -10,21 +10,23 @@ use kohort::config::AutoOffsetReset;
 use kohort::{Consumer, Producer, ProducerRecord, TopicPartition};
 use kohort_broker::Broker;
 use kohort_machine::{Instant, Prng};
+use kohort_node::Node;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::application::{Application, Run, Shared, Wishes};
-use super::cable::Cables;
+use super::application::{Application, Wishes};
+use super::cable::{Cables, PRODUCERS};
+use super::run::{Run, Shared};
+use super::storage::{Watch, WatchedStorage};
+use crate::Half;
 use crate::ledger::{Ledger, Living};
+use crate::messages::Messages;
 use crate::plan::{
     CommitStyle, DELIVERY_TIMEOUT, GROUP, METADATA_MAX_AGE, PATIENCE, Plan, REBOOTSTRAP_TRIGGER,
     REQUEST_TIMEOUT, REST, SETUP_TIMEOUT, SETUP_TIMEOUT_MAX, Weather,
 };
 use crate::report::Outcome;
 use crate::story::Story;
-
-/// The owners of cables that are producers begin here.
-const PRODUCERS: usize = 1_000_000;
 
 /// A member's task, as the outside sees it.
 pub(super) struct Life {
@@ -69,18 +71,25 @@ pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
     for (name, partitions) in &plan.topics {
         builder = builder.topic(*name, *partitions);
     }
+    let watch = Watch::default();
+    let storage = Box::new(WatchedStorage::new(watch.clone()));
     let broker = builder
-        .start()
+        .start_over(|config, cluster, seed| {
+            Node::open(config, cluster, storage, seed, 0).expect("memory does not fail")
+        })
         .await
         .expect("these settings are the broker's own");
-    let cables = Cables::new(broker.connector(), plan.delay, prng.next_u64());
+    let cable_seed = prng.next_u64();
+    let messages = Messages::new(None, prng.next_u64());
     let topics = plan.topics.iter().map(|(name, count)| (Arc::from(*name), *count));
     let mut ledger = Ledger::unwatched();
     if plan.weather == Weather::Fair {
         ledger.measure_reading(plan.reading_bound());
     }
+    let run = Run::new(Shared::new(ledger, story, prng, messages), watch);
+    let cables = Cables::new(broker.connector(), plan.delay, cable_seed, run.clone());
     let mut world = World {
-        run: Run::new(Shared { ledger, story, prng }),
+        run,
         broker,
         cables,
         lives: BTreeMap::new(),
@@ -320,8 +329,9 @@ impl World {
         let shared = self.run.lock();
         Outcome {
             seed: self.seed,
-            steps: shared.ledger.records_handed_out(),
-            rebalances: u64::try_from(shared.ledger.highest_claim()).unwrap_or(0),
+            half: Half::Driver,
+            steps: shared.steps,
+            rebalances: shared.ledger.rebalances(),
             records: shared.ledger.records_handed_out(),
             faults: self.counts.clone(),
             violations: shared.ledger.violations().to_vec(),
@@ -346,10 +356,8 @@ pub(super) async fn write(
             if let Ok(metadata) = sending.await
                 && let Some(offset) = metadata.offset
             {
-                let now = run.now();
                 let mut shared = run.lock();
                 shared.ledger.acknowledged(&partition, offset, id);
-                shared.ledger.readable(now, &partition, offset);
             }
         });
     }

@@ -175,12 +175,6 @@ impl Ledger {
         self.readers.held.get(&reader)?.get(partition)?.next
     }
 
-    /// The highest generation that a reader was in.
-    pub(crate) fn highest_claim(&self) -> i32 {
-        let last = self.readers.claims.last_key_value();
-        last.map_or(0, |((generation, _), _)| *generation)
-    }
-
     /// How many records were handed out.
     pub(crate) fn records_handed_out(&self) -> u64 {
         self.readers.handed_out

@@ -13,6 +13,7 @@ use kohort_protocol::{ApiKey, frame};
 use super::broker::{PORT, Process};
 use super::network::{Arrival, Client};
 use super::world::{Happening, World};
+use crate::messages::Told;
 
 impl World {
     pub(super) fn perform(&mut self, client: Client, action: NetAction) {
@@ -190,10 +191,12 @@ impl World {
         if let (Some(watched), Some(api)) = (&mut self.watched, api) {
             *watched.entry(api).or_default() += 1;
         }
-        let bytes = match api.filter(|api| self.tamper.reads_request(*api)) {
-            Some(_) => self.pass_request(conn, frame),
-            None => frame,
+        let told = Told {
+            now: self.now,
+            ledger: &mut self.ledger,
+            story: &mut self.story,
         };
+        let bytes = self.messages.request(told, conn, frame);
         let wall_ms = Process::wall_ms(self.now);
         self.broker.handle(
             self.now,
@@ -201,6 +204,18 @@ impl World {
             &mut self.ledger,
         );
         self.drain_broker();
+    }
+
+    /// Reads a reply for the ledger and the mutant.
+    fn pass_reply(&mut self, conn: ConnId, bytes: Bytes) -> Bytes {
+        let Some(connection) = self.network.get_mut(conn) else {
+            return bytes;
+        };
+        let client = connection.client;
+        match connection.in_work.take() {
+            Some(asked) => self.messages.reply(&mut self.ledger, client, conn, &asked, bytes),
+            None => bytes,
+        }
     }
 
     pub(super) fn drain_broker(&mut self) {
