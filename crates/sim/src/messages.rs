@@ -40,7 +40,11 @@ pub(crate) struct Messages {
     names: BTreeMap<[u8; 16], Arc<str>>,
     /// What commits would store whose answers are not there, by connection and correlation.
     commits: BTreeMap<(ConnId, i32), Vec<(TopicPartition, i64)>>,
-    /// The generation that the coordinator told last.
+    /// Generations of SyncGroup requests whose answers are not there, by connection and correlation.
+    syncs: BTreeMap<(ConnId, i32), i32>,
+    /// The last generation whose assignment a client was sent.
+    joined: BTreeMap<Client, i32>,
+    /// The generation that the coordinator told last: the mutant's.
     generation: i32,
     /// The last answer to each client, by API, and on which connection it came.
     answers: BTreeMap<(Client, ApiKey), (ConnId, ResponseBody)>,
@@ -53,6 +57,8 @@ impl Messages {
             prng: Prng::from_seed(seed),
             names: BTreeMap::new(),
             commits: BTreeMap::new(),
+            syncs: BTreeMap::new(),
+            joined: BTreeMap::new(),
             generation: 0,
             answers: BTreeMap::new(),
         }
@@ -101,6 +107,10 @@ impl Messages {
                 .insert((conn, header.correlation_id), request.offsets.clone());
             told.ledger.commit_requested(request);
         }
+        if let RequestBody::SyncGroup(sync) = &body {
+            self.syncs
+                .insert((conn, header.correlation_id), sync.generation_id);
+        }
         if self.mutant.is_none() {
             return bytes;
         }
@@ -110,6 +120,11 @@ impl Messages {
             Ok(frame) => frame.freeze().slice(4..),
             Err(_) => bytes,
         }
+    }
+
+    /// The last generation whose assignment a client was sent.
+    pub(crate) fn generation_of(&self, client: Client) -> Option<i32> {
+        self.joined.get(&client).copied()
     }
 
     fn commit(&self, commit: &OffsetCommitRequest) -> CommitRequest {
@@ -142,7 +157,7 @@ impl Messages {
         let Some(api) = ApiKey::from_i16(asked.key) else {
             return bytes;
         };
-        if api != ApiKey::OffsetCommit && !self.reads_reply(api) {
+        if !matches!(api, ApiKey::OffsetCommit | ApiKey::SyncGroup) && !self.reads_reply(api) {
             return bytes;
         }
         let Ok((correlation, body)) = frame::decode_response(bytes.clone(), api, asked.version) else {
@@ -151,6 +166,12 @@ impl Messages {
         if let ResponseBody::OffsetCommit(commit) = &body {
             let asked = self.commits.remove(&(conn, correlation)).unwrap_or_default();
             ledger.commit_acknowledged(self.stored(commit, asked));
+        }
+        if let ResponseBody::SyncGroup(sync) = &body
+            && let Some(generation) = self.syncs.remove(&(conn, correlation))
+            && sync.error_code == 0
+        {
+            self.joined.insert(client, generation);
         }
         if !self.reads_reply(api) {
             return bytes;
@@ -186,16 +207,13 @@ impl Messages {
 impl Messages {
     /// Whether requests of this API have to be read.
     fn reads_request(&self, api: ApiKey) -> bool {
-        // The ledger wants to know of each commit.
+        // The ledger wants to know of each commit, and who is in which generation.
         let is_tampered_with = match self.mutant {
-            Some(Mutant::GenerationFenceSkipped | Mutant::EpochNotBumped) => {
-                matches!(api, ApiKey::Heartbeat | ApiKey::SyncGroup)
-            }
+            Some(Mutant::GenerationFenceSkipped | Mutant::EpochNotBumped) => api == ApiKey::Heartbeat,
             Some(Mutant::SessionTimerNotArmed) => api == ApiKey::JoinGroup,
-            Some(Mutant::SharedTwice) => api == ApiKey::SyncGroup,
             _ => false,
         };
-        is_tampered_with || api == ApiKey::OffsetCommit
+        is_tampered_with || matches!(api, ApiKey::OffsetCommit | ApiKey::SyncGroup)
     }
 
     fn changed_request(&self, ledger: &Ledger, mut body: RequestBody) -> RequestBody {

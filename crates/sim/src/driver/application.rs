@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kohort::consumer::{CallbackResult, RebalanceContext, RebalanceListener};
-use kohort::{Consumer, ConsumerRecords, TopicPartition};
+use kohort::{Consumer, ConsumerRecords, OffsetAndMetadata, TopicPartition};
 use kohort_machine::Instant;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -67,6 +67,7 @@ impl RebalanceListener for Listener {
         self.hear("assigned", partitions);
         let now = self.run.now();
         self.run.lock().ledger.assigned(now, self.no, None, partitions);
+        self.run.claim(self.no);
         Ok(())
     }
 
@@ -131,8 +132,12 @@ impl Application {
                 return;
             }
             let records = self.poll().await;
+            self.run.claim(self.no);
+            self.hear_resets();
             let is_empty = records.as_ref().is_none_or(|records| records.is_empty());
+            let mut done = Vec::new();
             if let Some(records) = records {
+                done = records.next_offsets();
                 process(self.no, &self.run, &self.wishes, records).await;
             }
             if self.is_over {
@@ -142,9 +147,10 @@ impl Application {
                 sleep(time).await;
             }
             if !is_empty || self.run.chance(1, 8) {
-                self.commit().await;
+                self.commit(done).await;
             }
-            self.claim().await;
+            self.ask_who_it_is().await;
+            self.run.claim(self.no);
             self.wander();
         }
         self.run.note(|| format!("m{} closes", self.no));
@@ -216,7 +222,8 @@ impl Application {
         }
     }
 
-    async fn commit(&mut self) {
+    /// `done` was processed since the commit before.
+    async fn commit(&mut self, done: Vec<(TopicPartition, OffsetAndMetadata)>) {
         let kind = match self.commits {
             CommitStyle::Auto => return,
             CommitStyle::Sync => 0,
@@ -231,21 +238,37 @@ impl Application {
                     Err(_) => return,
                 }
             }
+            0 if !done.is_empty() && self.run.chance(1, 4) => {
+                self.consumer.commit_sync_offsets(done.clone()).await
+            }
             0 => self.consumer.commit_sync_timeout(PATIENCE).await,
             1 => {
-                self.consumer.commit_async();
+                let run = self.run.clone();
+                self.consumer.commit_async_with(move |offsets, result| {
+                    if result.is_ok() {
+                        run.lock().ledger.commit_known(offsets);
+                    }
+                });
                 return;
             }
             _ => return,
         };
         self.run.step();
-        if let Err(error) = result {
-            self.run.note(|| format!("m{} commit: {error}", self.no));
+        match result {
+            Ok(()) => self.run.lock().ledger.commit_known(&done),
+            Err(error) => self.run.note(|| format!("m{} commit: {error}", self.no)),
         }
     }
 
-    /// Says in which generation the member owns what it owns.
-    async fn claim(&mut self) {
+    /// Where `auto.offset.reset` decided.
+    fn hear_resets(&mut self) {
+        let resets = self.consumer.take_position_resets().into_iter();
+        let resets: Vec<_> = resets.map(|reset| (reset.partition, reset.to)).collect();
+        self.run.lock().ledger.was_reset(self.no, &resets);
+    }
+
+    /// Says in which generation the member believes that it owns what it owns.
+    async fn ask_who_it_is(&mut self) {
         if !self.run.chance(1, 8) {
             return;
         }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use kohort_machine::{Instant, Prng};
 use kohort_node::ConnId;
+use kohort_protocol::ApiKey;
 use kohort_protocol::frame::{RequestPeek, peek_request};
 
 use super::storage::Watch;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, ReaderNo};
 use crate::logs::Contents;
 use crate::messages::{Client, Messages, Told};
 use crate::story::Story;
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) messages: Messages,
     /// What happened that can be seen from outside of the tasks: what cables brought, what applications and the outside did.
     pub(super) steps: u64,
+    /// The requests that the broker got since the group is watched at rest.
+    pub(super) watched: Option<BTreeMap<ApiKey, u64>>,
     /// Requests whose answers are not there, by cable and correlation.
     asked: BTreeMap<(ConnId, i32), RequestPeek>,
 }
@@ -35,6 +38,7 @@ impl Shared {
             prng,
             messages,
             steps: 0,
+            watched: None,
             asked: BTreeMap::new(),
         }
     }
@@ -92,12 +96,24 @@ impl Run {
         self.lock().prng.chance(numerator, denominator)
     }
 
+    /// What a member has it has in the last generation that it was told of.
+    pub(super) fn claim(&self, no: ReaderNo) {
+        let now = self.now();
+        let mut shared = self.lock();
+        if let Some(generation) = shared.messages.generation_of(Client::Member(no)) {
+            shared.ledger.claim(now, no, generation);
+        }
+    }
+
     /// A cable brings the broker this request, without its length; what the broker is given.
     pub(super) fn request(&self, cable: ConnId, bytes: Bytes) -> Bytes {
         let now = self.now();
         let shared = &mut *self.lock();
         if let Ok(peek) = peek_request(&bytes) {
             shared.asked.insert((cable, peek.correlation_id), peek);
+            if let (Some(watched), Some(api)) = (&mut shared.watched, ApiKey::from_i16(peek.key)) {
+                *watched.entry(api).or_default() += 1;
+            }
         }
         let told = Told {
             now,

@@ -82,7 +82,7 @@ pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
     let cable_seed = prng.next_u64();
     let messages = Messages::new(None, prng.next_u64());
     let topics = plan.topics.iter().map(|(name, count)| (Arc::from(*name), *count));
-    let mut ledger = Ledger::unwatched();
+    let mut ledger = Ledger::default();
     if plan.weather == Weather::Fair {
         ledger.measure_reading(plan.reading_bound());
     }
