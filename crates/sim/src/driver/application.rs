@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kohort::consumer::{CallbackResult, RebalanceContext, RebalanceListener};
 use kohort::{Consumer, ConsumerRecords, OffsetAndMetadata, TopicPartition};
 use kohort_machine::Instant;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::listener::Listener;
 use super::run::Run;
+use super::tamper::{Border, Read};
 use crate::logs::id_of;
 use crate::plan::{CommitStyle, PATIENCE};
 
@@ -35,70 +36,7 @@ pub(super) struct Wishes {
 
 pub(super) type Reader = Consumer<Option<Vec<u8>>, Vec<u8>>;
 
-/// The listener of a member.
-struct Listener {
-    no: usize,
-    run: Run,
-    commits: bool,
-}
-
-impl Listener {
-    fn hear(&self, what: &str, partitions: &[TopicPartition]) {
-        self.run.step();
-        self.run.note(|| {
-            let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
-            format!("m{} {what} {}", self.no, names.join(" "))
-        });
-    }
-
-    async fn dawdle(&self) {
-        let millis = self.run.below(40);
-        sleep(Duration::from_millis(millis)).await;
-    }
-}
-
-impl RebalanceListener for Listener {
-    async fn assigned(
-        &mut self,
-        _: &mut RebalanceContext<'_>,
-        partitions: &[TopicPartition],
-    ) -> CallbackResult {
-        self.dawdle().await;
-        self.hear("assigned", partitions);
-        let now = self.run.now();
-        self.run.lock().ledger.assigned(now, self.no, None, partitions);
-        self.run.claim(self.no);
-        Ok(())
-    }
-
-    async fn revoked(
-        &mut self,
-        context: &mut RebalanceContext<'_>,
-        partitions: &[TopicPartition],
-    ) -> CallbackResult {
-        self.hear("revoked", partitions);
-        let now = self.run.now();
-        self.run.lock().ledger.given_up(now, self.no, partitions);
-        if self.commits && self.run.chance(1, 2) {
-            let offsets = context.consumed();
-            let result = context.commit_sync().await;
-            if result.is_ok() {
-                self.run.lock().ledger.commit_known(&offsets);
-            }
-        }
-        self.dawdle().await;
-        let now = self.run.now();
-        self.run.lock().ledger.was_busy(now, self.no);
-        Ok(())
-    }
-
-    async fn lost(&mut self, _: &mut RebalanceContext<'_>, partitions: &[TopicPartition]) -> CallbackResult {
-        self.hear("lost", partitions);
-        let now = self.run.now();
-        self.run.lock().ledger.given_up(now, self.no, partitions);
-        Ok(())
-    }
-}
+type Records = ConsumerRecords<Option<Vec<u8>>, Vec<u8>>;
 
 /// One life of a member.
 pub(super) struct Application {
@@ -106,6 +44,7 @@ pub(super) struct Application {
     pub(super) consumer: Reader,
     pub(super) run: Run,
     pub(super) wishes: Arc<Wishes>,
+    pub(super) border: Border,
     pub(super) commits: CommitStyle,
     /// The consumer cannot go on.
     pub(super) is_over: bool,
@@ -134,11 +73,12 @@ impl Application {
             let records = self.poll().await;
             self.run.claim(self.no);
             self.hear_resets();
-            let is_empty = records.as_ref().is_none_or(|records| records.is_empty());
-            let mut done = Vec::new();
-            if let Some(records) = records {
-                done = records.next_offsets();
-                process(self.no, &self.run, &self.wishes, records).await;
+            let done = records.next_offsets();
+            let reads = self.border.brought(&self.run, reads_of(&records));
+            drop(records);
+            let is_empty = reads.is_empty();
+            if !is_empty {
+                process(self.no, &self.run, &self.wishes, reads).await;
             }
             if self.is_over {
                 return;
@@ -163,6 +103,7 @@ impl Application {
         let listener = Listener {
             no: self.no,
             run: self.run.clone(),
+            border: self.border.clone(),
             commits: self.commits != CommitStyle::Auto,
         };
         match self.consumer.subscribe_with(topics, listener) {
@@ -181,26 +122,30 @@ impl Application {
         is_busy.then(|| Duration::from_millis(self.run.below(800)))
     }
 
-    async fn poll(&mut self) -> Option<ConsumerRecords<Option<Vec<u8>>, Vec<u8>>> {
+    async fn poll(&mut self) -> Records {
         let patience = Duration::from_millis(20 + self.run.below(700));
         let begun = self.run.now();
         if begun.saturating_since(self.polled_at) > PAUSE {
             self.run.lock().ledger.was_busy(begun, self.no);
         }
-        let polled = self.poll_for(patience).await;
+        let polled = self.poll_for(patience).await.unwrap_or_default();
         self.polled_at = self.run.now();
         let mut shared = self.run.lock();
         shared.steps += 1;
         shared.ledger.waited(self.polled_at, self.no);
-        if polled.as_ref().is_some_and(|records| !records.is_empty()) {
+        if !polled.is_empty() {
             shared.ledger.was_busy(self.polled_at, self.no);
         }
         drop(shared);
         polled
     }
 
-    async fn poll_for(&mut self, patience: Duration) -> Option<ConsumerRecords<Option<Vec<u8>>, Vec<u8>>> {
+    async fn poll_for(&mut self, patience: Duration) -> Option<Records> {
         let polled = match self.run.chance(1, 6) {
+            true if self.border.loses_dropped_polls() => {
+                let _lost = self.consumer.poll(patience).await;
+                return None;
+            }
             // The future is dropped halfway.
             true => timeout(patience, self.consumer.poll(Duration::from_secs(600)))
                 .await
@@ -231,6 +176,9 @@ impl Application {
             CommitStyle::Mixed => self.run.below(4),
         };
         let result = match kind {
+            0 if let Some(offsets) = self.border.commits(&done) => {
+                self.consumer.commit_sync_offsets(offsets).await
+            }
             0 if self.run.chance(1, 8) => {
                 let patience = Duration::from_millis(self.run.below(20));
                 match timeout(patience, self.consumer.commit_sync()).await {
@@ -307,7 +255,7 @@ impl Application {
         let Some(next) = next else { return };
         let back = i64::try_from(self.run.below(12)).unwrap_or(0);
         let offset = (next - back).max(0);
-        if self.consumer.seek(partition, offset).is_ok() {
+        if !self.border.seeks() || self.consumer.seek(partition, offset).is_ok() {
             self.run
                 .note(|| format!("m{} seeks {partition} to {offset}", self.no));
             let now = self.run.now();
@@ -316,20 +264,29 @@ impl Application {
     }
 }
 
+fn reads_of(records: &Records) -> Vec<Read> {
+    let each = records.iter().map(|record| Read {
+        partition: record.topic_partition().clone(),
+        offset: record.offset,
+        id: id_of(Some(&record.value)),
+    });
+    each.collect()
+}
+
 /// What an application does with records: it tells the ledger of them, takes its time, and is done with them.
-async fn process(no: usize, run: &Run, wishes: &Wishes, records: ConsumerRecords<Option<Vec<u8>>, Vec<u8>>) {
+async fn process(no: usize, run: &Run, wishes: &Wishes, reads: Vec<Read>) {
     let mut handed: Vec<(TopicPartition, i64, i64)> = Vec::new();
-    for record in records.iter() {
-        let partition = record.topic_partition();
-        let id = id_of(Some(&record.value));
-        run.lock().ledger.handed_out(no, partition, record.offset, id);
-        match handed.last_mut().filter(|last| last.0 == *partition) {
-            Some(last) => last.2 = record.offset + 1,
-            None => handed.push((partition.clone(), record.offset, record.offset + 1)),
+    for Read {
+        partition,
+        offset,
+        id,
+    } in reads
+    {
+        run.lock().ledger.handed_out(no, &partition, offset, id);
+        match handed.last_mut().filter(|last| last.0 == partition) {
+            Some(last) => last.2 = offset + 1,
+            None => handed.push((partition, offset, offset + 1)),
         }
-    }
-    if handed.is_empty() {
-        return;
     }
     run.note(|| {
         let all: Vec<String> = handed

@@ -6,17 +6,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{BufMut, Bytes, BytesMut};
 use kohort::transport::Transport;
 use kohort_broker::Connector;
 use kohort_machine::Prng;
 use kohort_node::ConnId;
-use kohort_protocol::frame;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, split};
+use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::run::Run;
+use super::way::{Ear, relay};
 use crate::messages::Client;
 
 /// The owners of cables that are producers begin here.
@@ -100,6 +99,7 @@ impl Cables {
         let (near, end) = tokio::io::duplex(64 * 1024);
         let cables = self.clone();
         let ear = Ear {
+            cables: self.clone(),
             run: self.run.clone(),
             client: match owner.checked_sub(PRODUCERS) {
                 Some(no) => Client::Producer(no),
@@ -161,166 +161,8 @@ impl Cables {
     }
 }
 
-fn lag(prng: &mut Prng, delay: Duration) -> Duration {
+/// How long something is on its way.
+pub(super) fn lag(prng: &mut Prng, delay: Duration) -> Duration {
     let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
     Duration::from_micros(1 + prng.below(micros))
-}
-
-/// Who listens at one cable.
-#[derive(Debug, Clone)]
-struct Ear {
-    run: Run,
-    client: Client,
-    cable: ConnId,
-}
-
-impl Ear {
-    /// The broker is about to be given this; what it is given.
-    fn up(&self, piece: Piece) -> Piece {
-        match piece {
-            Piece::Frame(frame) => Piece::Frame(self.run.request(self.cable, frame)),
-            torn => torn,
-        }
-    }
-
-    /// The broker has sent this; what is carried to the client.
-    fn down(&self, piece: Piece) -> Piece {
-        match piece {
-            Piece::Frame(frame) => Piece::Frame(self.run.reply(self.client, self.cable, frame)),
-            torn => torn,
-        }
-    }
-}
-
-/// What is carried at a time.
-#[derive(Debug)]
-enum Piece {
-    /// A message without its length.
-    Frame(Bytes),
-    /// What is left when a connection ends in the middle of a message.
-    Torn(Bytes),
-}
-
-impl Piece {
-    /// As it is on the way.
-    fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Frame(frame) => {
-                let mut bytes = BytesMut::with_capacity(frame.len() + 4);
-                bytes.put_u32(u32::try_from(frame.len()).unwrap_or(u32::MAX));
-                bytes.put_slice(&frame);
-                bytes.freeze()
-            }
-            Self::Torn(bytes) => bytes,
-        }
-    }
-}
-
-/// The next piece; `None` at the end. Cancel safe: what was read stays in the buffer.
-async fn next_piece(from: &mut ReadHalf<DuplexStream>, buffer: &mut BytesMut) -> Option<Piece> {
-    loop {
-        if let Ok(Some(frame)) = frame::split_frame(buffer, usize::MAX) {
-            return Some(Piece::Frame(frame));
-        }
-        if from.read_buf(buffer).await.unwrap_or(0) == 0 {
-            let left = buffer.split().freeze();
-            return (!left.is_empty()).then_some(Piece::Torn(left));
-        }
-    }
-}
-
-/// Carries messages both ways until one end is closed or the cable breaks.
-async fn relay(
-    near: DuplexStream,
-    far: DuplexStream,
-    health: watch::Receiver<Health>,
-    mut prng: Prng,
-    delay: Duration,
-    ear: Ear,
-) {
-    let (near_read, near_write) = split(near);
-    let (far_read, far_write) = split(far);
-    let other = Prng::from_seed(prng.next_u64());
-    let up = Way {
-        ear: ear.clone(),
-        prng,
-        delay,
-        is_up: true,
-    };
-    let down = Way {
-        ear,
-        prng: other,
-        delay,
-        is_up: false,
-    };
-    // What the broker is sent late goes on its way when the client has its end already.
-    tokio::join!(
-        up.carry(near_read, far_write, health.clone()),
-        down.carry(far_read, near_write, health)
-    );
-}
-
-/// One direction of a cable.
-struct Way {
-    ear: Ear,
-    prng: Prng,
-    delay: Duration,
-    is_up: bool,
-}
-
-impl Way {
-    async fn carry(
-        mut self,
-        mut from: ReadHalf<DuplexStream>,
-        mut to: WriteHalf<DuplexStream>,
-        mut health: watch::Receiver<Health>,
-    ) {
-        let mut buffer = BytesMut::new();
-        loop {
-            let piece = tokio::select! {
-                biased;
-                piece = next_piece(&mut from, &mut buffer) => Some(piece),
-                _ = health.changed() => None,
-            };
-            let now = *health.borrow();
-            let Some(piece) = piece else {
-                match now {
-                    Health::Cut | Health::CutLate(_) => break,
-                    Health::Well(_) | Health::Silent => continue,
-                }
-            };
-            let Some(piece) = piece else { break };
-            let more = match now {
-                Health::Well(more) => more,
-                Health::CutLate(late) if self.is_up => late,
-                Health::Cut | Health::CutLate(_) => break,
-                Health::Silent => continue,
-            };
-            // What the broker answers it has done, whether or not anybody learns of it.
-            let piece = match self.is_up {
-                true => piece,
-                false => self.ear.down(piece),
-            };
-            sleep(lag(&mut self.prng, self.delay) + more).await;
-            let now = *health.borrow();
-            match now {
-                Health::Cut => break,
-                Health::CutLate(late) if self.is_up => sleep(late).await,
-                Health::CutLate(_) => break,
-                Health::Silent => continue,
-                Health::Well(_) => {}
-            }
-            let piece = match self.is_up {
-                true => self.ear.up(piece),
-                false => piece,
-            };
-            self.ear.run.step();
-            if to.write_all(&piece.into_bytes()).await.is_err() {
-                break;
-            }
-        }
-        self.ear.run.step();
-        // The end that was written to is closed; the other direction notices by itself.
-        let _ = to.shutdown().await;
-    }
 }

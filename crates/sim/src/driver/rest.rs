@@ -9,7 +9,8 @@ use kohort::TopicPartition;
 use kohort_broker::{MemberFate, Rebalance, RebalanceOutcome};
 use tokio::time::sleep;
 
-use super::world::{World, write};
+use super::producer::write;
+use super::world::World;
 use crate::plan::{DRAIN, GROUP, PROMPT, QUIET, REQUEST_TIMEOUT};
 
 /// How often it is looked whether the group is at rest.
@@ -141,7 +142,8 @@ impl World {
         let end = self.run.now() + within;
         while self.run.now() < end && !self.is_broken() {
             sleep(LOOK).await;
-            if self.run.lock().ledger.is_all_read(&living, &partitions) {
+            let shared = self.run.lock();
+            if shared.unanswered == 0 && shared.ledger.is_all_read(&living, &partitions) {
                 break;
             }
         }

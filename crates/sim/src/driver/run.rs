@@ -1,5 +1,6 @@
 //! What all tasks of a run share: the ledger, the story, the chances, and what was seen on cables and in logs.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +25,10 @@ pub(super) struct Shared {
     pub(super) messages: Messages,
     /// What happened that can be seen from outside of the tasks: what cables brought, what applications and the outside did.
     pub(super) steps: u64,
+    /// Records that were sent and are neither acknowledged nor given up.
+    pub(super) unanswered: u64,
+    /// The next commit of this member arrives late.
+    pub(super) late_commit: Option<ReaderNo>,
     /// The requests that the broker got since the group is watched at rest.
     pub(super) watched: Option<BTreeMap<ApiKey, u64>>,
     /// Requests whose answers are not there, by cable and correlation.
@@ -38,6 +43,8 @@ impl Shared {
             prng,
             messages,
             steps: 0,
+            unanswered: 0,
+            late_commit: None,
             watched: None,
             asked: BTreeMap::new(),
         }
@@ -105,6 +112,19 @@ impl Run {
         }
     }
 
+    /// A client sends this, without its length; for how long a cable keeps it when it is the commit that is to arrive late.
+    pub(super) fn lateness(&self, client: Client, bytes: &Bytes) -> Option<Duration> {
+        let mut shared = self.lock();
+        let late = shared.late_commit.map(Client::Member);
+        let is_commit = peek_request(bytes).is_ok_and(|peek| peek.key == ApiKey::OffsetCommit.code());
+        if late != Some(client) || !is_commit {
+            return None;
+        }
+        shared.late_commit = None;
+        let millis = 200 + shared.prng.below(1_800);
+        Some(Duration::from_millis(millis))
+    }
+
     /// A cable brings the broker this request, without its length; what the broker is given.
     pub(super) fn request(&self, cable: ConnId, bytes: Bytes) -> Bytes {
         let now = self.now();
@@ -123,8 +143,8 @@ impl Run {
         shared.messages.request(told, cable, bytes)
     }
 
-    /// The broker has sent this reply, without its length; what the cable brings to its client.
-    pub(super) fn reply(&self, client: Client, cable: ConnId, bytes: Bytes) -> Bytes {
+    /// The broker has sent this reply, without its length; what the cable brings to its client, if anything.
+    pub(super) fn reply(&self, client: Client, cable: ConnId, bytes: Bytes) -> Option<Bytes> {
         let shared = &mut *self.lock();
         let correlation = bytes.first_chunk().map(|chunk| i32::from_be_bytes(*chunk));
         let asked = correlation.and_then(|number| shared.asked.remove(&(cable, number)));
@@ -132,7 +152,7 @@ impl Run {
             Some(asked) => shared
                 .messages
                 .reply(&mut shared.ledger, client, cable, &asked, bytes),
-            None => bytes,
+            None => Some(bytes),
         }
     }
 }

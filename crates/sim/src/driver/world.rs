@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kohort::config::AutoOffsetReset;
-use kohort::{Consumer, Producer, ProducerRecord, TopicPartition};
+use kohort::{Consumer, TopicPartition};
 use kohort_broker::Broker;
 use kohort_machine::{Instant, Prng};
 use kohort_node::Node;
@@ -15,15 +15,17 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::application::{Application, Wishes};
-use super::cable::{Cables, PRODUCERS};
+use super::cable::Cables;
 use super::run::{Run, Shared};
 use super::storage::{Watch, WatchedStorage};
+use super::tamper::Border;
 use crate::Half;
 use crate::ledger::{Ledger, Living};
 use crate::messages::Messages;
+use crate::mutants::Mutant;
 use crate::plan::{
-    CommitStyle, DELIVERY_TIMEOUT, GROUP, METADATA_MAX_AGE, PATIENCE, Plan, REBOOTSTRAP_TRIGGER,
-    REQUEST_TIMEOUT, REST, SETUP_TIMEOUT, SETUP_TIMEOUT_MAX, Weather,
+    CommitStyle, GROUP, METADATA_MAX_AGE, PATIENCE, Plan, REBOOTSTRAP_TRIGGER, REQUEST_TIMEOUT, REST,
+    SETUP_TIMEOUT, SETUP_TIMEOUT_MAX, Weather,
 };
 use crate::report::Outcome;
 use crate::story::Story;
@@ -50,16 +52,19 @@ pub(super) struct World {
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) issued: usize,
     pub(super) is_calm: Arc<AtomicBool>,
+    /// The producers write no more.
+    pub(super) is_over: Arc<AtomicBool>,
     pub(super) issued_ids: u64,
-    seed: u64,
+    mutant: Option<Mutant>,
+    pub(super) seed: u64,
 }
 
-fn millis(duration: Duration) -> i32 {
+pub(super) fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// Lives the life of a seed.
-pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
+pub(super) async fn live(seed: u64, plan: Plan, mutant: Option<Mutant>, mut story: Story) -> Outcome {
     story.note(Instant::ZERO, || format!("{plan:?}"));
     let mut prng = Prng::from_seed(seed);
     let mut builder = Broker::builder()
@@ -80,7 +85,7 @@ pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
         .await
         .expect("these settings are the broker's own");
     let cable_seed = prng.next_u64();
-    let messages = Messages::new(None, prng.next_u64());
+    let messages = Messages::new(mutant, prng.next_u64());
     let topics = plan.topics.iter().map(|(name, count)| (Arc::from(*name), *count));
     let mut ledger = Ledger::default();
     if plan.weather == Weather::Fair {
@@ -99,8 +104,10 @@ pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
         counts: BTreeMap::new(),
         issued: 0,
         is_calm: Arc::default(),
+        is_over: Arc::default(),
         issued_ids: 0,
         plan,
+        mutant,
         seed,
     };
     world.go_through().await;
@@ -124,8 +131,10 @@ impl World {
             self.lose_one();
             self.settle(self.plan.farewell()).await;
         }
+        self.is_over.store(true, Ordering::Relaxed);
         for task in writing {
-            task.abort();
+            // A writer that panicked is missed by nobody: what it wrote is read all the same.
+            let _ = task.await;
         }
         if !self.is_broken() {
             self.be_read().await;
@@ -256,6 +265,7 @@ impl World {
             consumer,
             run: self.run.clone(),
             wishes: Arc::clone(&wishes),
+            border: Border::new(self.mutant),
             commits: plan.commits,
             is_over: false,
             polled_at: self.run.now(),
@@ -274,54 +284,6 @@ impl World {
         self.lives.insert(no, life);
     }
 
-    pub(super) fn producer(&self, no: usize) -> Producer<Option<Vec<u8>>, Vec<u8>> {
-        Producer::builder()
-            .bootstrap_servers(self.broker.bootstrap_servers())
-            .client_id(format!("p{no}"))
-            .request_timeout_ms(millis(REQUEST_TIMEOUT))
-            .delivery_timeout_ms(millis(DELIVERY_TIMEOUT))
-            .max_block_ms(i64::from(millis(DELIVERY_TIMEOUT)))
-            .kohort_seed(i64::try_from(self.seed.wrapping_add(77 + no as u64) >> 1).unwrap_or(0))
-            .transport(self.cables.transport(PRODUCERS + no))
-            .build()
-            .expect("these settings go together")
-    }
-
-    /// A producer that writes until it is aborted.
-    fn start_writing(&self, no: usize) -> JoinHandle<()> {
-        let (producer, run) = (self.producer(no), self.run.clone());
-        let topics: Vec<(Arc<str>, i32)> = self.partitions.clone().into_iter().collect();
-        // Each has numbers of its own.
-        let mut id = (no as u64 + 1) << 32;
-        let is_calm = Arc::clone(&self.is_calm);
-        tokio::spawn(async move {
-            loop {
-                let most = if is_calm.load(Ordering::Relaxed) {
-                    2_000
-                } else {
-                    500
-                };
-                let pause = Duration::from_millis(60 + run.below(most));
-                sleep(pause).await;
-                for _ in 0..=run.below(4) {
-                    let chosen = usize::try_from(run.below(topics.len() as u64)).unwrap_or(0);
-                    let Some((topic, count)) = topics.get(chosen) else {
-                        continue;
-                    };
-                    let number = i32::try_from(run.below(u64::try_from(*count).unwrap_or(1))).unwrap_or(0);
-                    id += 1;
-                    write(
-                        &producer,
-                        &run,
-                        TopicPartition::new(Arc::clone(topic), number),
-                        id,
-                    )
-                    .await;
-                }
-            }
-        })
-    }
-
     async fn end(self) -> Outcome {
         for life in self.lives.values() {
             life.task.abort();
@@ -337,28 +299,5 @@ impl World {
             violations: shared.ledger.violations().to_vec(),
             story: shared.story.clone(),
         }
-    }
-}
-
-/// Writes a record, and notes its acknowledgement when that comes.
-pub(super) async fn write(
-    producer: &Producer<Option<Vec<u8>>, Vec<u8>>,
-    run: &Run,
-    partition: TopicPartition,
-    id: u64,
-) {
-    let value = id.to_be_bytes().to_vec();
-    let record =
-        ProducerRecord::new(Arc::clone(&partition.topic), None, value).partition(partition.partition);
-    if let Ok(sending) = producer.send_soon(record).await {
-        let run = run.clone();
-        tokio::spawn(async move {
-            if let Ok(metadata) = sending.await
-                && let Some(offset) = metadata.offset
-            {
-                let mut shared = run.lock();
-                shared.ledger.acknowledged(&partition, offset, id);
-            }
-        });
     }
 }

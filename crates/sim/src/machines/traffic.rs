@@ -207,14 +207,14 @@ impl World {
     }
 
     /// Reads a reply for the ledger and the mutant.
-    fn pass_reply(&mut self, conn: ConnId, bytes: Bytes) -> Bytes {
+    fn pass_reply(&mut self, conn: ConnId, bytes: Bytes) -> Option<Bytes> {
         let Some(connection) = self.network.get_mut(conn) else {
-            return bytes;
+            return Some(bytes);
         };
         let client = connection.client;
         match connection.in_work.take() {
             Some(asked) => self.messages.reply(&mut self.ledger, client, conn, &asked, bytes),
-            None => bytes,
+            None => Some(bytes),
         }
     }
 
@@ -223,9 +223,10 @@ impl World {
             match action {
                 NodeAction::Write { conn, .. } if self.faults.note_reply(conn) => {}
                 NodeAction::Write { conn, segments, .. } => {
-                    let reply = self.pass_reply(conn, whole(segments));
-                    self.network
-                        .send_down(self.now, &mut self.arrivals, conn, Arrival::Down(conn, reply));
+                    if let Some(reply) = self.pass_reply(conn, whole(segments)) {
+                        let down = Arrival::Down(conn, reply);
+                        self.network.send_down(self.now, &mut self.arrivals, conn, down);
+                    }
                     self.serve(conn);
                 }
                 NodeAction::Ready { conn } => {
