@@ -224,6 +224,22 @@ impl Builder {
     /// As [`Builder::start`], where logs in memory are kept by a node that the caller makes of configuration, cluster and seed, over
     /// a storage that has nothing to sync. So a simulation sees what is stored.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kohort_broker::Broker;
+    /// use kohort_node::{Node, log::MemoryStorage};
+    ///
+    /// let node = |config, cluster, seed| {
+    ///     let storage = Box::new(MemoryStorage);
+    ///     Node::open(config, cluster, storage, seed, 0).expect("memory does not fail")
+    /// };
+    /// let broker = Broker::builder().topic("orders", 1).start_over(node).await?;
+    /// # drop(broker);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Builder::start`].
