@@ -219,6 +219,43 @@ impl Builder {
     ///
     /// When a setting, a topic, the address or the data directory is refused, or there is no runtime.
     pub async fn start(self) -> Result<Broker, StartError> {
+        self.start_node(Node::new).await
+    }
+
+    /// As [`Builder::start`], where logs in memory are kept by a node that the caller makes of configuration, cluster and seed, over
+    /// a storage that has nothing to sync. So a simulation sees what is stored.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kohort_broker::Broker;
+    /// use kohort_node::{Node, log::MemoryStorage};
+    ///
+    /// let node = |config, cluster, seed| {
+    ///     let storage = Box::new(MemoryStorage);
+    ///     Node::open(config, cluster, storage, seed, 0).expect("memory does not fail")
+    /// };
+    /// let broker = Broker::builder().topic("orders", 1).start_over(node).await?;
+    /// # drop(broker);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::start`].
+    #[cfg(feature = "testing")]
+    pub async fn start_over(
+        self,
+        node: impl FnOnce(Config, Cluster, u64) -> Node + Send,
+    ) -> Result<Broker, StartError> {
+        self.start_node(node).await
+    }
+
+    async fn start_node(
+        self,
+        in_memory: impl FnOnce(Config, Cluster, u64) -> Node + Send,
+    ) -> Result<Broker, StartError> {
         if Handle::try_current().is_err() {
             return Err(StartError::NoRuntime);
         }
@@ -249,7 +286,7 @@ impl Builder {
         let admission = Admission::new(config.size("max.connections"));
         let clock = Clock::start();
         let (machine, files) = match data_dir {
-            None => (Node::new(config, cluster.clone(), self.seed), None),
+            None => (in_memory(config, cluster.clone(), self.seed), None),
             Some(dir) => {
                 let (cluster, seed) = (cluster.clone(), self.seed);
                 let wall_ms = clock.wall_ms(clock.now());

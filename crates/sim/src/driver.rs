@@ -5,22 +5,29 @@
 mod application;
 mod cable;
 mod faults;
+mod listener;
+mod producer;
 mod rest;
+mod run;
+mod storage;
+mod tamper;
+mod way;
 mod world;
 
 use tokio::runtime::Builder;
 
+use crate::mutants::Mutant;
 use crate::plan::Plan;
 use crate::report::Outcome;
 use crate::story::Story;
 
 /// Lives the life of one seed.
-pub(crate) fn run(seed: u64, story: Story) -> Outcome {
+pub(crate) fn run(seed: u64, mutant: Option<Mutant>, story: Story) -> Outcome {
     let plan = Plan::of(seed);
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing of the system");
-    runtime.block_on(world::live(seed, plan, story))
+    runtime.block_on(world::live(seed, plan, mutant, story))
 }

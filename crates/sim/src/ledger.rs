@@ -69,8 +69,6 @@ impl Log {
 /// The ledger.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// Nobody watches the broker's disk: what is committed is known from the members only.
-    is_blind: bool,
     violations: Vec<Violation>,
     logs: BTreeMap<TopicPartition, Log>,
     coordinator: commits::Coordinator,
@@ -79,14 +77,6 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger that is not told what is in the logs.
-    pub(crate) fn unwatched() -> Self {
-        Self {
-            is_blind: true,
-            ..Self::default()
-        }
-    }
-
     /// What was broken so far.
     pub(crate) fn violations(&self) -> &[Violation] {
         &self.violations

@@ -10,9 +10,13 @@
 //! assert!(outcome.rebalances > 0);
 //! ```
 
+use std::fmt;
+
 mod driver;
 mod ledger;
+mod logs;
 mod machines;
+mod messages;
 mod mutants;
 mod plan;
 mod report;
@@ -32,6 +36,15 @@ pub enum Half {
     Driver,
 }
 
+impl fmt::Display for Half {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Machines => "machines",
+            Self::Driver => "driver",
+        })
+    }
+}
+
 impl Half {
     /// That of a seed.
     pub const fn of(seed: u64) -> Self {
@@ -42,11 +55,21 @@ impl Half {
     }
 }
 
-/// Lives the life of one seed, with a bug put in or without, and keeps as much of its story as `story` says. Even seeds drive the
-/// machines, odd ones the real driver; bugs are put in between machines only, whatever the seed.
+/// In which half a seed lives: its own, or the other when the bug cannot be put in there.
+pub fn half_of(seed: u64, mutant: Option<Mutant>) -> Half {
+    let own = Half::of(seed);
+    let halves = mutant.map_or(&[] as &[Half], Mutant::halves);
+    match halves.first() {
+        Some(other) if !halves.contains(&own) => *other,
+        _ => own,
+    }
+}
+
+/// Lives the life of one seed, with a bug put in or without, in the half that [`half_of`] says, and keeps as much of its story as
+/// `story` says.
 pub fn run(seed: u64, mutant: Option<Mutant>, story: Story) -> Outcome {
-    match (mutant, Half::of(seed)) {
-        (None, Half::Driver) => driver::run(seed, story),
-        (mutant, _) => machines::run(seed, mutant, story),
+    match half_of(seed, mutant) {
+        Half::Machines => machines::run(seed, mutant, story),
+        Half::Driver => driver::run(seed, mutant, story),
     }
 }

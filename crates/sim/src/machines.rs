@@ -4,7 +4,6 @@
 mod application;
 mod broker;
 mod disk;
-mod eavesdrop;
 mod faults;
 mod lives;
 mod member;
@@ -18,6 +17,7 @@ mod world;
 
 use kohort_machine::Instant;
 
+use crate::Half;
 use crate::mutants::Mutant;
 use crate::plan::Plan;
 use crate::report::Outcome;
@@ -41,6 +41,7 @@ impl World {
     fn into_outcome(self, seed: u64) -> Outcome {
         Outcome {
             seed,
+            half: Half::Machines,
             steps: self.steps,
             rebalances: self.ledger.rebalances(),
             records: self.ledger.records_handed_out(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use kohort_sim::{Half, Mutant, Outcome, Report, Story, run};
+use kohort_sim::{Half, Mutant, Outcome, Report, Story, half_of, run};
 
 /// Simulates Kohort's members, producers, brokers, network and disk by seed, and looks for broken invariants.
 #[derive(Debug, Parser)]
@@ -57,9 +57,17 @@ fn main() -> ExitCode {
     let args = Args::parse();
     if args.list_mutants {
         for mutant in Mutant::ALL {
-            println!("{:<28} {}", mutant.name(), mutant.about().trim());
+            let halves: Vec<String> = mutant.halves().iter().map(ToString::to_string).collect();
+            let (name, about) = (mutant.name(), mutant.about().trim());
+            println!("{name:<28} {:<17} {about}", halves.join(" "));
         }
         return ExitCode::SUCCESS;
+    }
+    if let (Some(mutant), Some(only)) = (args.mutant, args.only)
+        && !mutant.halves().contains(&only)
+    {
+        println!("{mutant} cannot be put in in the half of {only}");
+        return ExitCode::FAILURE;
     }
     match args.seed {
         Some(seed) => tell(seed, &args),
@@ -84,9 +92,10 @@ fn verdict(outcome: &Outcome) {
         steps,
         rebalances,
         records,
+        half,
         ..
     } = outcome;
-    println!("seed {seed}: {steps} steps, {rebalances} rebalances, {records} records");
+    println!("seed {seed} ({half}): {steps} steps, {rebalances} rebalances, {records} records");
     for violation in &outcome.violations {
         println!("seed {seed} breaks {violation}");
     }
@@ -132,7 +141,7 @@ fn work(args: &Args, next: &AtomicU64, found: &Mutex<(Report, Vec<Outcome>)>) {
         if seed >= args.seeds.end {
             break;
         }
-        if args.only.is_some_and(|only| only != Half::of(seed)) {
+        if args.only.is_some_and(|only| only != half_of(seed, args.mutant)) {
             continue;
         }
         let outcome = run(seed, args.mutant, Story::last(0));

@@ -4,65 +4,21 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use kohort::consumer::{CallbackResult, RebalanceContext, RebalanceListener};
-use kohort::{Consumer, ConsumerRecords, TopicPartition};
-use kohort_machine::{Instant, Prng};
+use kohort::{Consumer, ConsumerRecords, OffsetAndMetadata, TopicPartition};
+use kohort_machine::Instant;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::ledger::Ledger;
+use super::listener::Listener;
+use super::run::Run;
+use super::tamper::{Border, Read};
+use crate::logs::id_of;
 use crate::plan::{CommitStyle, PATIENCE};
-use crate::story::Story;
 
 /// Who waits this long between two polls does something else meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What all tasks of a run share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) ledger: Ledger,
-    pub(super) story: Story,
-    pub(super) prng: Prng,
-}
-
-/// A handle of what is shared.
-#[derive(Debug, Clone)]
-pub(super) struct Run {
-    shared: Arc<Mutex<Shared>>,
-    start: tokio::time::Instant,
-}
-
-impl Run {
-    pub(super) fn new(shared: Shared) -> Self {
-        Self {
-            shared: Arc::new(Mutex::new(shared)),
-            start: tokio::time::Instant::now(),
-        }
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed()
-    }
-
-    pub(super) fn note(&self, line: impl FnOnce() -> String) {
-        let now = self.now();
-        self.lock().story.note(now, line);
-    }
-
-    pub(super) fn below(&self, bound: u64) -> u64 {
-        self.lock().prng.below(bound)
-    }
-
-    pub(super) fn chance(&self, numerator: u64, denominator: u64) -> bool {
-        self.lock().prng.chance(numerator, denominator)
-    }
-}
 
 /// What the outside tells an application.
 #[derive(Debug, Default)]
@@ -80,68 +36,7 @@ pub(super) struct Wishes {
 
 pub(super) type Reader = Consumer<Option<Vec<u8>>, Vec<u8>>;
 
-/// The listener of a member.
-struct Listener {
-    no: usize,
-    run: Run,
-    commits: bool,
-}
-
-impl Listener {
-    fn hear(&self, what: &str, partitions: &[TopicPartition]) {
-        self.run.note(|| {
-            let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
-            format!("m{} {what} {}", self.no, names.join(" "))
-        });
-    }
-
-    async fn dawdle(&self) {
-        let millis = self.run.below(40);
-        sleep(Duration::from_millis(millis)).await;
-    }
-}
-
-impl RebalanceListener for Listener {
-    async fn assigned(
-        &mut self,
-        _: &mut RebalanceContext<'_>,
-        partitions: &[TopicPartition],
-    ) -> CallbackResult {
-        self.dawdle().await;
-        self.hear("assigned", partitions);
-        let now = self.run.now();
-        self.run.lock().ledger.assigned(now, self.no, None, partitions);
-        Ok(())
-    }
-
-    async fn revoked(
-        &mut self,
-        context: &mut RebalanceContext<'_>,
-        partitions: &[TopicPartition],
-    ) -> CallbackResult {
-        self.hear("revoked", partitions);
-        let now = self.run.now();
-        self.run.lock().ledger.given_up(now, self.no, partitions);
-        if self.commits && self.run.chance(1, 2) {
-            let offsets = context.consumed();
-            let result = context.commit_sync().await;
-            if result.is_ok() {
-                self.run.lock().ledger.commit_known(&offsets);
-            }
-        }
-        self.dawdle().await;
-        let now = self.run.now();
-        self.run.lock().ledger.was_busy(now, self.no);
-        Ok(())
-    }
-
-    async fn lost(&mut self, _: &mut RebalanceContext<'_>, partitions: &[TopicPartition]) -> CallbackResult {
-        self.hear("lost", partitions);
-        let now = self.run.now();
-        self.run.lock().ledger.given_up(now, self.no, partitions);
-        Ok(())
-    }
-}
+type Records = ConsumerRecords<Option<Vec<u8>>, Vec<u8>>;
 
 /// One life of a member.
 pub(super) struct Application {
@@ -149,6 +44,7 @@ pub(super) struct Application {
     pub(super) consumer: Reader,
     pub(super) run: Run,
     pub(super) wishes: Arc<Wishes>,
+    pub(super) border: Border,
     pub(super) commits: CommitStyle,
     /// The consumer cannot go on.
     pub(super) is_over: bool,
@@ -175,9 +71,14 @@ impl Application {
                 return;
             }
             let records = self.poll().await;
-            let is_empty = records.as_ref().is_none_or(|records| records.is_empty());
-            if let Some(records) = records {
-                process(self.no, &self.run, &self.wishes, records).await;
+            self.run.claim(self.no);
+            self.hear_resets();
+            let done = records.next_offsets();
+            let reads = self.border.brought(&self.run, reads_of(&records));
+            drop(records);
+            let is_empty = reads.is_empty();
+            if !is_empty {
+                process(self.no, &self.run, &self.wishes, reads).await;
             }
             if self.is_over {
                 return;
@@ -186,9 +87,10 @@ impl Application {
                 sleep(time).await;
             }
             if !is_empty || self.run.chance(1, 8) {
-                self.commit().await;
+                self.commit(done).await;
             }
-            self.claim().await;
+            self.ask_who_it_is().await;
+            self.run.claim(self.no);
             self.wander();
         }
         self.run.note(|| format!("m{} closes", self.no));
@@ -201,6 +103,7 @@ impl Application {
         let listener = Listener {
             no: self.no,
             run: self.run.clone(),
+            border: self.border.clone(),
             commits: self.commits != CommitStyle::Auto,
         };
         match self.consumer.subscribe_with(topics, listener) {
@@ -219,25 +122,30 @@ impl Application {
         is_busy.then(|| Duration::from_millis(self.run.below(800)))
     }
 
-    async fn poll(&mut self) -> Option<ConsumerRecords<Option<Vec<u8>>, Vec<u8>>> {
+    async fn poll(&mut self) -> Records {
         let patience = Duration::from_millis(20 + self.run.below(700));
         let begun = self.run.now();
         if begun.saturating_since(self.polled_at) > PAUSE {
             self.run.lock().ledger.was_busy(begun, self.no);
         }
-        let polled = self.poll_for(patience).await;
+        let polled = self.poll_for(patience).await.unwrap_or_default();
         self.polled_at = self.run.now();
         let mut shared = self.run.lock();
+        shared.steps += 1;
         shared.ledger.waited(self.polled_at, self.no);
-        if polled.as_ref().is_some_and(|records| !records.is_empty()) {
+        if !polled.is_empty() {
             shared.ledger.was_busy(self.polled_at, self.no);
         }
         drop(shared);
         polled
     }
 
-    async fn poll_for(&mut self, patience: Duration) -> Option<ConsumerRecords<Option<Vec<u8>>, Vec<u8>>> {
+    async fn poll_for(&mut self, patience: Duration) -> Option<Records> {
         let polled = match self.run.chance(1, 6) {
+            true if self.border.loses_dropped_polls() => {
+                let _lost = self.consumer.poll(patience).await;
+                return None;
+            }
             // The future is dropped halfway.
             true => timeout(patience, self.consumer.poll(Duration::from_secs(600)))
                 .await
@@ -259,7 +167,8 @@ impl Application {
         }
     }
 
-    async fn commit(&mut self) {
+    /// `done` was processed since the commit before.
+    async fn commit(&mut self, done: Vec<(TopicPartition, OffsetAndMetadata)>) {
         let kind = match self.commits {
             CommitStyle::Auto => return,
             CommitStyle::Sync => 0,
@@ -267,6 +176,9 @@ impl Application {
             CommitStyle::Mixed => self.run.below(4),
         };
         let result = match kind {
+            0 if let Some(offsets) = self.border.commits(&done) => {
+                self.consumer.commit_sync_offsets(offsets).await
+            }
             0 if self.run.chance(1, 8) => {
                 let patience = Duration::from_millis(self.run.below(20));
                 match timeout(patience, self.consumer.commit_sync()).await {
@@ -274,20 +186,37 @@ impl Application {
                     Err(_) => return,
                 }
             }
+            0 if !done.is_empty() && self.run.chance(1, 4) => {
+                self.consumer.commit_sync_offsets(done.clone()).await
+            }
             0 => self.consumer.commit_sync_timeout(PATIENCE).await,
             1 => {
-                self.consumer.commit_async();
+                let run = self.run.clone();
+                self.consumer.commit_async_with(move |offsets, result| {
+                    if result.is_ok() {
+                        run.lock().ledger.commit_known(offsets);
+                    }
+                });
                 return;
             }
             _ => return,
         };
-        if let Err(error) = result {
-            self.run.note(|| format!("m{} commit: {error}", self.no));
+        self.run.step();
+        match result {
+            Ok(()) => self.run.lock().ledger.commit_known(&done),
+            Err(error) => self.run.note(|| format!("m{} commit: {error}", self.no)),
         }
     }
 
-    /// Says in which generation the member owns what it owns.
-    async fn claim(&mut self) {
+    /// Where `auto.offset.reset` decided.
+    fn hear_resets(&mut self) {
+        let resets = self.consumer.take_position_resets().into_iter();
+        let resets: Vec<_> = resets.map(|reset| (reset.partition, reset.to)).collect();
+        self.run.lock().ledger.was_reset(self.no, &resets);
+    }
+
+    /// Says in which generation the member believes that it owns what it owns.
+    async fn ask_who_it_is(&mut self) {
         if !self.run.chance(1, 8) {
             return;
         }
@@ -326,7 +255,7 @@ impl Application {
         let Some(next) = next else { return };
         let back = i64::try_from(self.run.below(12)).unwrap_or(0);
         let offset = (next - back).max(0);
-        if self.consumer.seek(partition, offset).is_ok() {
+        if !self.border.seeks() || self.consumer.seek(partition, offset).is_ok() {
             self.run
                 .note(|| format!("m{} seeks {partition} to {offset}", self.no));
             let now = self.run.now();
@@ -335,23 +264,29 @@ impl Application {
     }
 }
 
+fn reads_of(records: &Records) -> Vec<Read> {
+    let each = records.iter().map(|record| Read {
+        partition: record.topic_partition().clone(),
+        offset: record.offset,
+        id: id_of(Some(&record.value)),
+    });
+    each.collect()
+}
+
 /// What an application does with records: it tells the ledger of them, takes its time, and is done with them.
-async fn process(no: usize, run: &Run, wishes: &Wishes, records: ConsumerRecords<Option<Vec<u8>>, Vec<u8>>) {
+async fn process(no: usize, run: &Run, wishes: &Wishes, reads: Vec<Read>) {
     let mut handed: Vec<(TopicPartition, i64, i64)> = Vec::new();
-    for record in records.iter() {
-        let partition = record.topic_partition();
-        let id = record
-            .value
-            .first_chunk()
-            .map_or(u64::MAX, |id| u64::from_be_bytes(*id));
-        run.lock().ledger.handed_out(no, partition, record.offset, id);
-        match handed.last_mut().filter(|last| last.0 == *partition) {
-            Some(last) => last.2 = record.offset + 1,
-            None => handed.push((partition.clone(), record.offset, record.offset + 1)),
+    for Read {
+        partition,
+        offset,
+        id,
+    } in reads
+    {
+        run.lock().ledger.handed_out(no, &partition, offset, id);
+        match handed.last_mut().filter(|last| last.0 == partition) {
+            Some(last) => last.2 = offset + 1,
+            None => handed.push((partition, offset, offset + 1)),
         }
-    }
-    if handed.is_empty() {
-        return;
     }
     run.note(|| {
         let all: Vec<String> = handed

@@ -1,4 +1,5 @@
-//! The way from a client to the brokers: in-memory connections that are slow, are cut, or go silent, as the seed says.
+//! The way from a client to the brokers: in-memory connections that are slow, are cut, or go silent, as the seed says. They carry
+//! whole messages, which the ledger is told of on the way.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -8,9 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kohort::transport::Transport;
 use kohort_broker::Connector;
 use kohort_machine::Prng;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, split};
+use kohort_node::ConnId;
+use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
+
+use super::run::Run;
+use super::way::{Ear, relay};
+use crate::messages::Client;
+
+/// The owners of cables that are producers begin here.
+pub(super) const PRODUCERS: usize = 1_000_000;
 
 /// How a cable is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,15 +55,17 @@ pub(super) struct Cables {
     connector: Connector,
     delay: Duration,
     seed: u64,
+    run: Run,
 }
 
 impl Cables {
-    pub(super) fn new(connector: Connector, delay: Duration, seed: u64) -> Self {
+    pub(super) fn new(connector: Connector, delay: Duration, seed: u64, run: Run) -> Self {
         Self {
             state: Arc::default(),
             connector,
             delay,
             seed,
+            run,
         }
     }
 
@@ -84,10 +95,20 @@ impl Cables {
         let far = self.connector.connect(host, port).await?;
         let (health, seen) = watch::channel(Health::Well(Duration::ZERO));
         self.with(|state| state.cables.insert(number, Cable { owner, health }));
+        self.run.step();
         let (near, end) = tokio::io::duplex(64 * 1024);
         let cables = self.clone();
+        let ear = Ear {
+            cables: self.clone(),
+            run: self.run.clone(),
+            client: match owner.checked_sub(PRODUCERS) {
+                Some(no) => Client::Producer(no),
+                None => Client::Member(owner),
+            },
+            cable: ConnId(number),
+        };
         tokio::spawn(async move {
-            relay(end, far, seen, prng, cables.delay).await;
+            relay(end, far, seen, prng, cables.delay, ear).await;
             cables.with(|state| state.cables.remove(&number));
         });
         Ok(near)
@@ -140,73 +161,8 @@ impl Cables {
     }
 }
 
-fn lag(prng: &mut Prng, delay: Duration) -> Duration {
+/// How long something is on its way.
+pub(super) fn lag(prng: &mut Prng, delay: Duration) -> Duration {
     let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
     Duration::from_micros(1 + prng.below(micros))
-}
-
-/// Carries bytes both ways until one end is closed or the cable breaks.
-async fn relay(
-    near: DuplexStream,
-    far: DuplexStream,
-    health: watch::Receiver<Health>,
-    mut prng: Prng,
-    delay: Duration,
-) {
-    let (near_read, near_write) = split(near);
-    let (far_read, far_write) = split(far);
-    let other = Prng::from_seed(prng.next_u64());
-    let up = carry(near_read, far_write, health.clone(), prng, delay, true);
-    let down = carry(far_read, near_write, health.clone(), other, delay, false);
-    // What the broker is sent late goes on its way when the client has its end already.
-    tokio::join!(up, down);
-}
-
-async fn carry(
-    mut from: ReadHalf<DuplexStream>,
-    mut to: WriteHalf<DuplexStream>,
-    mut health: watch::Receiver<Health>,
-    mut prng: Prng,
-    delay: Duration,
-    is_up: bool,
-) {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let read = tokio::select! {
-            biased;
-            read = from.read(&mut buffer) => Some(read.unwrap_or(0)),
-            _ = health.changed() => None,
-        };
-        let now = *health.borrow();
-        let Some(read) = read else {
-            match now {
-                Health::Cut | Health::CutLate(_) => break,
-                Health::Well(_) | Health::Silent => continue,
-            }
-        };
-        if read == 0 {
-            break;
-        }
-        let more = match now {
-            Health::Well(more) => more,
-            Health::CutLate(late) if is_up => late,
-            Health::Cut | Health::CutLate(_) => break,
-            Health::Silent => continue,
-        };
-        sleep(lag(&mut prng, delay) + more).await;
-        let now = *health.borrow();
-        match now {
-            Health::Cut => break,
-            Health::CutLate(late) if is_up => sleep(late).await,
-            Health::CutLate(_) => break,
-            Health::Silent => continue,
-            Health::Well(_) => {}
-        }
-        let sent = buffer.get(..read).unwrap_or_default();
-        if to.write_all(sent).await.is_err() {
-            break;
-        }
-    }
-    // The end that was written to is closed; the other direction notices by itself.
-    let _ = to.shutdown().await;
 }

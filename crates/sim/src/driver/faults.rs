@@ -13,6 +13,7 @@ use crate::plan::Weather;
 impl World {
     pub(super) fn count(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
         *self.counts.entry(what).or_default() += 1;
+        self.run.step();
         self.run.note(|| format!("** {what} {}", detail()));
     }
 
@@ -36,7 +37,13 @@ impl World {
             kind @ 0..=7 => self.disturb_member(kind),
             // Rebalances last: what is not part of them goes on all the while.
             _ if self.plan.weather == Weather::Fair => self.disturb_member(7),
-            8..=13 => self.disturb_cable(),
+            8..=12 => self.disturb_cable(),
+            13 => {
+                if let Some(no) = self.any_member() {
+                    self.count("commit arrives late", || format!("of m{no}"));
+                    self.run.lock().late_commit = Some(no);
+                }
+            }
             14..=16 => self.inject().await,
             17 => self.move_leader().await,
             _ => self.stop_broker().await,
@@ -170,6 +177,7 @@ impl World {
         self.run.note(|| "** the last fault was".to_owned());
         self.broker.clear_faults().await.expect("the broker is there");
         self.cables.mend();
+        self.run.lock().late_commit = None;
         for life in self.lives.values() {
             life.wishes.calm.store(true, Ordering::Relaxed);
             life.wishes.slow_ms.store(0, Ordering::Relaxed);

@@ -1,14 +1,16 @@
 //! The end of a run on the real driver: the group comes to rest, loses a member once more, and is then watched.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use kohort::TopicPartition;
 use kohort_broker::{MemberFate, Rebalance, RebalanceOutcome};
 use tokio::time::sleep;
 
-use super::world::{World, write};
+use super::producer::write;
+use super::world::World;
 use crate::plan::{DRAIN, GROUP, PROMPT, QUIET, REQUEST_TIMEOUT};
 
 /// How often it is looked whether the group is at rest.
@@ -49,7 +51,10 @@ impl World {
         }
         if !self.is_broken() {
             let (living, partitions) = (self.living(), self.all_partitions());
-            self.run.lock().ledger.check_ownership(&living, &partitions);
+            let names = self.living_names().into_iter().map(Arc::from).collect();
+            let mut shared = self.run.lock();
+            shared.ledger.check_ownership(&living, &partitions);
+            shared.ledger.check_member_names(&names);
         }
     }
 
@@ -137,7 +142,8 @@ impl World {
         let end = self.run.now() + within;
         while self.run.now() < end && !self.is_broken() {
             sleep(LOOK).await;
-            if self.run.lock().ledger.is_all_read(&living, &partitions) {
+            let shared = self.run.lock();
+            if shared.unanswered == 0 && shared.ledger.is_all_read(&living, &partitions) {
                 break;
             }
         }
@@ -161,11 +167,20 @@ impl World {
             return;
         }
         let (rest, before) = (self.run.now(), self.rebalances().await);
+        let generation = {
+            let mut shared = self.run.lock();
+            shared.watched = Some(BTreeMap::new());
+            shared.ledger.generation()
+        };
         sleep(self.plan.watch).await;
         let after = self.rebalances().await;
         let mut shared = self.run.lock();
-        let generation = shared.ledger.generation();
+        let asked = shared.watched.take().unwrap_or_default();
         shared.ledger.check_stable(rest, generation);
+        let members = self.lives.len() as u64;
+        shared
+            .ledger
+            .check_quiet(&self.plan, members, members + 3, &asked);
         if before != after {
             let what = format!("{before} rebalances of the group became {after} at rest");
             shared.ledger.break_rule("I7", what);

@@ -7,24 +7,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kohort::config::AutoOffsetReset;
-use kohort::{Consumer, Producer, ProducerRecord, TopicPartition};
+use kohort::{Consumer, TopicPartition};
 use kohort_broker::Broker;
 use kohort_machine::{Instant, Prng};
+use kohort_node::Node;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::application::{Application, Run, Shared, Wishes};
+use super::application::{Application, Wishes};
 use super::cable::Cables;
+use super::run::{Run, Shared};
+use super::storage::{Watch, WatchedStorage};
+use super::tamper::Border;
+use crate::Half;
 use crate::ledger::{Ledger, Living};
+use crate::messages::Messages;
+use crate::mutants::Mutant;
 use crate::plan::{
-    CommitStyle, DELIVERY_TIMEOUT, GROUP, METADATA_MAX_AGE, PATIENCE, Plan, REBOOTSTRAP_TRIGGER,
-    REQUEST_TIMEOUT, REST, SETUP_TIMEOUT, SETUP_TIMEOUT_MAX, Weather,
+    CommitStyle, GROUP, METADATA_MAX_AGE, PATIENCE, Plan, REBOOTSTRAP_TRIGGER, REQUEST_TIMEOUT, REST,
+    SETUP_TIMEOUT, SETUP_TIMEOUT_MAX, Weather,
 };
 use crate::report::Outcome;
 use crate::story::Story;
-
-/// The owners of cables that are producers begin here.
-const PRODUCERS: usize = 1_000_000;
 
 /// A member's task, as the outside sees it.
 pub(super) struct Life {
@@ -48,16 +52,19 @@ pub(super) struct World {
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) issued: usize,
     pub(super) is_calm: Arc<AtomicBool>,
+    /// The producers write no more.
+    pub(super) is_over: Arc<AtomicBool>,
     pub(super) issued_ids: u64,
-    seed: u64,
+    mutant: Option<Mutant>,
+    pub(super) seed: u64,
 }
 
-fn millis(duration: Duration) -> i32 {
+pub(super) fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// Lives the life of a seed.
-pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
+pub(super) async fn live(seed: u64, plan: Plan, mutant: Option<Mutant>, mut story: Story) -> Outcome {
     story.note(Instant::ZERO, || format!("{plan:?}"));
     let mut prng = Prng::from_seed(seed);
     let mut builder = Broker::builder()
@@ -69,18 +76,25 @@ pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
     for (name, partitions) in &plan.topics {
         builder = builder.topic(*name, *partitions);
     }
+    let watch = Watch::default();
+    let storage = Box::new(WatchedStorage::new(watch.clone()));
     let broker = builder
-        .start()
+        .start_over(|config, cluster, seed| {
+            Node::open(config, cluster, storage, seed, 0).expect("memory does not fail")
+        })
         .await
         .expect("these settings are the broker's own");
-    let cables = Cables::new(broker.connector(), plan.delay, prng.next_u64());
+    let cable_seed = prng.next_u64();
+    let messages = Messages::new(mutant, prng.next_u64());
     let topics = plan.topics.iter().map(|(name, count)| (Arc::from(*name), *count));
-    let mut ledger = Ledger::unwatched();
+    let mut ledger = Ledger::default();
     if plan.weather == Weather::Fair {
         ledger.measure_reading(plan.reading_bound());
     }
+    let run = Run::new(Shared::new(ledger, story, prng, messages), watch);
+    let cables = Cables::new(broker.connector(), plan.delay, cable_seed, run.clone());
     let mut world = World {
-        run: Run::new(Shared { ledger, story, prng }),
+        run,
         broker,
         cables,
         lives: BTreeMap::new(),
@@ -90,8 +104,10 @@ pub(super) async fn live(seed: u64, plan: Plan, mut story: Story) -> Outcome {
         counts: BTreeMap::new(),
         issued: 0,
         is_calm: Arc::default(),
+        is_over: Arc::default(),
         issued_ids: 0,
         plan,
+        mutant,
         seed,
     };
     world.go_through().await;
@@ -115,8 +131,10 @@ impl World {
             self.lose_one();
             self.settle(self.plan.farewell()).await;
         }
+        self.is_over.store(true, Ordering::Relaxed);
         for task in writing {
-            task.abort();
+            // A writer that panicked is missed by nobody: what it wrote is read all the same.
+            let _ = task.await;
         }
         if !self.is_broken() {
             self.be_read().await;
@@ -247,6 +265,7 @@ impl World {
             consumer,
             run: self.run.clone(),
             wishes: Arc::clone(&wishes),
+            border: Border::new(self.mutant),
             commits: plan.commits,
             is_over: false,
             polled_at: self.run.now(),
@@ -265,54 +284,6 @@ impl World {
         self.lives.insert(no, life);
     }
 
-    pub(super) fn producer(&self, no: usize) -> Producer<Option<Vec<u8>>, Vec<u8>> {
-        Producer::builder()
-            .bootstrap_servers(self.broker.bootstrap_servers())
-            .client_id(format!("p{no}"))
-            .request_timeout_ms(millis(REQUEST_TIMEOUT))
-            .delivery_timeout_ms(millis(DELIVERY_TIMEOUT))
-            .max_block_ms(i64::from(millis(DELIVERY_TIMEOUT)))
-            .kohort_seed(i64::try_from(self.seed.wrapping_add(77 + no as u64) >> 1).unwrap_or(0))
-            .transport(self.cables.transport(PRODUCERS + no))
-            .build()
-            .expect("these settings go together")
-    }
-
-    /// A producer that writes until it is aborted.
-    fn start_writing(&self, no: usize) -> JoinHandle<()> {
-        let (producer, run) = (self.producer(no), self.run.clone());
-        let topics: Vec<(Arc<str>, i32)> = self.partitions.clone().into_iter().collect();
-        // Each has numbers of its own.
-        let mut id = (no as u64 + 1) << 32;
-        let is_calm = Arc::clone(&self.is_calm);
-        tokio::spawn(async move {
-            loop {
-                let most = if is_calm.load(Ordering::Relaxed) {
-                    2_000
-                } else {
-                    500
-                };
-                let pause = Duration::from_millis(60 + run.below(most));
-                sleep(pause).await;
-                for _ in 0..=run.below(4) {
-                    let chosen = usize::try_from(run.below(topics.len() as u64)).unwrap_or(0);
-                    let Some((topic, count)) = topics.get(chosen) else {
-                        continue;
-                    };
-                    let number = i32::try_from(run.below(u64::try_from(*count).unwrap_or(1))).unwrap_or(0);
-                    id += 1;
-                    write(
-                        &producer,
-                        &run,
-                        TopicPartition::new(Arc::clone(topic), number),
-                        id,
-                    )
-                    .await;
-                }
-            }
-        })
-    }
-
     async fn end(self) -> Outcome {
         for life in self.lives.values() {
             life.task.abort();
@@ -320,37 +291,13 @@ impl World {
         let shared = self.run.lock();
         Outcome {
             seed: self.seed,
-            steps: shared.ledger.records_handed_out(),
-            rebalances: u64::try_from(shared.ledger.highest_claim()).unwrap_or(0),
+            half: Half::Driver,
+            steps: shared.steps,
+            rebalances: shared.ledger.rebalances(),
             records: shared.ledger.records_handed_out(),
             faults: self.counts.clone(),
             violations: shared.ledger.violations().to_vec(),
             story: shared.story.clone(),
         }
-    }
-}
-
-/// Writes a record, and notes its acknowledgement when that comes.
-pub(super) async fn write(
-    producer: &Producer<Option<Vec<u8>>, Vec<u8>>,
-    run: &Run,
-    partition: TopicPartition,
-    id: u64,
-) {
-    let value = id.to_be_bytes().to_vec();
-    let record =
-        ProducerRecord::new(Arc::clone(&partition.topic), None, value).partition(partition.partition);
-    if let Ok(sending) = producer.send_soon(record).await {
-        let run = run.clone();
-        tokio::spawn(async move {
-            if let Ok(metadata) = sending.await
-                && let Some(offset) = metadata.offset
-            {
-                let now = run.now();
-                let mut shared = run.lock();
-                shared.ledger.acknowledged(&partition, offset, id);
-                shared.ledger.readable(now, &partition, offset);
-            }
-        });
     }
 }

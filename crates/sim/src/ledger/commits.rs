@@ -7,7 +7,7 @@ use kohort_groups::coordinator::{CoordinatorRecord, StoredGroup};
 use kohort_groups::wire::consumer_protocol::decode_assignment;
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 
-use super::Ledger;
+use super::{Ledger, ReaderNo};
 use crate::plan::GROUP;
 
 /// How many requests are remembered: a commit is stored soon after its request came.
@@ -26,6 +26,10 @@ pub(crate) struct CommitRequest {
 pub(super) struct Coordinator {
     generation: i32,
     members: BTreeMap<Arc<str>, Vec<TopicPartition>>,
+    /// What the members are called: by their instance, or by their client.
+    names: BTreeSet<Arc<str>>,
+    /// What leaders gave to readers that are not static: in the place of a static one another reader goes on.
+    shares: BTreeMap<(i32, TopicPartition), ReaderNo>,
     /// Who was assigned a partition last.
     owners: BTreeMap<TopicPartition, Arc<str>>,
     /// What was committed, in order.
@@ -62,16 +66,32 @@ impl Coordinator {
     fn replay_group(&mut self, group: &StoredGroup) {
         self.generation = group.generation;
         self.members.clear();
+        self.names.clear();
         for member in &group.members {
+            let instance = member.group_instance_id.as_ref();
+            self.names
+                .insert(Arc::clone(instance.unwrap_or(&member.client_id)));
+            let reader = match instance {
+                Some(_) => None,
+                None => reader_of(&member.client_id),
+            };
             let assigned = decode_assignment(member.assignment.clone())
                 .map(|it| it.partitions)
                 .unwrap_or_default();
             for partition in &assigned {
+                if let Some(reader) = reader {
+                    self.shares.insert((group.generation, partition.clone()), reader);
+                }
                 self.owners
                     .insert(partition.clone(), Arc::clone(&member.member_id));
             }
             self.members.insert(Arc::clone(&member.member_id), assigned);
         }
+    }
+
+    /// To which reader the leader of a generation gave a partition.
+    pub(super) fn share(&self, claim: &(i32, TopicPartition)) -> Option<ReaderNo> {
+        self.shares.get(claim).copied()
     }
 
     /// Why a commit of this partition may not be stored; `None` when some request for it is in order.
@@ -108,6 +128,11 @@ impl Coordinator {
     }
 }
 
+/// The reader that is a client of this name.
+fn reader_of(client_id: &str) -> Option<ReaderNo> {
+    client_id.strip_prefix('m')?.parse().ok()
+}
+
 impl Ledger {
     /// The broker is given this request.
     pub(crate) fn commit_requested(&mut self, request: CommitRequest) {
@@ -136,8 +161,10 @@ impl Ledger {
         }
     }
 
-    /// A member knows that these offsets are committed.
+    /// An application knows that these offsets are committed: they are stored, and what is before them is processed.
     pub(crate) fn commit_known(&mut self, offsets: &[(TopicPartition, OffsetAndMetadata)]) {
+        let stored = offsets.iter();
+        self.commit_acknowledged(stored.map(|(partition, it)| (partition.clone(), it.offset)));
         for (partition, committed) in offsets {
             let processed = self.logs.get(partition).map_or(0, |log| log.processed);
             if committed.offset > processed {
@@ -258,6 +285,11 @@ impl Ledger {
     /// Whether the last stored generation has these members, and no others.
     pub(crate) fn has_members(&self, ids: &BTreeSet<Arc<str>>) -> bool {
         self.coordinator.members.keys().eq(ids)
+    }
+
+    /// What the members of the last stored generation are called.
+    pub(crate) fn member_names(&self) -> &BTreeSet<Arc<str>> {
+        &self.coordinator.names
     }
 
     /// Whether a member is in the last stored generation.

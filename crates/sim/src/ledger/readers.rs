@@ -27,6 +27,8 @@ pub(super) struct Readers {
     held: BTreeMap<ReaderNo, BTreeMap<TopicPartition, Held>>,
     /// Who was assigned a partition in a generation.
     claims: BTreeMap<(i32, TopicPartition), ReaderNo>,
+    /// What was committed when a reader got what it has given up since it was last told of resets.
+    past_floors: BTreeMap<ReaderNo, Vec<(TopicPartition, Option<i64>)>>,
     /// The last assignment or revocation.
     pub(super) last_change: Instant,
     pub(super) handed_out: u64,
@@ -74,10 +76,16 @@ impl Ledger {
         let mut broken = Vec::new();
         for (partition, _) in all {
             let claim = (generation, partition.clone());
+            let share = self.coordinator.share(&claim);
             let owner = *self.readers.claims.entry(claim).or_insert(reader);
             if owner != reader {
                 broken.push(format!(
                     "{partition} is m{owner}'s and m{reader}'s in generation {generation} at {now:?}"
+                ));
+            }
+            if let Some(owner) = share.filter(|owner| *owner != reader) {
+                broken.push(format!(
+                    "m{reader} has {partition} in generation {generation} at {now:?}, whose leader gave it to m{owner}"
                 ));
             }
         }
@@ -90,7 +98,14 @@ impl Ledger {
     pub(crate) fn given_up(&mut self, now: Instant, reader: ReaderNo, partitions: &[TopicPartition]) {
         self.readers.last_change = now;
         if let Some(all) = self.readers.held.get_mut(&reader) {
-            all.retain(|partition, _| !partitions.contains(partition));
+            let past = self.readers.past_floors.entry(reader).or_default();
+            all.retain(|partition, held| {
+                let stays = !partitions.contains(partition);
+                if !stays {
+                    past.push((partition.clone(), held.floor));
+                }
+                stays
+            });
         }
     }
 
@@ -100,6 +115,23 @@ impl Ledger {
             held.next = Some(offset);
             held.is_sought = true;
             held.wanted_since = held.wanted_since.map(|_| now);
+        }
+    }
+
+    /// A reader learns where `auto.offset.reset` decided since it was asked last. Logs lose nothing here, so no position is reset to
+    /// before what was committed. Since then a partition may have been given up and come back.
+    pub(crate) fn was_reset(&mut self, reader: ReaderNo, resets: &[(TopicPartition, i64)]) {
+        let past = self.readers.past_floors.remove(&reader).unwrap_or_default();
+        for (partition, offset) in resets {
+            let held = self.held(reader, partition).map(|held| held.floor);
+            let past = past.iter().filter(|(given_up, _)| given_up == partition);
+            let lowest = past.map(|(_, floor)| *floor).chain(held).min().flatten();
+            if let Some(floor) = lowest.filter(|floor| offset < floor) {
+                let what = format!(
+                    "m{reader} is reset to {offset} of {partition}, though {floor} was committed before"
+                );
+                self.break_rule("I3", what);
+            }
         }
     }
 
@@ -134,7 +166,6 @@ impl Ledger {
                 self.break_rule("I5", what);
             }
             Some(_) => {}
-            None if self.is_blind => {}
             None => {
                 let (floor, ceiling) = (before.floor.unwrap_or(0), committed.unwrap_or(0));
                 if offset < floor {
@@ -156,6 +187,7 @@ impl Ledger {
     /// A reader is gone, without a word. The next one in the place of a static member goes on in the same generation.
     pub(crate) fn gone(&mut self, reader: ReaderNo, is_static: bool) {
         self.readers.held.remove(&reader);
+        self.readers.past_floors.remove(&reader);
         if is_static {
             self.readers.claims.retain(|_, owner| *owner != reader);
         }
@@ -173,12 +205,6 @@ impl Ledger {
     /// The offset that a reader is handed out next, once it was handed out one.
     pub(crate) fn next_of(&self, reader: ReaderNo, partition: &TopicPartition) -> Option<i64> {
         self.readers.held.get(&reader)?.get(partition)?.next
-    }
-
-    /// The highest generation that a reader was in.
-    pub(crate) fn highest_claim(&self) -> i32 {
-        let last = self.readers.claims.last_key_value();
-        last.map_or(0, |((generation, _), _)| *generation)
     }
 
     /// How many records were handed out.

@@ -1,13 +1,19 @@
 //! The end of a run, when nothing goes wrong any more: every partition has one owner (I1), everything is read soon (I4, I8), and
 //! nothing rebalances (I7).
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kohort_groups::TopicPartition;
 use kohort_machine::Instant;
+use kohort_protocol::ApiKey;
 
 use super::{Ledger, ReaderNo};
+use crate::plan::{METADATA_MAX_AGE, Plan};
+
+/// Heartbeats beside the regular ones that a member sends because of one round.
+const ECHOES: u64 = 25;
 
 /// A reader that lives at the end, with the topics it subscribes to.
 #[derive(Debug, Clone)]
@@ -62,6 +68,17 @@ impl Ledger {
         }
     }
 
+    /// As [`Self::check_members`], by what members are called: their instance, or their client.
+    pub(crate) fn check_member_names(&mut self, living: &BTreeSet<Arc<str>>) {
+        if self.member_names() != living {
+            let what = format!(
+                "at rest the group has {:?}, and {living:?} live",
+                self.member_names()
+            );
+            self.break_rule("I8", what);
+        }
+    }
+
     /// Everything in these partitions is processed.
     pub(crate) fn check_all_read(&mut self, living: &[Living], partitions: &[TopicPartition]) {
         for what in self.unread(living, partitions) {
@@ -97,6 +114,24 @@ impl Ledger {
         self.readers.last_change
     }
 
+    /// Nobody asked for more than what so many members and clients need in the time that a group at rest is watched.
+    pub(crate) fn check_quiet(
+        &mut self,
+        plan: &Plan,
+        members: u64,
+        clients: u64,
+        asked: &BTreeMap<ApiKey, u64>,
+    ) {
+        for (api, count) in asked {
+            let most = most(*api, plan, members, clients);
+            if *count > most {
+                let watch = plan.watch;
+                let what = format!("{count} requests of {api} within {watch:?} at rest; {most} are enough");
+                self.break_rule("I7", what);
+            }
+        }
+    }
+
     /// Nothing was assigned or revoked since `rest`, and no generation came after `generation`.
     pub(crate) fn check_stable(&mut self, rest: Instant, generation: i32) {
         if self.readers.last_change > rest {
@@ -110,5 +145,23 @@ impl Ledger {
             let what = format!("generation {generation} became {} at rest", self.generation());
             self.break_rule("I7", what);
         }
+    }
+}
+
+/// How many requests of an API a group at rest needs at most in the time that it is watched. Commits are the applications'.
+fn most(api: ApiKey, plan: &Plan, members: u64, clients: u64) -> u64 {
+    let in_time = |interval: Duration| {
+        let times = plan.watch.as_nanos() / interval.as_nanos().max(1);
+        u64::try_from(times).unwrap_or(u64::MAX)
+    };
+    let brokers = u64::from(plan.brokers);
+    match api {
+        // A period is no shorter than seven tenths of the interval, and a round has that many echoes at most (`member/beats.rs`).
+        ApiKey::Heartbeat => members * (in_time(plan.heartbeat * 7 / 10) + ECHOES),
+        ApiKey::Fetch => members * brokers * (in_time(plan.fetch_wait) + 3),
+        ApiKey::Metadata => clients * (in_time(METADATA_MAX_AGE) + 2),
+        ApiKey::ApiVersions => clients * brokers,
+        ApiKey::OffsetCommit => u64::MAX,
+        _ => 0,
     }
 }

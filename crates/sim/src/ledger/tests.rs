@@ -24,7 +24,7 @@ fn group(generation: i32, shares: &[(&str, &[i32])]) -> CoordinatorRecord {
         StoredMember {
             member_id: (*member_id).into(),
             group_instance_id: None,
-            client_id: "".into(),
+            client_id: (*member_id).into(),
             client_host: "".into(),
             rebalance_timeout_ms: 0,
             session_timeout_ms: 0,
@@ -121,6 +121,47 @@ fn two_owners_are_seen_in_the_assignment_and_at_the_listeners() {
     let mut ledger = in_use();
     ledger.assigned(Instant::ZERO, 2, Some(1), &[of_t(0)]);
     assert_eq!(broken(&ledger), ["I1"]);
+}
+
+#[test]
+fn who_has_what_the_leader_gave_to_another_is_seen_also_when_nobody_else_says_so() {
+    for (generation, invariant) in [(1, Some("I1")), (2, None)] {
+        let mut ledger = Ledger::default();
+        ledger.coordinator_wrote(&group(1, &[("m1", &[0])]));
+        ledger.assigned(Instant::ZERO, 2, Some(generation), &[of_t(0)]);
+        assert_eq!(
+            broken(&ledger),
+            invariant.into_iter().collect::<Vec<_>>(),
+            "{generation}"
+        );
+    }
+}
+
+#[test]
+fn a_commit_that_its_application_believes_in_is_stored_and_covers_what_is_processed() {
+    let mut ledger = in_use();
+    ask(&mut ledger, "a", 1, 5);
+    ledger.coordinator_wrote(&committed(5));
+    ledger.commit_known(&[(of_t(0), OffsetAndMetadata::new(5))]);
+    assert_eq!(ledger.violations(), []);
+    ledger.commit_known(&[(of_t(0), OffsetAndMetadata::new(4))]);
+    assert_eq!(broken(&ledger), ["I6"]);
+    ledger.commit_known(&[(of_t(0), OffsetAndMetadata::new(6))]);
+    assert_eq!(broken(&ledger), ["I6", "I6", "I4"]);
+}
+
+#[test]
+fn a_position_is_not_reset_to_before_what_is_committed() {
+    let mut ledger = in_use();
+    ask(&mut ledger, "a", 1, 5);
+    ledger.coordinator_wrote(&committed(5));
+    ledger.given_up(Instant::ZERO, 1, &[of_t(0)]);
+    ledger.assigned(Instant::ZERO, 1, Some(2), &[of_t(0)]);
+    // It may have been decided when the partition was there for the first time.
+    ledger.was_reset(1, &[(of_t(0), 0)]);
+    assert_eq!(ledger.violations(), []);
+    ledger.was_reset(1, &[(of_t(0), 0)]);
+    assert_eq!(broken(&ledger), ["I3"]);
 }
 
 #[test]
@@ -233,7 +274,10 @@ fn a_member_that_lives_no_more_is_missed_at_rest() {
     let mut ledger = in_use();
     ledger.check_members(&BTreeSet::from(["a".into()]));
     assert_eq!(ledger.violations(), []);
+    ledger.check_member_names(&BTreeSet::from(["a".into()]));
+    assert_eq!(ledger.violations(), []);
     ledger.coordinator_wrote(&group(2, &[("a", &[0]), ("b", &[])]));
     ledger.check_members(&BTreeSet::from(["a".into()]));
-    assert_eq!(broken(&ledger), ["I8"]);
+    ledger.check_member_names(&BTreeSet::from(["a".into()]));
+    assert_eq!(broken(&ledger), ["I8", "I8"]);
 }

@@ -10,10 +10,10 @@ use kohort_engine::delivery::{Due, Taken};
 use kohort_groups::TopicPartition;
 use kohort_machine::{Instant, Prng, Token};
 
-use super::broker::id_of;
 use super::member::{Mail, Member};
 use super::tamper::Tamper;
 use crate::ledger::Ledger;
+use crate::logs::id_of;
 use crate::plan::{CommitStyle, PATIENCE};
 use crate::story::Story;
 

@@ -2,21 +2,16 @@
 //! told to the ledger.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use kohort_groups::TopicPartition;
-use kohort_groups::coordinator::CoordinatorRecord;
-use kohort_groups::wire::coordinator::decode_record;
 use kohort_machine::{Deadline, Instant, Machine, Token};
 use kohort_node::config::Config;
 use kohort_node::log::{DiskTask, SegmentStorage};
 use kohort_node::{Action, Broker, Cluster, Event, Node};
 use kohort_protocol::Uuid;
-use kohort_records::batches;
 
-use super::disk::{WatchedDisk, Written};
+use super::disk::WatchedDisk;
 use crate::ledger::Ledger;
+use crate::logs::Contents;
 use crate::mutants::Mutant;
 use crate::plan::Plan;
 
@@ -24,10 +19,6 @@ use crate::plan::Plan;
 pub(crate) const WALL_MS: i64 = 1_700_000_000_000;
 /// The port of the first broker.
 pub(crate) const PORT: u16 = 9001;
-/// The directory of a partition of the groups' topic begins with this.
-const OFFSETS: &str = "__consumer_offsets-";
-/// No batch of the simulation is larger.
-const LARGEST: usize = 1 << 20;
 
 /// The process.
 pub(crate) struct Process {
@@ -112,7 +103,7 @@ impl Process {
         });
         // What is appended while starting is part of what is read here.
         self.disk.take_written();
-        let contents = read(self.disk.logs());
+        let contents = Contents::read(self.disk.logs());
         ledger.recovered(&contents.records);
         ledger.coordinator_recovered(&contents.group);
         match opened {
@@ -167,71 +158,8 @@ impl Process {
     /// Tells the ledger what was written.
     fn watch(&self, now: Instant, ledger: &mut Ledger) {
         let written = self.disk.take_written();
-        if written.is_empty() {
-            return;
-        }
-        let contents = read(written);
-        for (partition, records) in &contents.records {
-            for (offset, id) in records {
-                ledger.written(partition, *offset, *id);
-                ledger.readable(now, partition, *offset);
-            }
-        }
-        for record in &contents.group {
-            ledger.coordinator_wrote(record);
+        if !written.is_empty() {
+            Contents::read(written).tell(now, ledger);
         }
     }
-}
-
-/// What logs hold.
-#[derive(Default)]
-struct Contents {
-    records: BTreeMap<TopicPartition, BTreeMap<i64, u64>>,
-    group: Vec<CoordinatorRecord>,
-}
-
-fn read(written: Vec<Written>) -> Contents {
-    let mut contents = Contents::default();
-    for Written { log, bytes } in written {
-        let Some((topic, number)) = log.rsplit_once('-') else {
-            continue;
-        };
-        let Ok(number) = number.parse() else { continue };
-        let is_groups = log.starts_with(OFFSETS);
-        let mut records = BTreeMap::new();
-        for batch in batches(bytes).map_while(Result::ok) {
-            let Ok(open) = batch.open(LARGEST) else { continue };
-            for record in open.iter() {
-                match is_groups {
-                    true => contents.group.extend(coordinator_record(&record.to_owned())),
-                    false => {
-                        records.insert(record.offset, id_of(record.value));
-                    }
-                }
-            }
-        }
-        if !is_groups {
-            let partition = TopicPartition::new(topic, number);
-            contents.records.entry(partition).or_default().extend(records);
-        }
-    }
-    contents
-}
-
-fn coordinator_record(record: &kohort_records::Record) -> Option<CoordinatorRecord> {
-    decode_record(record.key.clone()?, record.value.clone())
-        .ok()
-        .flatten()
-}
-
-/// A record's identity: the number that its value is.
-pub(crate) fn id_of(value: Option<&[u8]>) -> u64 {
-    value
-        .and_then(|value| value.first_chunk())
-        .map_or(u64::MAX, |id| u64::from_be_bytes(*id))
-}
-
-/// The value of the record with this identity.
-pub(crate) fn value_of(id: u64) -> Bytes {
-    Bytes::copy_from_slice(&id.to_be_bytes())
 }

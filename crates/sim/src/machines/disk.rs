@@ -7,15 +7,8 @@ use bytes::Bytes;
 use kohort_node::log::testing::MemoryDisk;
 use kohort_node::log::{Disk, Entry, StorageError};
 
+use crate::logs::Written;
 use crate::mutants::Mutant;
-
-/// Bytes that were written to the log of a partition.
-#[derive(Debug)]
-pub(crate) struct Written {
-    /// The directory: topic and partition.
-    pub(crate) log: String,
-    pub(crate) bytes: Bytes,
-}
 
 /// A handle of the watched disk.
 #[derive(Debug, Clone)]

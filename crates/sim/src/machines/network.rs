@@ -11,13 +11,7 @@ use kohort_node::ConnId;
 use kohort_protocol::frame::RequestPeek;
 
 use super::schedule::Schedule;
-
-/// A client: a member or a producer, by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Client {
-    Member(usize),
-    Producer(usize),
-}
+pub(crate) use crate::messages::Client;
 
 /// What the network brings.
 #[derive(Debug)]

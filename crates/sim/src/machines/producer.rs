@@ -10,9 +10,10 @@ use kohort_engine::producer::{
 use kohort_groups::TopicPartition;
 use kohort_machine::{Instant, Machine, Prng, Token};
 
-use super::broker::{Process, value_of};
+use super::broker::Process;
 use super::member::client_config;
 use crate::ledger::Ledger;
+use crate::logs::value_of;
 use crate::plan::{DELIVERY_TIMEOUT, Plan};
 
 #[derive(Debug)]

@@ -4,18 +4,13 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kohort_protocol::ApiKey;
-
 use super::network::Arrival;
 use super::producer::Producer;
 use super::world::{Happening, World};
-use crate::plan::{DRAIN, METADATA_MAX_AGE, PROMPT, QUIET, REST};
+use crate::plan::{DRAIN, PROMPT, QUIET, REST};
 
 /// How often it is looked whether the group is at rest.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// Heartbeats beside the regular ones that a member sends because of one round.
-const ECHOES: u64 = 25;
 
 impl World {
     fn is_broken(&self) -> bool {
@@ -174,37 +169,9 @@ impl World {
             return;
         }
         self.ledger.check_stable(rest, generation);
-        for (api, count) in self.watched.take().unwrap_or_default() {
-            let most = self.most(api);
-            if count > most {
-                let what = format!(
-                    "{count} requests of {api} within {:?} at rest; {most} are enough",
-                    self.plan.watch
-                );
-                self.ledger.break_rule("I7", what);
-            }
-        }
-    }
-
-    /// How many requests of an API a group at rest needs at most in the time that it is watched. Commits are the applications'.
-    fn most(&self, api: ApiKey) -> u64 {
-        let in_time = |interval: Duration| {
-            let times = self.plan.watch.as_nanos() / interval.as_nanos().max(1);
-            u64::try_from(times).unwrap_or(u64::MAX)
-        };
-        let (members, clients) = (
-            self.members.len() as u64,
-            (self.members.len() + self.producers.len()) as u64,
-        );
-        let brokers = u64::from(self.plan.brokers);
-        match api {
-            // A period is no shorter than seven tenths of the interval, and a round has that many echoes at most (`member/beats.rs`).
-            ApiKey::Heartbeat => members * (in_time(self.plan.heartbeat * 7 / 10) + ECHOES),
-            ApiKey::Fetch => members * brokers * (in_time(self.plan.fetch_wait) + 3),
-            ApiKey::Metadata => clients * (in_time(METADATA_MAX_AGE) + 2),
-            ApiKey::ApiVersions => clients * brokers,
-            ApiKey::OffsetCommit => u64::MAX,
-            _ => 0,
-        }
+        let clients = (self.members.len() + self.producers.len()) as u64;
+        let asked = self.watched.take().unwrap_or_default();
+        self.ledger
+            .check_quiet(&self.plan, self.members.len() as u64, clients, &asked);
     }
 }

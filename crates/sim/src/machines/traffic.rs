@@ -13,6 +13,7 @@ use kohort_protocol::{ApiKey, frame};
 use super::broker::{PORT, Process};
 use super::network::{Arrival, Client};
 use super::world::{Happening, World};
+use crate::messages::Told;
 
 impl World {
     pub(super) fn perform(&mut self, client: Client, action: NetAction) {
@@ -190,10 +191,12 @@ impl World {
         if let (Some(watched), Some(api)) = (&mut self.watched, api) {
             *watched.entry(api).or_default() += 1;
         }
-        let bytes = match api.filter(|api| self.tamper.reads_request(*api)) {
-            Some(_) => self.pass_request(conn, frame),
-            None => frame,
+        let told = Told {
+            now: self.now,
+            ledger: &mut self.ledger,
+            story: &mut self.story,
         };
+        let bytes = self.messages.request(told, conn, frame);
         let wall_ms = Process::wall_ms(self.now);
         self.broker.handle(
             self.now,
@@ -203,14 +206,27 @@ impl World {
         self.drain_broker();
     }
 
+    /// Reads a reply for the ledger and the mutant.
+    fn pass_reply(&mut self, conn: ConnId, bytes: Bytes) -> Option<Bytes> {
+        let Some(connection) = self.network.get_mut(conn) else {
+            return Some(bytes);
+        };
+        let client = connection.client;
+        match connection.in_work.take() {
+            Some(asked) => self.messages.reply(&mut self.ledger, client, conn, &asked, bytes),
+            None => Some(bytes),
+        }
+    }
+
     pub(super) fn drain_broker(&mut self) {
         while let Some(action) = self.broker.poll_action() {
             match action {
                 NodeAction::Write { conn, .. } if self.faults.note_reply(conn) => {}
                 NodeAction::Write { conn, segments, .. } => {
-                    let reply = self.pass_reply(conn, whole(segments));
-                    self.network
-                        .send_down(self.now, &mut self.arrivals, conn, Arrival::Down(conn, reply));
+                    if let Some(reply) = self.pass_reply(conn, whole(segments)) {
+                        let down = Arrival::Down(conn, reply);
+                        self.network.send_down(self.now, &mut self.arrivals, conn, down);
+                    }
                     self.serve(conn);
                 }
                 NodeAction::Ready { conn } => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kohort_groups::TopicPartition;
 use kohort_machine::{Instant, Prng, Token};
 use kohort_node::log::DiskTask;
-use kohort_node::{ConnId, Control, Event as NodeEvent};
+use kohort_node::{Control, Event as NodeEvent};
 use kohort_protocol::ApiKey;
 
 use super::application::Around;
@@ -20,6 +20,7 @@ use super::producer::Producer;
 use super::schedule::Schedule;
 use super::tamper::Tamper;
 use crate::ledger::Ledger;
+use crate::messages::Messages;
 use crate::mutants::Mutant;
 use crate::plan::{Plan, Weather};
 use crate::story::Story;
@@ -50,6 +51,7 @@ pub(crate) struct World {
     pub(super) ledger: Ledger,
     pub(super) story: Story,
     pub(super) tamper: Tamper,
+    pub(super) messages: Messages,
     pub(super) broker: Process,
     pub(super) network: Network,
     pub(super) arrivals: Schedule<Arrival>,
@@ -58,7 +60,6 @@ pub(crate) struct World {
     pub(super) producers: BTreeMap<usize, Producer>,
     pub(super) partitions: BTreeMap<Arc<str>, i32>,
     pub(super) faults: Faults,
-    pub(super) topic_ids: BTreeMap<[u8; 16], Arc<str>>,
     pub(super) issued_members: usize,
     pub(super) issued_ids: u64,
     pub(super) steps: u64,
@@ -67,8 +68,6 @@ pub(crate) struct World {
     pub(super) watched: Option<BTreeMap<ApiKey, u64>>,
     /// The brokers' machine loses power when the next write waits for its sync: the seed of what is left.
     pub(super) power_fails: Option<u64>,
-    /// What the commit that the broker works on for a connection would store.
-    pub(super) commits_in_work: BTreeMap<ConnId, Vec<(TopicPartition, i64)>>,
 }
 
 impl World {
@@ -79,7 +78,8 @@ impl World {
             now: Instant::ZERO,
             network: Network::new(prng.next_u64(), plan.delay),
             broker: Process::new(&plan, prng.next_u64(), mutant),
-            tamper: Tamper::new(mutant, prng.next_u64()),
+            tamper: Tamper::new(mutant),
+            messages: Messages::new(mutant, prng.next_u64()),
             partitions: topics.collect(),
             plan,
             prng,
@@ -90,14 +90,12 @@ impl World {
             members: BTreeMap::new(),
             producers: BTreeMap::new(),
             faults: Faults::default(),
-            topic_ids: BTreeMap::new(),
             issued_members: 0,
             issued_ids: 0,
             steps: 0,
             frozen: Vec::new(),
             watched: None,
             power_fails: None,
-            commits_in_work: BTreeMap::new(),
         };
         if world.plan.weather == Weather::Fair {
             world.ledger.measure_reading(world.plan.reading_bound());
@@ -118,7 +116,7 @@ impl World {
                 config,
             });
             if let Some(id) = self.broker.topic_id(&topic) {
-                self.topic_ids.insert(id.0, topic);
+                self.messages.learn(id.0, topic);
             }
         }
         for slot in 0..self.plan.slots {
