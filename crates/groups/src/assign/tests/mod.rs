@@ -1,5 +1,6 @@
 //! The assignors on Kafka's worked cases. What Kafka's own classes make of generated groups is in `generated` and `sticky`.
 
+mod claims;
 mod generated;
 mod properties;
 mod sticky;
