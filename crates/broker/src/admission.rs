@@ -80,23 +80,26 @@ impl Admission {
     /// A place, for which the connection goes that has waited longest for its next request; `None` when all are at work.
     // Kafka: SocketServer.closeExcessConnections, Selector.lowestPriorityChannel: the least recently used one
     pub(crate) async fn try_admit(&self) -> Option<Place> {
-        let permit = match self.places.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) if self.open.displace() => self.places.clone().acquire_owned().await.ok()?,
-            Err(_) => return None,
-        };
-        Some(self.place(permit))
+        self.enter(false).await
     }
 
     /// As [`Admission::try_admit`]; while all are at work it waits.
     pub(crate) async fn admit(&self) -> Option<Place> {
+        self.enter(true).await
+    }
+
+    async fn enter(&self, waits: bool) -> Option<Place> {
         let _newcomer = Newcomer::new(&self.open);
         loop {
             // Before the look, so that nobody is missed who begins to wait after it.
             let began = self.open.began.notified();
-            if let Some(place) = self.try_admit().await {
-                return Some(place);
+            if let Ok(permit) = self.places.clone().try_acquire_owned() {
+                return Some(self.place(permit));
             }
+            if !self.open.make_room() && !waits {
+                return None;
+            }
+            // A place goes to the newcomer that has waited longest, whoever made room.
             tokio::select! {
                 permit = self.places.clone().acquire_owned() => return permit.ok().map(|permit| self.place(permit)),
                 () = began => {}
@@ -118,14 +121,14 @@ impl Admission {
 }
 
 impl Open {
-    /// Sends the connection away that has waited longest; whether there was one.
-    fn displace(&self) -> bool {
+    /// Sends as many connections away as there are newcomers; whether there are enough that do not work.
+    fn make_room(&self) -> bool {
         let turns = lock(&self.turns);
-        loop {
-            let waiting = turns.values().filter_map(|turn| {
-                let since = turn.since.load(Ordering::SeqCst);
-                (!matches!(since, AT_WORK | GOES)).then_some((since, turn))
-            });
+        let of = |turn: &Arc<Turn>| turn.since.load(Ordering::SeqCst);
+        let mut going = turns.values().filter(|turn| of(turn) == GOES).count();
+        while going < self.newcomers.load(Ordering::SeqCst) {
+            let waiting = turns.values().map(|turn| (of(turn), turn));
+            let waiting = waiting.filter(|(since, _)| !matches!(*since, AT_WORK | GOES));
             let Some((since, turn)) = waiting.min_by_key(|(since, _)| *since) else {
                 return false;
             };
@@ -135,9 +138,10 @@ impl Open {
                 .compare_exchange(since, GOES, Ordering::SeqCst, Ordering::SeqCst);
             if sent.is_ok() {
                 turn.goes.notify_one();
-                return true;
+                going += 1;
             }
         }
+        true
     }
 }
 
@@ -158,8 +162,8 @@ impl Drop for Newcomer<'_> {
 }
 
 impl Place {
-    /// The connection waits for its next request. What came of it already does not count: who sends half a request and stops is no
-    /// better than who sends none.
+    /// The connection waits, for its next request or for long already for an answer. What came of a request does not count: who
+    /// sends half of one and stops is no better than who sends none.
     pub(crate) fn wait(&self) {
         let now = self.open.clock.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let began = self
@@ -171,7 +175,7 @@ impl Place {
         }
     }
 
-    /// The connection has a request in hand; false when it has to go all the same.
+    /// The connection has a request in hand, or its answer; false when it has to go all the same.
     pub(crate) fn work(&self) -> bool {
         let waited = self
             .turn
@@ -255,5 +259,29 @@ mod tests {
         soon(place.goes()).await;
         drop(place);
         assert!(soon(newcomer).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_whose_place_another_took_sends_the_next_one_away() {
+        let admission = Admission::new(2);
+        let (first, second) = (admission.admit().await.unwrap(), admission.admit().await.unwrap());
+        let newcomer = || {
+            let admission = admission.clone();
+            tokio::spawn(async move { admission.admit().await })
+        };
+        let newcomers = [newcomer(), newcomer()];
+        tokio::task::yield_now().await;
+        // One place for two newcomers, and then another one.
+        first.wait();
+        first.goes().await;
+        drop(first);
+        tokio::task::yield_now().await;
+        second.wait();
+        second.goes().await;
+        drop(second);
+        for newcomer in newcomers {
+            let place = tokio::time::timeout(std::time::Duration::from_secs(10), newcomer);
+            assert!(place.await.expect("it gets in").unwrap().is_some());
+        }
     }
 }

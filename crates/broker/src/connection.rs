@@ -17,6 +17,9 @@ use crate::node_task::Input;
 /// What is asked of the socket of a connection on which nothing comes.
 const IDLE_READ_BYTES: usize = 512;
 
+/// How long a request may wait for its answer and still count as work.
+const BEFORE_WAITING: Duration = Duration::from_secs(1);
+
 /// What the node wants of a connection.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
@@ -61,9 +64,7 @@ enum End {
     CutShort { got: usize },
     #[error("nothing came for {ms} ms (connections.max.idle.ms)")]
     Idle { ms: u128 },
-    #[error(
-        "max.connections are open, another client wants in, and this one has waited longest for its next request"
-    )]
+    #[error("max.connections are open, another client wants in, and this one has waited longest")]
     Displaced,
     #[error("a request stopped coming after {got} bytes, or comes too slowly")]
     Stalled { got: usize },
@@ -128,7 +129,10 @@ async fn run(
     let mut held = Held::default();
     let conn = place.conn;
     loop {
-        place.wait();
+        // A request that is here already is at work.
+        if !begins_with_frame(&buffer, shared.limits.max_frame) {
+            place.wait();
+        }
         let bytes = tokio::select! {
             biased;
             // The node speaks without being asked only to close.
@@ -146,7 +150,7 @@ async fn run(
         if shared.node.send(Input::Frame { conn, bytes }).await.is_err() {
             return End::Quiet;
         }
-        if let Err(end) = answer(io, &mut buffer, &mut held, from_node, &shared.limits).await {
+        if let Err(end) = answer(io, place, &mut buffer, &mut held, from_node, &shared.limits).await {
             return end;
         }
         held.settle(&mut buffer);
@@ -168,6 +172,8 @@ async fn next_frame(
         let is_asleep = buffer.is_empty() && buffer.capacity() == 0;
         let room = match is_asleep {
             true => IDLE_READ_BYTES,
+            // As much as every connection may hold.
+            false if buffer.len() < READ_BYTES => READ_BYTES - buffer.len(),
             false => buffer.len().clamp(READ_BYTES, limits.max_frame.max(READ_BYTES)),
         };
         if !held.cover(buffer.len().saturating_add(room), limits) {
@@ -218,6 +224,7 @@ fn spoken(bytes: &[u8]) -> &'static str {
 // Kafka: Selector.maybeReadFromClosingChannel
 async fn answer(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    place: &Place,
     buffer: &mut BytesMut,
     held: &mut Held,
     from_node: &mut mpsc::UnboundedReceiver<Outgoing>,
@@ -225,16 +232,19 @@ async fn answer(
 ) -> Result<(), End> {
     let mut has_left = false;
     let mut release = std::pin::pin!(limits.expire(held.before_release()));
+    let mut long = std::pin::pin!(limits.expire(Some(BEFORE_WAITING)));
     // It does not leave a request behind that waits for days.
     let mut patience = std::pin::pin!(limits.expire(None));
     loop {
         tokio::select! {
             biased;
             outgoing = from_node.recv() => match outgoing {
+                Some(_) if !place.work() => return Err(End::Displaced),
                 Some(Outgoing::Write(reply)) => return write(io, reply, buffer, held, limits).await,
                 Some(Outgoing::Ready) => return Ok(()),
                 Some(Outgoing::Close) | None => return Err(End::Quiet),
             },
+            () = place.goes() => return Err(End::Displaced),
             read = read_ahead(io, buffer), if !has_left && buffer.len() < READ_BYTES => {
                 has_left = read? == 0;
                 if has_left {
@@ -245,6 +255,10 @@ async fn answer(
                 }
             }
             () = &mut patience => return Err(End::Quiet),
+            () = &mut long => {
+                place.wait();
+                long.set(limits.expire(None));
+            }
             () = &mut release => {
                 held.release(buffer);
                 release.set(limits.expire(held.before_release()));

@@ -240,17 +240,23 @@ impl Held {
             return;
         }
         self.frame = None;
-        // What came behind the request stays.
-        let surplus = self.pieces().saturating_sub(pieces_beyond(buffer.len()));
-        drop(self.pieces.as_mut().and_then(|held| held.split(surplus)));
+        self.keep(pieces_beyond(buffer.len()));
     }
 
-    /// Gives back what the answered request held, and its memory.
+    /// Gives back what the answered request held, and its memory; what came behind it stays.
     pub(crate) fn settle(&mut self, buffer: &mut BytesMut) {
-        let held = core::mem::take(self);
-        if held.pieces() * READ_BYTES > LARGEST_KEPT {
+        self.frame = None;
+        if self.pieces() * READ_BYTES > LARGEST_KEPT {
             *buffer = BytesMut::from(&buffer[..]);
         }
+        self.keep(pieces_beyond(buffer.len()));
+        self.since = self.is_some().then(Instant::now);
+    }
+
+    fn keep(&mut self, pieces: usize) {
+        let surplus = self.pieces().saturating_sub(pieces);
+        drop(self.pieces.as_mut().and_then(|held| held.split(surplus)));
+        self.pieces.take_if(|held| held.num_permits() == 0);
     }
 }
 

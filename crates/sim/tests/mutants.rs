@@ -7,6 +7,8 @@ const fn within(mutant: Mutant, half: Half) -> u64 {
     match (mutant, half) {
         // Needs a cooperative group in fair weather, one member of which lets the others wait.
         (Mutant::RetainedIsPaused, _) => 100,
+        // Its 38th seed shows it with the machines.
+        (Mutant::RevokedStaysConsumed, Half::Machines) => 100,
         // Need a commit that arrives when others have gone on; few of the driver's do.
         (Mutant::CommitOfOldMember, Half::Driver) => 100,
         (Mutant::GenerationFenceSkipped, Half::Driver) => 200,

@@ -270,31 +270,56 @@ async fn the_connection_that_has_asked_nothing_for_the_longest_time_makes_room_f
     }
 }
 
-#[tokio::test]
-async fn connections_beyond_the_limit_wait_while_all_others_are_at_work() {
-    let mut bed = Bed::with(&[("max.connections", "4")]).await;
-    let mut working = Vec::new();
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_requests_wait_for_long_on_all_connections_makes_room_for_a_newcomer() {
+    let builder = Broker::builder().topic("t", 8).config("max.connections", "4");
+    let broker = builder.start().await.unwrap();
+    let mut waiting = Vec::new();
     for _ in 0..4 {
-        // The last one takes the place of the client that asks nothing.
-        let mut client = bed.client().await;
+        let mut client = in_memory(&broker).await;
         client.send(11, fetch(i32::MAX)).await;
-        assert!(
-            timeout(Duration::from_millis(50), client.frame()).await.is_err(),
-            "it waits"
-        );
-        working.push(client);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        waiting.push(client);
     }
-    let mut newcomer = bed.client().await;
-    newcomer.send(0, ApiVersionsRequest::default()).await;
-    let early = timeout(Duration::from_millis(200), newcomer.frame()).await;
-    assert!(early.is_err());
-    working.pop();
-    assert!(
-        timeout(SOON, newcomer.frame())
+    let refused = broker.connector().connect("localhost", 9092).await;
+    assert!(refused.is_err(), "all of them work");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut newcomer = in_memory(&broker).await;
+    newcomer.ask(0, ApiVersionsRequest::default()).await;
+    // The one that has waited longest is gone, and the others wait on.
+    let first = waiting.remove(0).frame().await;
+    assert!(first.is_none(), "{first:?}");
+    for client in &mut waiting {
+        assert!(timeout(Duration::from_secs(3), client.frame()).await.is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_a_few_kilobytes_holds_nothing_that_others_could_take() {
+    let broker = broker_in_memory(4 << 20).await;
+    let mut small = in_memory(&broker).await;
+    // Its buffer is let go after a second of silence.
+    small.ask(0, ApiVersionsRequest::default()).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut large = Vec::new();
+    for _ in 0..4 {
+        let mut client = in_memory(&broker).await;
+        client
+            .stream
+            .write_all(&50_000_000u32.to_be_bytes())
             .await
-            .expect("an answer")
-            .is_some()
-    );
-    bed.good = newcomer;
-    bed.others_are_served().await;
+            .unwrap();
+        // Until it is closed: others have the rest.
+        let _closed = timeout(
+            Duration::from_secs(1),
+            client.stream.write_all(&vec![0; 4_000_000]),
+        )
+        .await;
+        large.push(client);
+    }
+    let record = vec![b'x'; 20_000];
+    let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+    builder.append(0, None, Some(&record), &[]).unwrap();
+    let response = small.ask(9, produce(builder.build(0).unwrap())).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }

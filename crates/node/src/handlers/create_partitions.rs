@@ -11,6 +11,7 @@ use kohort_protocol::messages::{CreatePartitionsRequest, CreatePartitionsRespons
 
 use super::create_topics::LARGEST_PARTITIONS;
 use crate::context::{Call, Cx, Outcome};
+use crate::topics::CONSUMER_OFFSETS;
 
 // Kafka: ControllerApis.createPartitions, ReplicationControlManager.createPartitions
 pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: CreatePartitionsRequest) -> Outcome {
@@ -59,6 +60,11 @@ fn grow(cx: &mut Cx<'_>, wanted: &CreatePartitionsTopic, validate_only: bool) ->
         let message = "This server does not host this topic-partition.";
         return Err((ErrorCode::UnknownTopicOrPartition, message.to_string()));
     };
+    // Where a group is kept follows from the number, and its commits are not moved. (Kafka lets it grow, and loses them.)
+    if wanted.name == CONSUMER_OFFSETS {
+        let message = format!("The number of partitions of {CONSUMER_OFFSETS} says where each group is kept, and cannot change.");
+        return Err((ErrorCode::InvalidRequest, message));
+    }
     let current = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
     let additional = wanted.count.saturating_sub(current);
     if additional == 0 {
