@@ -204,6 +204,19 @@ async fn the_first_poll_joins_the_group_and_the_broker_sees_its_client_id_and_as
     assert!(seen.member_id.starts_with("till-7-"), "{}", seen.member_id);
 }
 
+// Kafka: ClassicKafkaConsumer.subscribeInternal, clearBufferedDataForUnassignedTopics
+#[tokio::test]
+async fn what_was_fetched_of_a_topic_that_is_not_subscribed_to_any_more_is_not_handed_out() {
+    let (one, two) = (new_topic(1).await, new_topic(1).await);
+    write(&one, 0, 0..20).await;
+    write(&two, 0, 100..103).await;
+    let mut reader = built(of_group(&unique("group")).max_poll_records(1));
+    reader.subscribe([&*one]).expect("a topic");
+    assert_eq!(read(&mut reader, 1).await.len(), 1, "the others are here as well");
+    reader.subscribe([&*two]).expect("a topic");
+    assert_eq!(values(&read(&mut reader, 3).await), ["100", "101", "102"]);
+}
+
 // Kafka: ConsumerBounceTest.testClassicSubscribeWhenTopicUnavailable
 #[tokio::test]
 async fn a_topic_that_is_created_after_it_was_subscribed_to_is_read() {

@@ -183,11 +183,17 @@ pub(crate) async fn settle(members: &mut [Reader], is_done: impl Fn(&[Vec<i32>])
     records
 }
 
-/// The generation and the id that a member has; it must be in its group.
+/// The generation and the id that a member has, once it is in its group; it has no records meanwhile.
 pub(crate) async fn identity(member: &mut Reader) -> (i32, String) {
-    let identity = member.group_metadata().await.expect("an answer");
-    let identity = identity.expect("it is a member");
-    (identity.generation, identity.member_id.to_string())
+    let asking = async {
+        loop {
+            if let Some(identity) = member.group_metadata().await.expect("an answer") {
+                return (identity.generation, identity.member_id.to_string());
+            }
+            assert!(member.poll(A_MOMENT).await.expect("no error").is_empty());
+        }
+    };
+    soon("the end of the rebalance", asking).await
 }
 
 /// The offset that a group committed.

@@ -137,7 +137,7 @@ pub struct MatchTopics {
 /// and says what is left to do for the one who polls.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToCaller {
-    /// The topics that match the pattern now, in order.
+    /// The topics that match the pattern now, or those of a list that counts from now on, in order.
     Subscribed(Vec<Arc<str>>),
     /// The group's assignment changed: the table of partitions follows.
     Partitions {
@@ -172,7 +172,7 @@ pub enum ToCaller {
     },
     /// The caller did not poll in time, and the member leaves its group; what it owned is lost.
     PollLate(Box<LatePoll>),
-    /// Report progress now (inside of the next poll, before records are taken): for a commit.
+    /// Report progress now (inside of the next poll, before records are taken): for a commit, or as a sign that there is a poll.
     ProgressWanted {
         /// Comes back in [`Progress::answers`](super::Progress::answers).
         step: u64,

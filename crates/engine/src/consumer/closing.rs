@@ -95,6 +95,7 @@ impl ConsumerEngine {
         let is_member = is_member && self.member().is_some_and(|member| member.member_id().is_some());
         self.timers.set(Timer::Close, deadline);
         self.timers.cancel(&Timer::AutoCommit);
+        self.timers.cancel(&Timer::Names);
         self.closing = Some(Closing {
             tokens: alloc::vec![token],
             deadline,

@@ -104,9 +104,9 @@ impl ConsumerEngine {
         let member = membership.member();
         match member.identity() {
             Some(identity) => Ok(Some(Box::new(identity.clone()))),
-            // Kafka: ConsumerCoordinator.sendOffsetCommitRequest, "generation == null"
-            // Kafka: ConsumerCoordinator.sendOffsetCommitRequest says so of the coordinator's answer only
+            // Java's member asks the coordinator once more, which says so.
             None if member.is_fenced() => Err(CommandError::FencedInstanceId),
+            // Kafka: ConsumerCoordinator.sendOffsetCommitRequest, "generation == null"
             None if member.is_rebalancing() => Err(CommandError::RebalanceInProgress),
             None => Err(CommandError::CommitRefused {
                 code: ErrorCode::UnknownMemberId,

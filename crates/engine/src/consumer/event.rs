@@ -87,7 +87,8 @@ pub struct InHand {
 /// What the caller changed on its side, in effect there already.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// The subscription is replaced by these topics. An assignment of the group stays until the next rebalance revokes it.
+    /// The subscription is replaced by these topics, from the next answer to
+    /// [`ProgressWanted`](super::ToCaller::ProgressWanted) on. An assignment of the group stays until the next rebalance revokes it.
     Subscribe {
         /// The topics, none twice.
         topics: Vec<Arc<str>>,

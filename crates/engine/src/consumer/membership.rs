@@ -135,9 +135,12 @@ impl ConsumerEngine {
         if self.membership.as_ref().is_none_or(waits) || self.pattern.as_ref().is_some_and(is_open) {
             return;
         }
-        let topics = self.subscription.iter().cloned().collect();
+        let topics: Vec<Arc<str>> = self.subscription.iter().cloned().collect();
         let by_pattern = self.pattern.is_some();
+        let told = topics.clone();
         self.member_event(now, MemberEvent::Subscribed { topics, by_pattern });
+        // What is given up for it is suspended before the caller hears of this.
+        self.tell(ToCaller::Subscribed(told));
     }
 
     pub(super) fn member_event(&mut self, now: Instant, event: MemberEvent) {

@@ -21,7 +21,7 @@ pub(super) struct PatternSubscription {
     verdicts: BTreeMap<Arc<str>, bool>,
     /// The question that has no answer yet.
     open: Option<u64>,
-    /// Whether the member knows the topics that match, and has no others.
+    /// Whether the topics that match are known; the member is told of them, once the caller polls.
     is_settled: bool,
     /// Until when the topics are known well enough to join with.
     good_until: Option<Instant>,
@@ -83,8 +83,10 @@ impl ConsumerEngine {
             return false;
         }
         subscription.waiting = Some(token);
-        // Brokers that do not answer must not keep the group waiting.
+        // Brokers that do not answer must not keep the group waiting, nor the session, which nothing keeps alive meanwhile.
+        let session = self.config.group.as_ref().map(|group| group.session_timeout / 3);
         let patience = self.config.client.retry_backoff_max;
+        let patience = session.map_or(patience, |session| patience.min(session));
         self.timers.set(Timer::Names, now + patience);
         self.client.refresh_metadata(now);
         true
@@ -92,7 +94,7 @@ impl ConsumerEngine {
 
     /// The topics were looked at just now, or cannot be: the JoinGroup that waited for that is made.
     pub(super) fn on_names_good(&mut self, now: Instant) {
-        let Some(subscription) = &mut self.pattern else {
+        let Some(subscription) = self.pattern.as_mut().filter(|_| self.closing.is_none()) else {
             return;
         };
         // Kafka: Metadata.timeToAllowUpdate

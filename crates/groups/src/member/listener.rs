@@ -39,6 +39,20 @@ impl Member {
         }
     }
 
+    /// As [`prepare`](Self::prepare), when what is subscribed to may have changed since: what a cooperative member does not want
+    /// any more it gives up before it joins, so that it need not join once more for that.
+    pub(super) fn join_anew(&mut self, now: Instant) {
+        let unwanted = self.unwanted();
+        let is_cooperative = self.rebalance_protocol == RebalanceProtocol::Cooperative;
+        if !is_cooperative || unwanted.is_empty() || !self.is_in_generation() {
+            return self.join(now);
+        }
+        // The listener may take its time.
+        self.start_heartbeats(now);
+        self.enter(State::Revoking { then: Then::Join });
+        self.call(now, Call::Revoked(unwanted));
+    }
+
     pub(super) fn owned_list(&self) -> Vec<TopicPartition> {
         self.owned.iter().cloned().collect()
     }

@@ -347,7 +347,7 @@ impl Machine for Member {
             Event::CommitRefused { identity, refusal } => self.on_commit_refused(now, &identity, refusal),
             Event::JoinAnew { token } => {
                 if self.state == (State::Joining { token }) {
-                    self.join(now);
+                    self.join_anew(now);
                 }
             }
             Event::PollExpired => self.on_poll_expired(now),

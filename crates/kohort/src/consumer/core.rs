@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use kohort_engine::consumer::{
     Change, Command, CommandError, CommandReply, CommitMode, Event, Position, PositionReset, ResetCause,
@@ -48,8 +49,12 @@ pub(super) struct Core {
     /// Wakeups are of no use any more.
     // Kafka: KafkaConsumer.close disables them
     pub(super) is_closing: bool,
-    /// Whether a wakeup ended a call of the listener that runs.
-    pub(super) woke_listener: bool,
+    /// While a listener runs: whether a wakeup has ended one of its calls. The flag stays set for the poll around it.
+    pub(super) listening: Option<bool>,
+    /// The topics that were subscribed to and that the engine has not taken in: until then nothing is handed out, which may be
+    /// of a topic that was given up.
+    // Kafka: ClassicKafkaConsumer.subscribeInternal, clearBufferedDataForUnassignedTopics
+    pub(super) subscribing: Option<Vec<Arc<str>>>,
     /// The poll that did not come in time, until the group is joined again.
     pub(super) late: Option<Box<LatePoll>>,
     /// The network task's runtime, for timers where the caller has none.
@@ -135,7 +140,8 @@ impl Core {
             committed: VecDeque::new(),
             api_timeout,
             is_closing: false,
-            woke_listener: false,
+            listening: None,
+            subscribing: None,
             late: None,
             runtime,
         }
@@ -151,6 +157,7 @@ impl Core {
         !self.channel.has_mail()
             && self.due.is_empty()
             && self.committed.is_empty()
+            && self.subscribing.is_none()
             && !self.channel.shared.is_woken()
     }
 
@@ -166,6 +173,9 @@ impl Core {
             Told::Engine(told) => match *told {
                 ToCaller::PollLate(late) => self.late = Some(Box::new((*late).into())),
                 told => {
+                    if let ToCaller::Subscribed(topics) = &told {
+                        self.subscribing.take_if(|wanted| wanted == topics);
+                    }
                     if let Some(due) = self.delivery.accept(told) {
                         due.enqueue(&mut self.due);
                     }
@@ -238,13 +248,28 @@ impl Core {
     pub(super) async fn call(&mut self, command: Command) -> Result<Answer, Unanswered> {
         let mut question = self.ask(command);
         loop {
-            if !self.is_closing && self.channel.shared.take_wakeup() {
-                self.woke_listener = true;
+            if self.hears_wakeup() {
                 return Err(Unanswered::Woken);
             }
             if let Some(answer) = self.hear(&mut question).await? {
                 return Ok(answer);
             }
+        }
+    }
+
+    /// Whether a wakeup ends the call that is under way.
+    fn hears_wakeup(&mut self) -> bool {
+        if self.is_closing {
+            return false;
+        }
+        match &mut self.listening {
+            None => self.channel.shared.take_wakeup(),
+            // One call of the listener is enough: the others are to clean up.
+            Some(woken) if !*woken && self.channel.shared.is_woken() => {
+                *woken = true;
+                true
+            }
+            Some(_) => false,
         }
     }
 

@@ -215,6 +215,25 @@ pub struct RebalanceContext<'a> {
     pub(super) core: &'a mut Core,
 }
 
+impl Drop for RebalanceContext<'_> {
+    fn drop(&mut self) {
+        self.core.listening = None;
+    }
+}
+
+impl<'a> RebalanceContext<'a> {
+    /// For one call of a listener; `is_deaf`: no wakeup ends a call of it.
+    pub(super) fn new(core: &'a mut Core, is_deaf: bool) -> Self {
+        core.listening = Some(is_deaf);
+        Self { core }
+    }
+
+    /// Whether a wakeup ended a call of it, unless it is deaf.
+    pub(super) fn is_woken(&self) -> bool {
+        self.core.listening == Some(true)
+    }
+}
+
 impl RebalanceContext<'_> {
     /// Commits what `poll` has returned, of all partitions that are still assigned, within `default.api.timeout.ms`.
     ///

@@ -124,7 +124,11 @@ impl<K, V> Consumer<K, V> {
             }
             self.core.take_mail();
             self.core.run_commit_callbacks();
-            run_due(&mut self.core, self.listener.as_mut(), Failing::Again).await?;
+            let done = run_due(&mut self.core, self.listener.as_mut(), Failing::Again).await;
+            if matches!(done, Err(PollError::Wakeup)) {
+                self.core.channel.shared.take_wakeup();
+            }
+            done?;
             if self.core.channel.has_mail() {
                 continue;
             }
@@ -289,6 +293,9 @@ impl<K, V> Consumer<K, V> {
 
 impl Core {
     fn take_records(&mut self, max: usize) -> Result<Taken, PollError> {
+        if self.subscribing.is_some() {
+            return Ok(Taken::default());
+        }
         let taken = self.delivery.take(max);
         self.report_if_due();
         let taken = taken?;
@@ -305,6 +312,8 @@ pub(super) enum Failing {
     Again,
     /// The consumer leaves, so it is not called again.
     Over,
+    /// The same, after a wakeup has ended a call of the listener: no other does.
+    OverAndDeaf,
 }
 
 /// Does what is due, in order. What is dropped halfway stays due.
@@ -327,17 +336,18 @@ pub(super) async fn run_due(
                 kind,
                 partitions,
             } => {
-                let mut result = Ok(());
+                let (mut result, mut woken) = (Ok(()), false);
                 if let Some(listener) = &mut listener {
                     let _listening = core.channel.shared.leave_for_listener();
-                    core.woke_listener = false;
-                    let mut context = RebalanceContext { core: &mut *core };
+                    let is_deaf = failing == Failing::OverAndDeaf;
+                    let mut context = RebalanceContext::new(&mut *core, is_deaf);
                     result = listener.call(kind, &mut context, &partitions).await;
+                    woken = context.is_woken() && !is_deaf;
                 }
                 // The caller wanted out of the poll, and the listener is not to blame: it is called again, in the next poll or
                 // in a close, where it can commit what it has not.
                 // Kafka: ConsumerRebalanceListenerInvoker rethrows a WakeupException
-                if result.is_err() && core.woke_listener {
+                if result.is_err() && woken {
                     return Err(PollError::Wakeup);
                 }
                 let is_assigned = kind == CallbackKind::Assigned;

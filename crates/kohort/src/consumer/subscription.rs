@@ -29,6 +29,7 @@ impl<K, V> Consumer<K, V> {
         if topics.is_empty() || topics.iter().any(|topic| topic.trim().is_empty()) {
             return Err(SubscribeError::NoTopic);
         }
+        self.core.subscribing = Some(topics.iter().cloned().collect());
         self.core.change(Change::Subscribe {
             topics: topics.iter().cloned().collect(),
         });
@@ -81,6 +82,7 @@ impl<K, V> Consumer<K, V> {
         if self.interest != Interest::Pattern(Arc::clone(&pattern.text)) {
             self.core.delivery.forget_subscribed();
         }
+        self.core.subscribing = None;
         self.interest = Interest::Pattern(Arc::clone(&pattern.text));
         self.core.channel.give_pattern(pattern);
         self.listener = None;
@@ -146,7 +148,8 @@ impl<K, V> Consumer<K, V> {
     /// Cancel safety: when it is dropped halfway the subscription may be given up or not; call it again.
     ///
     /// # Errors
-    /// When the listener failed, or the network task is gone; the subscription is given up all the same.
+    /// When the listener failed or took longer than `default.api.timeout.ms`, or the network task is gone; the subscription is given
+    /// up all the same.
     // Kafka: KafkaConsumer.unsubscribe
     pub async fn unsubscribe(&mut self) -> Result<(), CloseError> {
         let timeout = self.core.api_timeout;
@@ -156,6 +159,7 @@ impl<K, V> Consumer<K, V> {
             self.core.change(change);
         }
         self.interest = Interest::Nothing;
+        self.core.subscribing = None;
         self.core.delivery.forget_subscribed();
         self.core.late = None;
         self.listener = None;
@@ -192,12 +196,12 @@ impl<K, V> Consumer<K, V> {
     /// Gives a command whose callbacks run while its answer is waited for.
     async fn leave(&mut self, command: Command) -> Result<(), CloseError> {
         let mut failed = None;
-        let mut is_woken = false;
+        let mut failing = Failing::Over;
         self.core.take_mail();
         let mut question = self.core.ask(command);
         let answer = loop {
             self.core.run_commit_callbacks();
-            match run_due(&mut self.core, self.listener.as_mut(), Failing::Over).await {
+            match run_due(&mut self.core, self.listener.as_mut(), failing).await {
                 Ok(()) => match self.core.hear(&mut question).await {
                     Ok(None) => {}
                     Ok(Some(answer)) => break Ok(answer),
@@ -206,15 +210,12 @@ impl<K, V> Consumer<K, V> {
                 Err(PollError::Listener { callback, source }) => {
                     failed.get_or_insert(CloseError::Listener { callback, source });
                 }
-                // The listener is called again; the wakeup is for the next call.
-                Err(PollError::Wakeup) => is_woken = true,
+                // The listener is called again; the wakeup, whose flag is set still, is for the next call.
+                Err(PollError::Wakeup) => failing = Failing::OverAndDeaf,
                 // What a poll would have reported is of no use any more.
                 Err(error) => tracing::debug!(%error, "not reported: the consumer is leaving"),
             }
         };
-        if is_woken {
-            self.wakeup_handle().wakeup();
-        }
         match (answer.and_then(|answer| answer.map_err(Into::into)), failed) {
             (Err(unfinished), failed) => {
                 // Only one error can be given.

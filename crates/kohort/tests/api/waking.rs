@@ -202,3 +202,54 @@ async fn a_wakeup_while_unsubscribing_is_for_the_next_call() {
         "the wakeup is not lost"
     );
 }
+
+/// A consumer whose listener, when something is assigned, wakes its own poll up, has a commit ended by that, and
+/// then hangs, or commits.
+fn waking_itself(broker: &Broker, hangs: bool) -> Reader {
+    let settings = consumer(broker).group_id("g").enable_auto_commit(false);
+    let mut member: Reader = settings.build().expect("valid settings");
+    let wakeup = member.wakeup_handle();
+    let listener = Callbacks::new().on_assigned(move |context, _| {
+        let wakeup = wakeup.clone();
+        Box::pin(async move {
+            wakeup.wakeup();
+            assert_eq!(context.commit_sync().await, Err(CommitError::Wakeup));
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            context.commit_sync().await.expect("one call is enough");
+            Ok(())
+        })
+    });
+    member.subscribe_with(["t"], listener).expect("a topic");
+    member
+}
+
+/// What the polls of ten seconds come to, up to the first error.
+async fn until_an_error(member: &mut Reader) -> Option<PollError> {
+    for _ in 0..10 {
+        if let Err(error) = member.poll(Duration::from_secs(1)).await {
+            return Some(error);
+        }
+    }
+    None
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wakeup_that_a_listener_makes_nothing_of_is_for_the_poll() {
+    let broker = broker("t", 1).await;
+    let mut member = waking_itself(&broker, false);
+    let error = until_an_error(&mut member).await;
+    assert!(matches!(error, Some(PollError::Wakeup)), "{error:?}");
+    assert!(until_an_error(&mut member).await.is_none(), "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wakeup_in_the_listener_of_a_poll_that_is_dropped_is_for_the_next_call() {
+    let broker = broker("t", 1).await;
+    let mut member = waking_itself(&broker, true);
+    let dropped = tokio::time::timeout(SOON, member.poll(2 * SOON)).await;
+    assert!(dropped.is_err(), "the listener hangs");
+    assert_eq!(member.commit_sync().await, Err(CommitError::Wakeup));
+    member.commit_sync().await.expect("once");
+}

@@ -88,6 +88,10 @@ impl ConsumerEngine {
 
     /// The caller polls: after it subscribed, after the interval had passed, or after it was told an error.
     pub(in crate::consumer) fn on_polled_again(&mut self, now: Instant) {
+        // What is due inside of a poll is done on the way out as well: nobody polls, and nothing is to be joined.
+        if self.closing.is_some() || self.is_caller_gone {
+            return;
+        }
         if let Some(membership) = &mut self.membership {
             membership.polls.last_seen = now;
             membership.polls.expired = false;

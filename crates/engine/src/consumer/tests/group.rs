@@ -79,6 +79,51 @@ fn a_consumer_that_subscribes_and_closes_without_a_poll_was_never_in_the_group()
     assert_eq!(rig.count(ApiKey::JoinGroup), 0);
 }
 
+fn cooperatively(config: &mut ConsumerConfig) {
+    config.group.as_mut().unwrap().assignors = cooperative();
+}
+
+/// A member that has read something and subscribes to more, without a poll since.
+fn subscribed_anew(configure: impl FnOnce(&mut ConsumerConfig)) -> Rig {
+    let mut rig = joined(configure);
+    rig.poll_max(3).unwrap();
+    let topics = vec!["t".into(), "u".into()];
+    rig.change(Change::Subscribe { topics });
+    rig
+}
+
+#[test]
+fn a_member_that_subscribes_anew_and_closes_commits_revokes_and_does_not_join_again() {
+    for is_cooperative in [false, true] {
+        let mut rig = subscribed_anew(|config| {
+            automatic_at_ends(config);
+            if is_cooperative {
+                cooperatively(config);
+            }
+        });
+        let token = close(&mut rig);
+        rig.do_due().unwrap();
+        assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+        assert_eq!(rig.count(ApiKey::JoinGroup), 1, "cooperative: {is_cooperative}");
+        assert_eq!(rig.committed(0), Some(3));
+        assert_eq!(rig.calls, [(CallbackKind::Revoked, vec![0, 1])]);
+    }
+}
+
+#[test]
+fn what_is_left_of_a_member_that_subscribed_anew_and_was_dropped_does_not_join_again() {
+    let mut rig = subscribed_anew(|config| {
+        earliest(config);
+        cooperatively(config);
+    });
+    rig.change(Change::Gone);
+    rig.begin_polling();
+    rig.command(Command::Unsubscribe { timeout: SECOND });
+    rig.do_due().unwrap();
+    assert_eq!(rig.count(ApiKey::JoinGroup), 1);
+    assert_eq!(rig.count(ApiKey::LeaveGroup), 1);
+}
+
 #[test]
 fn nothing_is_fetched_before_the_listener_took_the_assignment() {
     let mut rig = Rig::in_group(earliest);
@@ -137,32 +182,24 @@ fn the_assigned_listener_may_ask_where_reading_begins() {
 
 #[test]
 fn where_a_partition_is_that_is_being_revoked_is_found_though_it_was_not_known_before() {
-    for committed in [Some(2), None] {
-        let mut rig = joined(|config| {
-            earliest(config);
-            config.auto_offset_reset = OffsetReset::Latest;
-        });
-        if let Some(offset) = committed {
-            rig.committed.insert(("t".into(), 0), offset);
-        }
-        rig.shares.extend([vec![0, 1], vec![0, 1]]);
-        rebalance(&mut rig);
-        rig.poll_max(0).unwrap();
-        // Another rebalance is heard of in the step in which the listener has taken its share.
-        rig.hold.extend([ApiKey::OffsetFetch, ApiKey::ListOffsets]);
-        rebalance(&mut rig);
-        rig.hold.clear();
-        let slot = rig.delivery.slot(&of_t(0)).unwrap();
-        let token = rig.command(Command::Position {
-            slot,
-            timeout: SECOND,
-        });
-        assert_eq!(
-            rig.replies.get(&token),
-            Some(&Ok(CommandReply::Done)),
-            "{committed:?}"
-        );
-    }
+    let mut rig = Rig::in_group(|config| config.auto_offset_reset = OffsetReset::Latest);
+    // The group rebalances before the coordinator has said that nothing is committed.
+    rig.refuse(ApiKey::OffsetFetch, &[ErrorCode::CoordinatorLoadInProgress; 100]);
+    rig.subscribe();
+    rig.poll_max(0).unwrap();
+    rebalance(&mut rig);
+    rig.refuse.clear();
+    rig.looked_up.clear();
+    rig.advance(4 * SECOND);
+    assert_eq!(rig.looked_up, [], "nobody wants what goes");
+    let slot = rig.delivery.slot(&of_t(0)).unwrap();
+    let token = rig.command(Command::Position {
+        slot,
+        timeout: SECOND,
+    });
+    assert_eq!(rig.replies.get(&token), Some(&Ok(CommandReply::Done)));
+    let position = rig.delivery.position(&of_t(0)).unwrap();
+    assert_eq!(position.map(|it| it.offset), Some(10));
 }
 
 #[test]

@@ -161,6 +161,37 @@ fn a_member_looks_for_new_topics_before_it_joins_again_because_of_another() {
 }
 
 #[test]
+fn a_cooperative_member_gives_up_a_topic_that_is_gone_before_it_joins_and_not_in_a_round_of_its_own() {
+    let mut rig = Rig::in_group(|settings| {
+        config(settings);
+        settings.group.as_mut().unwrap().assignors = cooperative();
+    });
+    rig.pattern = |topic| topic.starts_with('t');
+    create_topic(&mut rig, "t2", false);
+    subscribe_pattern(&mut rig);
+    rig.poll().unwrap();
+    assert_eq!(rig.delivery.assignment().count(), 4);
+    // The broker would not know the topic of these.
+    rig.hold.push(ApiKey::Fetch);
+    rig.advance(4 * SECOND);
+    delete_topic(&mut rig, "t2");
+    rig.calls.clear();
+    rig.refuse(ApiKey::Heartbeat, &[ErrorCode::RebalanceInProgress]);
+    rig.advance(4 * SECOND);
+    assert_eq!(
+        (rig.generation, rig.calls.len()),
+        (1, 0),
+        "the listener is waited for"
+    );
+    rig.poll().unwrap();
+    rig.advance(4 * SECOND);
+    rig.poll().unwrap();
+    assert_eq!(rig.calls[0], (CallbackKind::Revoked, vec![0, 1]));
+    assert_eq!(rig.generation, 2, "one round is enough");
+    assert_eq!(rig.delivery.assignment().count(), 2);
+}
+
+#[test]
 fn brokers_that_do_not_say_which_topics_there_are_keep_a_group_waiting_for_a_second() {
     let mut rig = of_t_topics();
     rig.poll().unwrap();
