@@ -131,7 +131,7 @@ async fn changes_of_settings_have_a_result_for_each_resource() {
     assert!(
         described[&topic]
             .as_ref()
-            .is_ok_and(|it| it["retention.ms"].is_default())
+            .is_ok_and(|it| it["retention.ms"].value.as_deref() == Some("-1"))
     );
     assert_eq!(code(&described[&missing]), ErrorCode::UnknownTopicOrPartition);
 }

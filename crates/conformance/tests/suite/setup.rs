@@ -8,7 +8,7 @@ use kohort_protocol::consumer_protocol::{ConsumerProtocolSubscription, encode_ve
 use kohort_protocol::messages::{
     CreateTopicsRequest, FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
     ListOffsetsRequest, MetadataRequest, MetadataResponse, SyncGroupRequest, SyncGroupResponse,
-    create_topics::CreatableTopic,
+    create_topics::{CreatableTopic, CreatableTopicConfig},
     join_group::JoinGroupRequestProtocol,
     list_offsets::{ListOffsetsPartition, ListOffsetsTopic},
     metadata::MetadataRequestTopic,
@@ -70,12 +70,18 @@ pub(crate) async fn topic_ready(wire: &mut Wire, name: &str, partitions: i32) {
     }
 }
 
-/// A request to create one topic with one replica.
+/// A request to create one topic with one replica. Its records are of 1970, and real Kafka removes what is older than
+/// `retention.ms` half a minute after its start and every five minutes.
 pub(crate) fn create_topic(name: &str, partitions: i32) -> CreateTopicsRequest {
+    let for_ever = CreatableTopicConfig {
+        name: "retention.ms".to_owned(),
+        value: Some("-1".to_owned()),
+    };
     let topic = CreatableTopic {
         name: name.to_owned(),
         num_partitions: partitions,
         replication_factor: 1,
+        configs: vec![for_ever],
         ..CreatableTopic::default()
     };
     CreateTopicsRequest {
