@@ -70,17 +70,17 @@ async fn a_topics_settings_are_changed_one_by_one_and_told_with_their_sources() 
             .expect("it is there")
     };
     // A real broker learns of a change from its controller, a little later.
-    let read_when = async |is_default: bool| {
+    let read_when = async |retention: &str| {
         loop {
             let settings = read().await;
-            if settings["retention.ms"].is_default() == is_default {
+            if settings["retention.ms"].value.as_deref() == Some(retention) {
                 return settings;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let within = Duration::from_secs(20);
-    let settings = tokio::time::timeout(within, read_when(false))
+    let settings = tokio::time::timeout(within, read_when("123456"))
         .await
         .expect("it is set");
     let retention = &settings["retention.ms"];
@@ -101,7 +101,7 @@ async fn a_topics_settings_are_changed_one_by_one_and_told_with_their_sources() 
     let reset = vec![AlterConfigOp::delete("retention.ms")];
     let changed = admin.incremental_alter_configs([(topic.clone(), reset)]).await;
     assert_eq!(changed.expect("an answer")[&topic], Ok(()));
-    let settings = tokio::time::timeout(within, read_when(true))
+    let settings = tokio::time::timeout(within, read_when("604800000"))
         .await
         .expect("it is reset");
     assert_eq!(
