@@ -137,10 +137,13 @@ impl ConsumerEngine {
         }
         let topics: Vec<Arc<str>> = self.subscription.iter().cloned().collect();
         let by_pattern = self.pattern.is_some();
-        let told = topics.clone();
+        // What matches a pattern was told when it was found.
+        let told = (!by_pattern).then(|| topics.clone());
         self.member_event(now, MemberEvent::Subscribed { topics, by_pattern });
         // What is given up for it is suspended before the caller hears of this.
-        self.tell(ToCaller::Subscribed(told));
+        if let Some(topics) = told {
+            self.tell(ToCaller::Subscribed(topics));
+        }
     }
 
     pub(super) fn member_event(&mut self, now: Instant, event: MemberEvent) {

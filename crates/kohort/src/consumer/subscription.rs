@@ -29,10 +29,9 @@ impl<K, V> Consumer<K, V> {
         if topics.is_empty() || topics.iter().any(|topic| topic.trim().is_empty()) {
             return Err(SubscribeError::NoTopic);
         }
-        self.core.subscribing = Some(topics.iter().cloned().collect());
-        self.core.change(Change::Subscribe {
-            topics: topics.iter().cloned().collect(),
-        });
+        let wanted: Vec<Arc<str>> = topics.iter().cloned().collect();
+        self.core.subscribing = Some(wanted.clone());
+        self.core.change(Change::Subscribe { topics: wanted });
         self.interest = Interest::Topics(topics);
         self.listener = None;
         Ok(())
