@@ -177,12 +177,11 @@ impl<'a> RecordView<'a> {
     /// A handle of `slice`, which is part of this record (its key, its value, a header): it shares the batch's bytes, and
     /// keeps the whole batch in memory as long as it lives. A slice from elsewhere is copied.
     pub fn share(&self, slice: &[u8]) -> Bytes {
-        let batch = self.batch.as_ptr_range();
-        let part = slice.as_ptr_range();
-        if batch.start <= part.start && part.end <= batch.end {
-            self.batch.slice_ref(slice)
-        } else {
-            Bytes::copy_from_slice(slice)
+        // A slice from elsewhere that begins before the batch is beyond its end, too.
+        let start = slice.as_ptr().addr().wrapping_sub(self.batch.as_ptr().addr());
+        match start.checked_add(slice.len()) {
+            Some(end) if end <= self.batch.len() => self.batch.slice(start..end),
+            _ => Bytes::copy_from_slice(slice),
         }
     }
 
@@ -231,6 +230,11 @@ impl<'a> Headers<'a> {
     /// The headers of a record that has none.
     pub const fn none() -> Self {
         Self { bytes: &[], left: 0 }
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.left == 0
     }
 
     /// Whether each header is there, and nothing after them.

@@ -200,10 +200,8 @@ impl<K, V> Consumer<K, V> {
             }
             if records.len() > begin {
                 runs.push(Run {
-                    partition: std::sync::Arc::clone(chunk.partition()),
                     range: begin..records.len(),
                     next_offset,
-                    leader_epoch: chunk.leader_epoch(),
                 });
             }
             if failure.is_some() {
@@ -259,17 +257,17 @@ impl<K, V> Consumer<K, V> {
         context.origin = Origin::Value;
         let value = self.value.deserialize(&context, Payload::of(view.value, view));
         let value = value.map_err(|source| failed(Origin::Value, source))?;
-        let headers = view.headers.clone().map(|header| kohort_records::Header {
-            key: view.share(header.key),
-            value: header.value.map(|value| view.share(value)),
-        });
+        let headers = match view.headers.is_empty() {
+            true => Vec::new(),
+            false => shared_headers(view),
+        };
         Ok(ConsumerRecord {
             offset: view.offset,
             timestamp: view.timestamp,
             timestamp_type: view.timestamp_type,
             key,
             value,
-            headers: headers.collect(),
+            headers,
             leader_epoch,
             serialized_key_size: view.key.map(<[u8]>::len),
             serialized_value_size: view.value.map(<[u8]>::len),
@@ -289,6 +287,15 @@ impl<K, V> Consumer<K, V> {
             self.core.delivery.put_back(chunk, from);
         }
     }
+}
+
+#[inline(never)]
+fn shared_headers(view: &RecordView<'_>) -> Vec<kohort_records::Header> {
+    let headers = view.headers.clone().map(|header| kohort_records::Header {
+        key: view.share(header.key),
+        value: header.value.map(|value| view.share(value)),
+    });
+    headers.collect()
 }
 
 impl Core {

@@ -82,13 +82,11 @@ pub struct ConsumerRecords<K, V> {
     pub(super) runs: Runs,
 }
 
-/// Consecutive records of one partition.
+/// Consecutive records of one partition and leader epoch, at least one: the first of them tells which.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Run {
-    pub(super) partition: Arc<TopicPartition>,
     pub(super) range: Range<usize>,
     pub(super) next_offset: i64,
-    pub(super) leader_epoch: Option<i32>,
 }
 
 /// All runs in order. Most polls have one, which needs no memory of its own.
@@ -136,23 +134,35 @@ impl<K, V> ConsumerRecords<K, V> {
         self.records.iter()
     }
 
+    /// The runs in order, each with its records.
+    fn runs(&self) -> impl Iterator<Item = (&Run, &[ConsumerRecord<K, V>])> {
+        self.runs
+            .iter()
+            .map(|run| (run, self.records.get(run.range.clone()).unwrap_or_default()))
+    }
+
+    /// The first record of each run.
+    fn firsts(&self) -> impl Iterator<Item = &ConsumerRecord<K, V>> {
+        self.runs().filter_map(|(_, records)| records.first())
+    }
+
     /// The partitions that have records.
     pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         let seen = |at: usize, partition: &TopicPartition| {
-            self.runs.iter().take(at).any(|run| *run.partition == *partition)
+            self.firsts().take(at).any(|first| *first.partition == *partition)
         };
-        let firsts = self
-            .runs
-            .iter()
-            .enumerate()
-            .filter(move |(at, run)| !seen(*at, &run.partition));
-        firsts.map(|(_, run)| &*run.partition)
+        let partitions = self.firsts().map(|first| &*first.partition).enumerate();
+        partitions.filter_map(move |(at, partition)| (!seen(at, partition)).then_some(partition))
     }
 
     /// The records of one partition, in the order of their offsets.
     pub fn records(&self, partition: &TopicPartition) -> impl Iterator<Item = &ConsumerRecord<K, V>> {
-        let runs = self.runs.iter().filter(move |run| *run.partition == *partition);
-        runs.flat_map(|run| self.records.get(run.range.clone()).unwrap_or_default())
+        let is_of = move |records: &&[ConsumerRecord<K, V>]| {
+            records
+                .first()
+                .is_some_and(|first| *first.partition == *partition)
+        };
+        self.runs().map(|(_, records)| records).filter(is_of).flatten()
     }
 
     /// The records of one topic.
@@ -163,17 +173,18 @@ impl<K, V> ConsumerRecords<K, V> {
     /// What to commit once all of these are processed, per partition (KIP-1094).
     pub fn next_offsets(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
         let mut offsets: Vec<(TopicPartition, OffsetAndMetadata)> = Vec::new();
-        for run in self.runs.iter() {
+        for (run, records) in self.runs() {
+            let Some(first) = records.first() else { continue };
             let next = OffsetAndMetadata {
-                leader_epoch: run.leader_epoch,
+                leader_epoch: first.leader_epoch,
                 ..OffsetAndMetadata::new(run.next_offset)
             };
             match offsets
                 .iter_mut()
-                .find(|(partition, _)| *partition == *run.partition)
+                .find(|(partition, _)| *partition == *first.partition)
             {
                 Some((_, offset)) => *offset = next,
-                None => offsets.push(((*run.partition).clone(), next)),
+                None => offsets.push(((*first.partition).clone(), next)),
             }
         }
         offsets
