@@ -4,6 +4,7 @@ mod crash;
 mod demo;
 mod group;
 mod groups;
+mod joining;
 mod manual;
 mod pipeline;
 mod process;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::process::{Member, Serve, kohort, run, stdout_of};
 
 /// A consumer of this client id whose session is short.
-fn join(bootstrap: &str, topic: &str, group: &str, client_id: &str, more: &[&str]) -> Member {
+pub(crate) fn join(bootstrap: &str, topic: &str, group: &str, client_id: &str, more: &[&str]) -> Member {
     let client_id = format!("client.id={client_id}");
     let of_all = [
         "-X",
@@ -23,13 +23,13 @@ fn join(bootstrap: &str, topic: &str, group: &str, client_id: &str, more: &[&str
 }
 
 /// What `describe -J --rebalances` tells of a group.
-fn described(bootstrap: &str, group: &str) -> Value {
+pub(crate) fn described(bootstrap: &str, group: &str) -> Value {
     let output = run(&["groups", "describe", "-b", bootstrap, group, "-J", "--rebalances"]);
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
 }
 
 /// The description of the group once it is stable with so many members.
-fn settled(bootstrap: &str, group: &str, members: usize) -> Value {
+pub(crate) fn settled(bootstrap: &str, group: &str, members: usize) -> Value {
     let began = Instant::now();
     loop {
         let shown = described(bootstrap, group);
@@ -51,7 +51,7 @@ fn last(shown: &Value) -> &Value {
 }
 
 /// The part of the member with this client id.
-fn part<'a>(rebalance: &'a Value, client_id: &str) -> &'a Value {
+pub(crate) fn part<'a>(rebalance: &'a Value, client_id: &str) -> &'a Value {
     let mut members = rebalance["members"].as_array().expect("members").iter();
     let found = members.find(|member| member["client_id"] == client_id);
     found.unwrap_or_else(|| panic!("{client_id} in {rebalance}"))
