@@ -24,12 +24,27 @@ impl Member {
         } else {
             match self.rebalance_protocol {
                 RebalanceProtocol::Eager => Some(Call::Revoked(self.owned_list())),
-                RebalanceProtocol::Cooperative => {
-                    let unwanted = self.unwanted();
-                    (!unwanted.is_empty()).then_some(Call::Revoked(unwanted))
-                }
+                RebalanceProtocol::Cooperative => self.unwanted_call(),
             }
         };
+        self.join_after(now, call);
+    }
+
+    /// As [`prepare`](Self::prepare), when what is subscribed to may have changed since: what a cooperative member does not want
+    /// any more it gives up before it joins, so that it need not join once more for that.
+    pub(super) fn join_anew(&mut self, now: Instant) {
+        let is_cooperative = self.rebalance_protocol == RebalanceProtocol::Cooperative;
+        let gives_up = is_cooperative && self.is_in_generation();
+        let call = self.unwanted_call().filter(|_| gives_up);
+        if call.is_some() {
+            // The listener may take its time.
+            self.start_heartbeats(now);
+        }
+        self.join_after(now, call);
+    }
+
+    /// Joins, once the listener has run if it is to be called.
+    fn join_after(&mut self, now: Instant, call: Option<Call>) {
         match call {
             Some(call) => {
                 self.enter(State::Revoking { then: Then::Join });
@@ -39,35 +54,20 @@ impl Member {
         }
     }
 
-    /// As [`prepare`](Self::prepare), when what is subscribed to may have changed since: what a cooperative member does not want
-    /// any more it gives up before it joins, so that it need not join once more for that.
-    pub(super) fn join_anew(&mut self, now: Instant) {
-        let unwanted = self.unwanted();
-        let is_cooperative = self.rebalance_protocol == RebalanceProtocol::Cooperative;
-        if !is_cooperative || unwanted.is_empty() || !self.is_in_generation() {
-            return self.join(now);
-        }
-        // The listener may take its time.
-        self.start_heartbeats(now);
-        self.enter(State::Revoking { then: Then::Join });
-        self.call(now, Call::Revoked(unwanted));
-    }
-
     pub(super) fn owned_list(&self) -> Vec<TopicPartition> {
         self.owned.iter().cloned().collect()
     }
 
-    fn unwanted(&self) -> Vec<TopicPartition> {
+    /// The call that revokes what is owned and not subscribed to, if there is any.
+    fn unwanted_call(&self) -> Option<Call> {
         let wants = |topic: &Arc<str>| {
             self.subscription
                 .as_ref()
                 .is_some_and(|topics| topics.contains(topic))
         };
-        self.owned
-            .iter()
-            .filter(|owned| !wants(&owned.topic))
-            .cloned()
-            .collect()
+        let unwanted = self.owned.iter().filter(|owned| !wants(&owned.topic));
+        let unwanted: Vec<_> = unwanted.cloned().collect();
+        (!unwanted.is_empty()).then_some(Call::Revoked(unwanted))
     }
 
     /// Asks for one call of the listener. There is never a second one under way.
