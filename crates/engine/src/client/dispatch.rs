@@ -254,7 +254,7 @@ impl Client {
                 .collect(),
         };
         for last in (1..self.candidates.len()).rev() {
-            let other = self.prng.below(last as u64 + 1) as usize;
+            let other = self.prng.index(last + 1);
             self.candidates.swap(last, other);
         }
     }

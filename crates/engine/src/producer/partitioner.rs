@@ -95,8 +95,7 @@ fn choose(topic: &Topic, prng: &mut Prng) -> i32 {
     if of.is_empty() {
         of.extend(topic.partitions.keys());
     }
-    let index = usize::try_from(prng.below(of.len() as u64)).unwrap_or_default();
-    of.get(index).copied().unwrap_or_default()
+    of.get(prng.index(of.len())).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const FOUL: Weather = Weather {
 /// One thing that the outside does to the group.
 fn disturb(world: &mut World) {
     let alive = world.alive();
-    let any = |world: &mut World| alive[world.prng.below(alive.len() as u64) as usize];
+    let any = |world: &mut World| alive[world.prng.index(alive.len())];
     let topics: &[&str] = match world.prng.below(4) {
         0 => &["t"],
         1 => &["u"],

@@ -234,7 +234,7 @@ impl World {
                 self.perform(actions);
             }
             _ if !self.owed.is_empty() => {
-                let index = self.prng.below(self.owed.len() as u64) as usize;
+                let index = self.prng.index(self.owed.len());
                 self.pay(index, false);
             }
             _ => {}

@@ -81,7 +81,7 @@ fn damaged_requests_harm_nobody_else() {
         let sample = &samples[round % samples.len()];
         let mut bytes = BytesMut::from(&sample[..]);
         for _ in 0..=prng.below(3) {
-            let at = prng.below(bytes.len() as u64) as usize;
+            let at = prng.index(bytes.len());
             bytes[at] = match prng.below(3) {
                 0 => 0xff,
                 1 => 0x7f,
@@ -89,7 +89,7 @@ fn damaged_requests_harm_nobody_else() {
             };
         }
         if prng.chance(1, 4) {
-            bytes.truncate(prng.below(bytes.len() as u64) as usize);
+            bytes.truncate(prng.index(bytes.len()));
         }
         let conn = bench.connect();
         bench.send_bytes(conn, bytes.freeze());
