@@ -31,17 +31,24 @@ const SETTINGS: [(&str, &str); 5] = [
     ("offsets.retention.check.interval.ms", "1000"),
 ];
 
+/// The address of the real broker.
+fn real() -> Option<String> {
+    std::env::var("KOHORT_COORDINATOR_BOOTSTRAP").ok()
+}
+
+/// A broker with these settings, not started.
+fn embedded() -> kohort_broker::Builder {
+    let with = |builder: kohort_broker::Builder, (key, value): (&str, &str)| builder.config(key, value);
+    SETTINGS.into_iter().fold(Broker::builder(), with)
+}
+
 /// A broker with these settings, which lives as long as the first part if it is embedded; its address; a connection. Its coordinator
 /// answers for the group.
 async fn ready(group: &str) -> (Option<Broker>, String, Wire) {
-    let (broker, bootstrap) = match std::env::var("KOHORT_COORDINATOR_BOOTSTRAP") {
-        Ok(bootstrap) => (None, bootstrap),
-        Err(_) => {
-            let with =
-                |builder: kohort_broker::Builder, (key, value): (&str, &str)| builder.config(key, value);
-            let builder = SETTINGS
-                .into_iter()
-                .fold(Broker::builder().listen("127.0.0.1:0"), with);
+    let (broker, bootstrap) = match real() {
+        Some(bootstrap) => (None, bootstrap),
+        None => {
+            let builder = embedded().listen("127.0.0.1:0");
             let broker = builder.start().await.expect("it starts");
             let bootstrap = broker.bootstrap_servers();
             (Some(broker), bootstrap)
