@@ -1,16 +1,20 @@
 //! Commits that are dropped anywhere.
 
-use super::{Read, Reader, everywhere, filled, member};
-use crate::support::partition;
+use kohort::OffsetAndMetadata;
+use kohort::consumer::CommitError;
 
-#[tokio::test(start_paused = true)]
-async fn a_commit_dropped_anywhere_is_written_or_not_and_the_next_one_is() {
+use super::{Read, Reader, everywhere, filled, member};
+use crate::support::{SOON, partition};
+
+/// A commit of what was returned, given in one way.
+async fn a_commit(commit: impl AsyncFn(&mut Reader) -> Result<(), CommitError>) {
+    let commit = &commit;
     everywhere(|cut| async move {
         let broker = filled(1, 6).await;
         let mut member = member(&broker);
         let mut read = Read::default();
         read.until(2, &mut member).await;
-        let is_done = match cut.run(member.commit_sync()).await {
+        let is_done = match cut.run(commit(&mut member)).await {
             Some(committed) => committed.is_ok(),
             None => false,
         };
@@ -20,11 +24,31 @@ async fn a_commit_dropped_anywhere_is_written_or_not_and_the_next_one_is() {
             false => assert!(at.is_none() || at == Some(2), "{cut:?}: {at:?}"),
         }
         read.until(4, &mut member).await;
-        member.commit_sync().await.expect("it is written");
+        commit(&mut member).await.expect("it is written");
         assert_eq!(committed(&mut member).await, Some(4), "{cut:?}");
         read.until(6, &mut member).await;
         assert_eq!(read.0, [0, 1, 2, 3, 4, 5]);
         is_done
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_dropped_anywhere_is_written_or_not_and_the_next_one_is() {
+    a_commit(async |member: &mut Reader| member.commit_sync().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_with_a_time_dropped_anywhere_is_written_or_not_and_the_next_one_is() {
+    a_commit(async |member: &mut Reader| member.commit_sync_timeout(SOON).await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_of_offsets_dropped_anywhere_is_written_or_not_and_the_next_one_is() {
+    a_commit(async |member: &mut Reader| {
+        let position = member.position(&partition(0)).await.expect("it is known");
+        let next = OffsetAndMetadata::new(position);
+        member.commit_sync_offsets([(partition(0), next)]).await
     })
     .await;
 }

@@ -1,23 +1,30 @@
 //! What is dropped halfway: nothing is lost, and what was set in motion goes on.
 
+mod administering;
 mod commits;
 mod diary;
 mod halfway;
 mod leaving;
 mod polls;
+mod producing;
 mod questions;
+mod rebalances;
+mod streams;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
 use kohort::Consumer;
-use kohort::consumer::ConsumerRecords;
+use kohort::consumer::{ConsumerRecords, RawRecords};
 use kohort_broker::Broker;
 
 use crate::support::{SOON, broker, consumer, fill};
 
 type Reader = Consumer<Option<String>, String>;
+
+/// An eager assignor and the cooperative one.
+const STRATEGIES: [&str; 2] = ["range", "cooperative-sticky"];
 
 fn member(broker: &Broker) -> Reader {
     let builder = consumer(broker)
@@ -39,20 +46,55 @@ struct Cut {
 impl Cut {
     /// What the future gives if it is done before it is to be dropped.
     async fn run<F: Future>(self, future: F) -> Option<F::Output> {
+        self.of_a_row().run(future).await
+    }
+
+    /// As a cut of futures that follow each other, whose polls count together.
+    const fn of_a_row(self) -> Row {
+        Row {
+            left: self.polls,
+            is_woken: self.is_woken,
+            is_cut: false,
+        }
+    }
+}
+
+/// Futures that follow each other. One of them is dropped; those after it are not.
+#[derive(Debug)]
+struct Row {
+    left: u32,
+    is_woken: bool,
+    is_cut: bool,
+}
+
+impl Row {
+    /// What the future gives, unless it is the one that is dropped.
+    async fn run<F: Future>(&mut self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
-        let mut left = self.polls;
         poll_fn(|cx| {
-            if left == 0 {
+            if self.is_cut {
+                return future.as_mut().poll(cx).map(Some);
+            }
+            if self.left == 0 {
+                self.is_cut = true;
                 return Poll::Ready(None);
             }
-            left -= 1;
+            self.left -= 1;
             match future.as_mut().poll(cx) {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
-                Poll::Pending if left == 0 && !self.is_woken => Poll::Ready(None),
+                Poll::Pending if self.left == 0 && !self.is_woken => {
+                    self.is_cut = true;
+                    Poll::Ready(None)
+                }
                 Poll::Pending => Poll::Pending,
             }
         })
         .await
+    }
+
+    /// Whether all were done before one was to be dropped.
+    const fn is_done(&self) -> bool {
+        !self.is_cut
     }
 }
 
@@ -79,6 +121,12 @@ impl Read {
         self.0.extend(values.map(|value| value.expect("a number")));
     }
 
+    fn add_raw(&mut self, records: &RawRecords) {
+        let values = records.iter().map(|(_, it)| it.value.expect("a value").to_vec());
+        let values = values.map(|value| String::from_utf8(value).expect("text").parse::<i32>());
+        self.0.extend(values.map(|value| value.expect("a number")));
+    }
+
     /// Polls until there are so many.
     async fn until(&mut self, count: usize, member: &mut Reader) {
         while self.0.len() < count {
@@ -87,11 +135,20 @@ impl Read {
         }
     }
 
+    fn has_all(&self, count: i32) -> bool {
+        (0..count).all(|value| self.0.contains(&value))
+    }
+
     fn sorted(&self) -> Vec<i32> {
         let mut values = self.0.clone();
         values.sort_unstable();
         values
     }
+}
+
+/// Whether a member has so many partitions, and its last rebalance is over.
+fn has(member: &Reader, count: usize) -> bool {
+    member.assignment().len() == count && member.rebalance_journal().under_way().is_none()
 }
 
 async fn filled(partitions: i32, count: i32) -> Broker {

@@ -4,22 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::diary::with_diary;
-use super::{Cut, Read, everywhere, filled, member};
+use super::diary::{Commits, sharing};
+use super::{Read, Reader, STRATEGIES, everywhere, filled, member};
 use crate::support::{SOON, partition};
 
-#[tokio::test(start_paused = true)]
-async fn a_first_poll_dropped_anywhere_loses_and_doubles_no_record_assignment_or_callback() {
+/// A first poll that reads its records in one way.
+async fn a_first_poll(strategy: &str, poll: impl AsyncFn(&mut Reader, &mut Read)) {
+    let poll = &poll;
     everywhere(|cut| async move {
         let broker = filled(2, 10).await;
-        let (mut member, diary) = with_diary(&broker);
+        let (mut member, diary) = sharing(&broker, strategy, Commits::InRevoked);
         let mut read = Read::default();
-        let polled = cut.run(member.poll(SOON)).await;
-        let is_done = polled.is_some();
-        if let Some(records) = polled {
-            read.add(records.expect("no error"));
+        let is_done = cut.run(poll(&mut member, &mut read)).await.is_some();
+        while read.0.len() < 10 {
+            poll(&mut member, &mut read).await;
         }
-        read.until(10, &mut member).await;
         let more = member.poll(Duration::from_secs(1)).await.expect("no error");
         assert!(more.is_empty());
         assert_eq!(read.sorted(), (0..10).collect::<Vec<_>>(), "{cut:?}");
@@ -32,44 +31,28 @@ async fn a_first_poll_dropped_anywhere_loses_and_doubles_no_record_assignment_or
     .await;
 }
 
+async fn poll(member: &mut Reader, read: &mut Read) {
+    let records = member.poll(SOON).await.expect("no error");
+    read.add(records);
+}
+
+async fn poll_raw(member: &mut Reader, read: &mut Read) {
+    let records = member.poll_raw(SOON).await.expect("no error");
+    read.add_raw(&records);
+}
+
 #[tokio::test(start_paused = true)]
-async fn polls_of_a_rebalance_dropped_anywhere_lose_and_double_nothing() {
-    everywhere(|cut| async move {
-        let broker = filled(2, 20).await;
-        let (mut first, diary) = with_diary(&broker);
-        let mut read = Read::default();
-        read.until(4, &mut first).await;
-        let (mut second, _) = with_diary(&broker);
-        // The second joins, so that the first hears of it in its next polls; each is dropped in the same place, but if it were
-        // dropped at once for ever nothing would happen.
-        let mut is_done = true;
-        for turn in 0..200 {
-            let polled = second.poll(Duration::from_millis(10)).await.expect("no error");
-            read.add(polled);
-            let cut = if turn < 50 {
-                cut
-            } else {
-                Cut { polls: 1_000, ..cut }
-            };
-            match cut.run(first.poll(Duration::from_millis(10))).await {
-                Some(records) => read.add(records.expect("no error")),
-                None => {
-                    is_done = false;
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            }
-        }
-        assert_eq!(read.sorted(), (0..20).collect::<Vec<_>>(), "{cut:?}");
-        assert_eq!((first.assignment().len(), second.assignment().len()), (1, 1));
-        let lines = diary.lines();
-        assert_eq!(
-            (lines[0].as_str(), lines[1].as_str(), lines.len()),
-            ("assigned [0, 1]", "revoked [0, 1]", 3),
-            "{cut:?}: {lines:?}"
-        );
-        is_done
-    })
-    .await;
+async fn a_first_poll_dropped_anywhere_loses_and_doubles_no_record_assignment_or_callback() {
+    for strategy in STRATEGIES {
+        a_first_poll(strategy, poll).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_raw_poll_dropped_anywhere_loses_and_doubles_no_record_assignment_or_callback() {
+    for strategy in STRATEGIES {
+        a_first_poll(strategy, poll_raw).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
