@@ -14,10 +14,12 @@ mod streams;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use kohort::Consumer;
 use kohort::consumer::{ConsumerRecords, RawRecords};
 use kohort_broker::Broker;
+use tokio::time::Instant;
 
 use crate::support::{SOON, broker, consumer, fill};
 
@@ -129,7 +131,13 @@ impl Read {
 
     /// Polls until there are so many.
     async fn until(&mut self, count: usize, member: &mut Reader) {
+        let start = Instant::now();
         while self.0.len() < count {
+            assert!(
+                start.elapsed() < Duration::from_secs(300),
+                "no more than {:?}",
+                self.0
+            );
             let records = member.poll(SOON).await.expect("no error");
             self.add(records);
         }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::diary::{Commits, sharing};
 use super::{Read, Reader, STRATEGIES, everywhere, filled, member};
 use crate::support::{SOON, partition};
@@ -16,7 +18,13 @@ async fn a_first_poll(strategy: &str, poll: impl AsyncFn(&mut Reader, &mut Read)
         let (mut member, diary) = sharing(&broker, strategy, Commits::InRevoked);
         let mut read = Read::default();
         let is_done = cut.run(poll(&mut member, &mut read)).await.is_some();
+        let start = Instant::now();
         while read.0.len() < 10 {
+            assert!(
+                start.elapsed() < Duration::from_secs(300),
+                "no more than {:?}",
+                read.0
+            );
             poll(&mut member, &mut read).await;
         }
         let more = member.poll(Duration::from_secs(1)).await.expect("no error");
