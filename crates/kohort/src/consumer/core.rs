@@ -55,6 +55,8 @@ pub(super) struct Core {
     /// of a topic that was given up.
     // Kafka: ClassicKafkaConsumer.subscribeInternal, clearBufferedDataForUnassignedTopics
     pub(super) subscribing: Option<Vec<Arc<str>>>,
+    /// An `unsubscribe` began and has not ended, so nothing is read; it may have been dropped.
+    pub(super) is_unsubscribing: bool,
     /// The poll that did not come in time, until the group is joined again.
     pub(super) late: Option<Box<LatePoll>>,
     /// The network task's runtime, for timers where the caller has none.
@@ -142,6 +144,7 @@ impl Core {
             is_closing: false,
             listening: None,
             subscribing: None,
+            is_unsubscribing: false,
             late: None,
             runtime,
         }
@@ -158,6 +161,7 @@ impl Core {
             && self.due.is_empty()
             && self.committed.is_empty()
             && self.subscribing.is_none()
+            && !self.is_unsubscribing
             && !self.channel.shared.is_woken()
     }
 

@@ -31,7 +31,7 @@ impl<K, V> Consumer<K, V> {
     ///
     /// # Errors
     /// * [`PollError::Wakeup`] after [`WakeupHandle::wakeup`](super::WakeupHandle::wakeup).
-    /// * [`PollError::NotSubscribed`] before `subscribe` and `assign`.
+    /// * [`PollError::NotSubscribed`] before `subscribe` and `assign`, and after an `unsubscribe`, also one that was dropped halfway.
     /// * [`PollError::Deserialization`] when the next record cannot be decoded: good records before it come first, and the
     ///   position stays at it until [`seek`](Self::seek).
     /// * [`PollError::Read`] when a partition or the group cannot go on.
@@ -107,7 +107,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     async fn take_slowly(&mut self, timeout: Duration) -> Result<Taken, PollError> {
-        if !self.interest.is_any() {
+        if !self.interest.is_any() || self.core.is_unsubscribing {
             return Err(PollError::NotSubscribed);
         }
         // A time that has no end on the clock has no timer.

@@ -30,6 +30,7 @@ impl<K, V> Consumer<K, V> {
             return Err(SubscribeError::NoTopic);
         }
         let wanted: Vec<Arc<str>> = topics.iter().cloned().collect();
+        self.core.is_unsubscribing = false;
         self.core.subscribing = Some(wanted.clone());
         self.core.change(Change::Subscribe { topics: wanted });
         self.interest = Interest::Topics(topics);
@@ -81,6 +82,7 @@ impl<K, V> Consumer<K, V> {
         if self.interest != Interest::Pattern(Arc::clone(&pattern.text)) {
             self.core.delivery.forget_subscribed();
         }
+        self.core.is_unsubscribing = false;
         self.core.subscribing = None;
         self.interest = Interest::Pattern(Arc::clone(&pattern.text));
         self.core.channel.give_pattern(pattern);
@@ -134,6 +136,7 @@ impl<K, V> Consumer<K, V> {
         }
         let change = self.core.delivery.assign(&partitions);
         self.core.change(change);
+        self.core.is_unsubscribing = false;
         self.interest = match partitions.is_empty() {
             true => Interest::Nothing,
             false => Interest::Partitions,
@@ -144,7 +147,7 @@ impl<K, V> Consumer<K, V> {
     /// Gives up the subscription or the assignment: the listener runs, the group is left. Nothing is committed. A coordinator
     /// that is not known or does not answer learns of it at the end of the session.
     ///
-    /// Cancel safety: when it is dropped halfway the subscription may be given up or not; call it again.
+    /// Cancel safety: when it is dropped halfway, nothing more is read, as `poll` says; call it again, or subscribe anew.
     ///
     /// # Errors
     /// When the listener failed or took longer than `default.api.timeout.ms`, or the network task is gone; the subscription is given
@@ -152,7 +155,9 @@ impl<K, V> Consumer<K, V> {
     // Kafka: KafkaConsumer.unsubscribe
     pub async fn unsubscribe(&mut self) -> Result<(), CloseError> {
         let timeout = self.core.api_timeout;
+        self.core.is_unsubscribing = true;
         let result = self.leave(Command::Unsubscribe { timeout }).await;
+        self.core.is_unsubscribing = false;
         if self.interest == Interest::Partitions {
             let change = self.core.delivery.assign(&[]);
             self.core.change(change);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kohort::consumer::LeaveGroup;
+use kohort::consumer::{LeaveGroup, PollError};
 use tokio::time::Instant;
 
 use super::diary::{Commits, Diary, sharing};
@@ -30,6 +30,29 @@ async fn unsubscribing_dropped_anywhere_can_be_done_again_and_the_next_subscript
             // The listener committed the first two.
             read.until(4, &mut member).await;
             assert_eq!(read.0, [0, 1, 2, 3], "{cut:?}");
+            is_done
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_after_an_unsubscribe_dropped_anywhere_says_that_nothing_is_subscribed_to() {
+    for strategy in STRATEGIES {
+        everywhere(|cut| async move {
+            let broker = filled(1, 4).await;
+            let (mut member, _) = sharing(&broker, strategy, Commits::InRevoked);
+            let mut read = Read::default();
+            read.until(2, &mut member).await;
+            let is_done = cut.run(member.unsubscribe()).await.is_some();
+            let polled = member.poll(SOON).await;
+            match cut.polls {
+                0 => assert_eq!(polled.expect("it did not begin").count(), 2),
+                _ => assert!(
+                    matches!(polled, Err(PollError::NotSubscribed)),
+                    "{cut:?}: {polled:?}"
+                ),
+            }
             is_done
         })
         .await;
