@@ -23,6 +23,10 @@ pub struct CoordinatorConfig {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
     pub retention_check_interval_ms: u64,
+    /// How many bytes all members of all groups may hold by what they have said of themselves: ids, protocols with their metadata,
+    /// assignments. Whoever wants to say more is answered COORDINATOR_NOT_AVAILABLE, a member that says more than 64 KiB once half of
+    /// it is held. Kafka has no such bound.
+    pub most_said: usize,
     /// How many requests of one group may wait for an open append of that group; more are answered COORDINATOR_NOT_AVAILABLE.
     pub inbox_limit: usize,
 }
@@ -39,6 +43,7 @@ impl Default for CoordinatorConfig {
             offset_metadata_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             retention_check_interval_ms: 600_000,
+            most_said: usize::MAX,
             inbox_limit: 1_000,
         }
     }

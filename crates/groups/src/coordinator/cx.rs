@@ -55,6 +55,8 @@ pub(crate) struct Cx {
     pub(super) now: Instant,
     /// A wall time and when it was told.
     wall: (i64, Instant),
+    /// How many bytes the members of all groups hold by what they have said of themselves.
+    pub(super) said: usize,
     pub(super) outbox: Outbox<Action>,
     pub(super) timers: Timers<Timer>,
     /// Timers that fired while their group had an append open.
@@ -72,6 +74,7 @@ impl Cx {
             config,
             now: Instant::ZERO,
             wall: (0, Instant::ZERO),
+            said: 0,
             outbox: Outbox::new(),
             timers: Timers::new(),
             deferred: BTreeSet::new(),

@@ -30,6 +30,8 @@ pub(super) struct Group {
     pub(super) offsets: Offsets,
     /// What the log says the group is. Only [`Group::apply`] changes it.
     pub(super) stored: Option<StoredGroup>,
+    /// How much of [`Cx::said`] is this group's.
+    pub(super) counted: usize,
     open: Option<OpenAppend>,
     inbox: VecDeque<Work>,
 }
@@ -49,6 +51,7 @@ impl Group {
             classic: None,
             offsets: Offsets::default(),
             stored: None,
+            counted: 0,
             open: None,
             inbox: VecDeque::new(),
         }
@@ -122,6 +125,8 @@ impl Group {
             } else {
                 break;
             };
+            // What comes next must know of it.
+            self.count_said(cx);
             self.append(cx, write);
         }
     }
@@ -285,6 +290,7 @@ impl Group {
     /// The group is forgotten; what waits gets NOT_COORDINATOR.
     // Kafka: GroupMetadataManager.onUnloaded
     pub(super) fn abandon(mut self, cx: &mut Cx) {
+        cx.said = cx.said.saturating_sub(self.counted);
         let refusal = Refusal::NotCoordinator;
         if let Some(open) = self.open.take() {
             for then in open.then {

@@ -133,6 +133,7 @@ impl Coordinator {
         let make = || Group::new(group_id.clone(), partition);
         let group = self.groups.entry(group_id.clone()).or_insert_with(make);
         let result = act(group, &mut self.cx);
+        group.count_said(&mut self.cx);
         if group.is_vacant() {
             self.groups.remove(group_id);
         }
@@ -158,6 +159,7 @@ impl Coordinator {
             .filter(|group| group.partition == partition)
         {
             group.on_loaded(&mut self.cx);
+            group.count_said(&mut self.cx);
         }
         self.groups.retain(|_, group| !group.is_vacant());
         if !self.cx.timers.is_set(&Timer::Retention) {

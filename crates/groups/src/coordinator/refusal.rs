@@ -17,7 +17,7 @@ pub enum Refusal {
     /// COORDINATOR_LOAD_IN_PROGRESS: the group's partition of `__consumer_offsets` is being read.
     #[error("the coordinator is loading the group: try again")]
     LoadInProgress,
-    /// COORDINATOR_NOT_AVAILABLE: too many requests wait, or an append timed out.
+    /// COORDINATOR_NOT_AVAILABLE: too many requests wait, members have said too much, or an append timed out.
     #[error("the coordinator is not available: try again")]
     NotAvailable,
     /// NOT_COORDINATOR: another node hosts the group.

@@ -80,7 +80,7 @@ pub fn documentation(key: &str) -> Option<&'static str> {
             "How long an idempotent producer is remembered after its last batch, in milliseconds."
         }
         "queued.max.request.bytes" => {
-            "How many bytes requests may hold that are not yet answered, together, and how many answers that are not yet read; -1 for no limit."
+            "How many bytes requests may hold that are not yet answered, together, how many answers that are not yet read, and how many the members of groups by what they say of themselves; -1 for no limit."
         }
         "log.retention.bytes" | "retention.bytes" => {
             "The size of a partition above which its oldest segments are deleted, in bytes; -1 for no limit."

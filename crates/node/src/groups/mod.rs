@@ -25,6 +25,9 @@ use crate::config::Config;
 use crate::context::{Call, Cx, Outcome};
 use crate::interface::CloseReason;
 
+/// What members of groups may say of themselves in any case, however little `queued.max.request.bytes` is.
+const LEAST_SAID: usize = 16 << 20;
+
 /// The coordinators of a node, and the requests that wait for them.
 pub(crate) struct Groups {
     by_broker: BTreeMap<BrokerId, Coordinator>,
@@ -115,6 +118,8 @@ fn coordinator_config(config: &Config) -> CoordinatorConfig {
     own.max_size = count("group.max.size");
     own.initial_rebalance_delay_ms = millis("group.initial.rebalance.delay.ms");
     own.offset_metadata_max = count("offset.metadata.max.bytes");
+    let queued = usize::try_from(config.int("queued.max.request.bytes"));
+    own.most_said = queued.map_or(usize::MAX, |bytes| bytes.max(LEAST_SAID));
     own.offsets_retention_ms = config.int("offsets.retention.minutes").saturating_mul(60_000);
     own.retention_check_interval_ms =
         u64::try_from(config.int("offsets.retention.check.interval.ms")).unwrap_or(1);

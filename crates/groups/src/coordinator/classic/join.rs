@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use kohort_machine::Token;
 
+use super::said::of_pending;
 use super::{Classic, Member, RebalanceCause, State, StateKind, reply_join};
 use crate::coordinator::cx::{Cx, Timer};
 use crate::coordinator::group::Group;
@@ -25,6 +26,9 @@ impl Group {
         let is_unknown = &*request.member_id == UNKNOWN_MEMBER_ID;
         if self.classic.is_none() && !is_unknown {
             return self.refuse(cx, Work::Join(token, client, request), Refusal::UnknownMemberId);
+        }
+        if !self.may_say(cx, &client, &request) {
+            return self.refuse(cx, Work::Join(token, client, request), Refusal::NotAvailable);
         }
         let is_created = self.classic.is_none();
         let classic = self
@@ -89,6 +93,7 @@ impl Classic {
             return self.add(cx, token, member_id, client, request);
         }
         // KIP-394: the id first, so that a lost response leaves no member behind.
+        self.said += of_pending(&member_id);
         self.pending.insert(member_id.clone());
         cx.arm(self.session_timer(&member_id), request.session_timeout_ms);
         reply_join(cx, token, &member_id, Err(Refusal::MemberIdRequired));
@@ -197,7 +202,9 @@ impl Classic {
         let Some(member) = self.members.get_mut(member_id) else {
             return;
         };
+        self.said -= member.said();
         member.take_over(request);
+        self.said += member.said();
         // Kafka forgets an older join that waits; here it is answered, so that its connection goes on.
         if let Some(older) = member.awaiting_join.replace(token) {
             reply_join(cx, older, member_id, Err(Refusal::RebalanceInProgress));

@@ -10,6 +10,7 @@ mod leave;
 mod member;
 mod rebalance;
 mod replace;
+mod said;
 mod state;
 mod stored;
 mod sync;
@@ -52,6 +53,8 @@ pub(crate) struct Classic {
     pending: BTreeSet<Arc<str>>,
     /// What the members of this generation subscribe to; `None` when that is not known.
     subscribed: Option<BTreeSet<Arc<str>>>,
+    /// How many bytes members and pending ones hold.
+    said: usize,
     journal: Journal,
 }
 
@@ -70,6 +73,7 @@ impl Classic {
             static_ids: BTreeMap::new(),
             pending: BTreeSet::new(),
             subscribed: None,
+            said: 0,
             journal: Journal::default(),
         }
     }
@@ -186,6 +190,7 @@ impl Classic {
         assert_eq!(self.leader.is_none(), self.members.is_empty());
         assert!(self.leader.iter().all(|id| self.members.contains_key(id)));
         assert!(self.pending.iter().all(|id| !self.members.contains_key(id)));
+        assert_eq!(self.said, self.recounted());
         let statics = self.members.values().filter(|member| member.is_static()).count();
         assert_eq!(self.static_ids.len(), statics);
         assert!(self.static_ids.values().all(|id| self.members.contains_key(id)));
@@ -237,8 +242,16 @@ impl Classic {
             self.static_ids.insert(instance.clone(), member.id.clone());
         }
         self.leader.get_or_insert_with(|| member.id.clone());
-        self.pending.remove(&member.id);
+        self.forget_pending(&member.id);
+        self.said += member.said();
         self.members.insert(member.id.clone(), member);
+    }
+
+    /// The id was used, or will not be any more.
+    fn forget_pending(&mut self, member_id: &str) {
+        if self.pending.remove(member_id) {
+            self.said -= said::of_pending(member_id);
+        }
     }
 
     /// Takes a member (or a pending one) out: its session ends, and what it waits for is answered UNKNOWN_MEMBER_ID. Gives who it
@@ -250,6 +263,7 @@ impl Classic {
             .as_ref()
             .map_or_else(|| Participant::pending(member_id), Member::participant);
         if let Some(mut member) = removed {
+            self.said -= member.said();
             self.journal
                 .gone(member.unread_since(cx.now, fate), member_id, fate);
             if let Some(instance) = &member.group_instance_id {
@@ -260,7 +274,7 @@ impl Classic {
         if self.is_leader(member_id) {
             self.leader = self.members.keys().next().cloned();
         }
-        self.pending.remove(member_id);
+        self.forget_pending(member_id);
         if let State::CompletingRebalance { unsynced } | State::Stable { unsynced } = &mut self.state {
             unsynced.remove(member_id);
         }

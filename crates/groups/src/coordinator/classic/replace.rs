@@ -115,6 +115,7 @@ impl Classic {
         let Some(mut member) = self.members.remove(old_id) else {
             return;
         };
+        self.said -= member.said();
         refuse_waiting(cx, &mut member, old_id, Refusal::FencedInstanceId);
         cx.disarm(&self.session_timer(old_id));
         cx.arm(self.session_timer(new_id), member.session_timeout_ms);

@@ -56,6 +56,9 @@ impl Classic {
             .keys()
             .map(|id| (id.clone(), told.remove(id).unwrap_or_default()))
             .collect();
+        if !self.may_assign(cx, &assignments) {
+            return self.on_assignment_stored(cx, assignments, Err(Refusal::NotAvailable));
+        }
         let each = self
             .members
             .values()
@@ -103,6 +106,8 @@ impl Classic {
             let Some(member) = self.members.get_mut(&member_id) else {
                 continue;
             };
+            self.said -= member.assignment.len();
+            self.said += assignment.len();
             member.assignment = assignment.clone();
             if let Some(token) = member.awaiting_sync.take() {
                 self.journal.told(cx.now, &member_id, &assignment);

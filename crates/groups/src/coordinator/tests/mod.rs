@@ -10,6 +10,7 @@ mod leaving;
 mod ordering;
 mod random;
 mod recovery;
+mod saying;
 mod sessions;
 mod static_members;
 mod syncing;

@@ -186,6 +186,8 @@ impl Game {
             self.generation = classic.generation();
             classic.assert_consistent();
         }
+        let said = classic.map_or(0, |classic| classic.recounted());
+        assert_eq!(machine.cx.said, said);
         self.check_journal();
     }
 

@@ -108,3 +108,63 @@ fn a_group_is_described_with_what_may_be_done_to_it() {
     );
     assert_eq!(missing.authorized_operations, i32::MIN);
 }
+
+// Kafka: CoordinatorRuntime.append (RecordTooLargeException), GroupMetadataManager.classicGroupSyncToClassicGroup
+#[test]
+fn a_group_that_no_message_of_consumer_offsets_holds_does_not_become_stable() {
+    let mut bench = Bench::with(&[
+        ("group.initial.rebalance.delay.ms", "0"),
+        ("message.max.bytes", "2000"),
+    ]);
+    find(&mut bench);
+    let joined = join(&mut bench);
+    let large = Bytes::from(vec![0; 2_000]);
+    let mut sync = sync_request(&joined.member_id, joined.generation_id);
+    sync.assignments[0].assignment = large.clone();
+    let refused = bench.ask(5, sync);
+    assert_eq!(code(refused.error_code), ErrorCode::UnknownServerError);
+    let state = |bench: &mut Bench| {
+        let listed = bench.ask(5, ListGroupsRequest::default());
+        listed.groups[0].group_state.clone()
+    };
+    assert_eq!(state(&mut bench), "PreparingRebalance");
+    // What members say of themselves is in it, too.
+    let mut join = join_request(&joined.member_id);
+    join.protocols[0].metadata = large;
+    let joined = bench.ask(9, join);
+    assert_eq!((joined.error_code, joined.generation_id), (0, 2));
+    let refused = bench.ask(5, sync_request(&joined.member_id, 2));
+    assert_eq!(code(refused.error_code), ErrorCode::UnknownServerError);
+    let joined = bench.ask(9, join_request(&joined.member_id));
+    let synced = bench.ask(5, sync_request(&joined.member_id, joined.generation_id));
+    assert_eq!(code(synced.error_code), ErrorCode::None);
+    assert_eq!(state(&mut bench), "Stable");
+}
+
+#[test]
+fn members_that_say_more_than_all_may_hold_are_told_to_come_again_and_others_join() {
+    let mut bench = Bench::with(&[
+        ("group.initial.rebalance.delay.ms", "0"),
+        ("queued.max.request.bytes", "20000000"),
+    ]);
+    find(&mut bench);
+    let saying = |group: &str, bytes: usize| {
+        let mut join = join_request("");
+        join.group_id = group.into();
+        join.protocols[0].metadata = Bytes::from(vec![0; bytes]);
+        join
+    };
+    let conn = bench.connect();
+    let mut actions = bench.send(conn, 3, saying("large", 9_000_000));
+    actions.extend(bench.advance(0));
+    let joined = reply::<JoinGroupRequest>(&actions, conn, 3).expect("the join phase has ended");
+    assert_eq!(joined.error_code, 0);
+    let refused = bench.ask(3, saying("larger", 9_000_000));
+    assert_eq!(code(refused.error_code), ErrorCode::CoordinatorNotAvailable);
+    stable(&mut bench);
+    // The large one did not sync.
+    bench.advance(60_000);
+    let conn = bench.connect();
+    bench.send(conn, 3, saying("larger", 9_000_000));
+    assert_eq!(bench.harness.machine().waiting_group_requests(), 1);
+}

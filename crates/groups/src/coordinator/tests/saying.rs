@@ -1,0 +1,139 @@
+//! What members say of themselves is bounded for all groups together.
+
+use super::*;
+
+fn kit(most_said: usize) -> Kit {
+    Kit::with(CoordinatorConfig {
+        most_said,
+        ..CoordinatorConfig::default()
+    })
+}
+
+/// A join of another group's first member, whose metadata has so many bytes.
+fn saying(group_id: &str, bytes: usize) -> JoinRequest {
+    JoinRequest {
+        group_id: group_id.into(),
+        protocols: vec![protocol("range", Bytes::from(vec![0; bytes]))],
+        ..anonymous_join()
+    }
+}
+
+#[test]
+fn a_newcomer_beyond_what_all_groups_may_say_is_told_to_come_again() {
+    let mut kit = kit(100_000);
+    let waiting = [kit.join(saying("one", 40_000)), kit.join(saying("two", 40_000))];
+    let refused = kit.join(saying("three", 40_000));
+    assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+    assert!(waiting.iter().all(|token| kit.waits(*token)));
+    let machine = kit.harness.machine();
+    assert!(!machine.groups.contains_key("three"), "it makes no group");
+    // An id alone, which comes before the join, is refused as well.
+    let refused = kit.join(JoinRequest {
+        requires_known_member_id: true,
+        ..saying("three", 40_000)
+    });
+    assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+    let small = kit.join(saying("three", 1_000));
+    assert!(kit.waits(small), "there is room for one that says less");
+}
+
+#[test]
+fn what_a_member_said_counts_no_more_when_it_is_gone() {
+    let mut kit = kit(100_000);
+    let (ids, _) = kit.stable(2);
+    assert!(kit.harness.machine().cx.said > 1_000);
+    kit.leave(&ids[0]);
+    kit.advance(60_000);
+    assert_eq!(kit.state(), "Empty");
+    assert_eq!(kit.harness.machine().cx.said, 0);
+    kit.join(saying(GROUP, 40_000));
+    kit.join(saying("two", 40_000));
+    for partition in 0..50 {
+        kit.step(Event::Unload { partition });
+    }
+    assert_eq!(kit.harness.machine().cx.said, 0);
+}
+
+#[test]
+fn an_id_that_was_given_out_counts_until_its_session_ends() {
+    let mut kit = kit(100_000);
+    let ids: Vec<_> = (0..100).map(|_| kit.join(modern_join())).collect();
+    for token in ids {
+        assert_eq!(kit.take_join_refusal(token), Refusal::MemberIdRequired);
+    }
+    let refused = kit.join(saying("two", 60_000));
+    assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+    kit.advance(10_000);
+    assert_eq!(kit.harness.machine().cx.said, 0);
+}
+
+#[test]
+fn a_member_that_says_no_more_than_before_is_never_refused() {
+    let mut kit = kit(100_000);
+    let joined = kit.join(saying(GROUP, 60_000));
+    kit.advance(3_000);
+    let (member_id, _) = kit.take_joined(joined);
+    kit.join(saying("two", 30_000));
+    let again = |bytes| JoinRequest {
+        member_id: member_id.clone(),
+        ..saying(GROUP, bytes)
+    };
+    let refused = kit.join(again(70_000));
+    assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+    for bytes in [60_000, 50_000] {
+        let token = kit.join(again(bytes));
+        let (_, joined) = kit.take_joined(token);
+        assert_eq!(&*joined.members[0].member_id, &*member_id);
+    }
+}
+
+#[test]
+fn a_static_member_that_returns_takes_the_place_of_what_it_said() {
+    let mut kit = kit(100_000);
+    let instance = |bytes| JoinRequest {
+        group_instance_id: Some("instance".into()),
+        ..saying(GROUP, bytes)
+    };
+    kit.join(instance(60_000));
+    let token = kit.join(instance(60_000));
+    assert!(kit.waits(token));
+    let refused = kit.join(saying("two", 60_000));
+    assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+}
+
+#[test]
+fn those_who_say_much_leave_half_of_it_to_the_others() {
+    let mut kit = kit(400_000);
+    let large = kit.join(saying("one", 150_000));
+    assert!(kit.waits(large));
+    let refused = kit.join(saying("two", 100_000));
+    assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+    for group in ["three", "four", "five"] {
+        let token = kit.join(saying(group, 60_000));
+        assert!(kit.waits(token), "{group}");
+    }
+}
+
+#[test]
+fn assignments_beyond_what_all_groups_may_say_are_refused_and_the_group_rebalances() {
+    let mut kit = kit(10_000);
+    let (ids, generation) = kit.joined(2);
+    let leader = kit.leader();
+    let follower = ids.iter().find(|id| **id != leader).expect("a follower").clone();
+    let waiting = kit.sync(&follower, generation, &[]);
+    let much = "x".repeat(9_000);
+    let appends = kit.appends;
+    let leading = kit.sync(&leader, generation, &[(&leader, "one"), (&follower, &much)]);
+    assert_eq!(kit.take_sync(leading), Err(Refusal::NotAvailable));
+    assert_eq!(kit.take_sync(waiting), Err(Refusal::NotAvailable));
+    assert_eq!((kit.state(), kit.appends), ("PreparingRebalance", appends));
+    let refusal = Refusal::NotAvailable;
+    assert_eq!(
+        kit.cause(),
+        Some(&RebalanceCause::AssignmentNotStored { refusal })
+    );
+    let tokens = [kit.join(rejoin(&leader)), kit.join(rejoin(&follower))];
+    let generation = tokens.map(|token| kit.take_joined(token).1.generation)[0];
+    let leading = kit.sync(&leader, generation, &[(&leader, "one")]);
+    assert_eq!(kit.take_sync(leading), Ok(bytes("one")));
+}
