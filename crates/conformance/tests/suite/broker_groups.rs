@@ -2,6 +2,7 @@
 
 use kohort_conformance::unique;
 use kohort_protocol::ErrorCode;
+use kohort_protocol::consumer_protocol::{ConsumerProtocolSubscription, encode_versioned};
 use kohort_protocol::messages::{
     DescribeGroupsRequest, FindCoordinatorRequest, HeartbeatRequest, LeaveGroupRequest, ListGroupsRequest,
     describe_groups::DescribedGroup, leave_group::MemberIdentity,
@@ -144,6 +145,36 @@ async fn a_member_that_the_leader_left_out_is_given_nothing() {
     let generation = member.join().await.generation_id;
     let synced = member.sync(generation, &[]).await;
     assert_eq!((synced.error_code, synced.assignment.len()), (0, 0));
+}
+
+// Kafka: CoordinatorRuntime.append (RecordTooLargeException), GroupMetadataManager.classicGroupSyncToClassicGroup: the group's
+// record must fit into `max.message.bytes` of `__consumer_offsets`, 1,048,588 by default
+#[tokio::test]
+async fn a_group_that_says_more_than_a_message_holds_is_not_stable_until_it_says_less() {
+    let group = unique("group");
+    let mut member = Member::new(&group).await;
+    let generation = member.join().await.generation_id;
+    let mut request = member.sync_request(generation, &[("", "")]);
+    request.assignments[0].member_id = member.id.clone();
+    request.assignments[0].assignment = vec![0; 1_048_588].into();
+    let refused = member.wire.call(5, request).await;
+    assert_eq!(refused.error_code, code(ErrorCode::UnknownServerError));
+    assert_eq!(describe(&group, 5).await.group_state, "PreparingRebalance");
+    // What members say when they join counts as well, and is not refused before.
+    let small = member.metadata.clone();
+    let large = ConsumerProtocolSubscription {
+        topics: vec!["topic".to_owned()],
+        user_data: Some(vec![0; 1_048_588].into()),
+        ..Default::default()
+    };
+    member.metadata = encode_versioned(&large, 1).expect("version 1 carries user data");
+    let joined = member.join().await;
+    assert_eq!((joined.error_code, joined.generation_id), (0, generation + 1));
+    let refused = member.sync(generation + 1, &[]).await;
+    assert_eq!(refused.error_code, code(ErrorCode::UnknownServerError));
+    member.metadata = small;
+    member.settle_alone().await;
+    assert_eq!(describe(&group, 5).await.group_state, "Stable");
 }
 
 // Kafka: GroupMetadataManager.classicGroupHeartbeat
