@@ -6,6 +6,8 @@ mod batches;
 mod bytes_of_any_kind;
 #[path = "../client/mod.rs"]
 mod client;
+mod cuts;
+mod every_api;
 mod patience;
 mod requests;
 
