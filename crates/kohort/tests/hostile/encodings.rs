@@ -56,7 +56,7 @@ async fn an_answer_cut_at_any_byte_costs_its_connection_and_no_record() {
         });
         assert!(read_under("the truth", measure).await.is_empty());
         let len = len.load(Ordering::Relaxed);
-        // All is read before the first heartbeat.
+        // All is read before the first heartbeat, which `cuts.rs` cuts.
         if api == ApiKey::Heartbeat && len == 0 {
             continue;
         }

@@ -5,6 +5,7 @@
 mod addresses;
 mod assignments;
 mod batches;
+mod cuts;
 mod encodings;
 mod liar;
 mod lies;
