@@ -21,6 +21,12 @@ pub struct Participant {
 }
 
 impl Participant {
+    /// The bytes of its names.
+    pub(super) fn names(&self) -> usize {
+        let instance = self.group_instance_id.as_deref().unwrap_or_default();
+        self.member_id.len() + instance.len() + self.client_id.len() + self.client_host.len()
+    }
+
     /// One that was given an id and has not joined with it (KIP-394).
     pub(in crate::coordinator) fn pending(member_id: &str) -> Self {
         Self {
@@ -79,10 +85,21 @@ pub struct Rebalance {
 impl Rebalance {
     /// How many later causes are kept.
     pub const MAX_LATER_CAUSES: usize = 16;
-    /// How many members that went are kept: the first ones.
+    /// How many members that went are kept: the first ones, and fewer where their names have more than 256 KiB.
     pub const MAX_DEPARTED: usize = 1_000;
     /// How many partitions are listed as moved, as many as paused, as many as unowned.
     pub const MAX_LISTED: usize = 10_000;
+
+    /// The bytes of all names in it, of members and of what they gave as reasons.
+    pub(super) fn names(&self) -> usize {
+        let members = self.members.iter().map(|member| member.member.names());
+        let causes = core::iter::once(&self.cause).chain(&self.later_causes);
+        let of_causes = causes.map(|cause| {
+            let names = cause.members().iter().map(Participant::names);
+            names.sum::<usize>() + cause.reason().map_or(0, str::len)
+        });
+        members.chain(of_causes).sum()
+    }
 
     /// From its beginning to its end, as far as it has come.
     pub fn duration(&self) -> Duration {

@@ -1,6 +1,6 @@
 //! The rebalance journal of a classic group: why each rebalance began, how long its phases took, what moved, and for how long
 //! nobody read a partition. It looks on; no rule of the group depends on it. What it keeps is bounded: [`Journal::MAX_KEPT`] past
-//! rebalances, and the lists of each.
+//! rebalances, the lists of each, and the bytes of the names in them, which a member may make as long as it likes.
 
 mod cause;
 mod entry;
@@ -24,14 +24,26 @@ use crate::TopicPartition;
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     count: u64,
-    kept: VecDeque<Arc<Rebalance>>,
+    kept: VecDeque<Kept>,
+    /// The names of all that are kept, in bytes.
+    kept_names: usize,
     open: Option<Open>,
     holders: BTreeMap<Arc<str>, Holder>,
     /// Members that went since the last rebalance ended.
     departed: Vec<Departed>,
+    /// Their names, in bytes.
+    departed_names: usize,
     departed_unlisted: usize,
     /// Partitions that had an owner and have none, and since when.
     free: BTreeMap<TopicPartition, Instant>,
+}
+
+/// A rebalance that has ended.
+#[derive(Debug)]
+struct Kept {
+    rebalance: Arc<Rebalance>,
+    /// The names in it, in bytes.
+    names: usize,
 }
 
 /// The rebalance under way.
@@ -47,6 +59,12 @@ struct Open {
 impl Journal {
     /// How many past rebalances of a group are kept.
     pub(super) const MAX_KEPT: usize = 16;
+
+    /// How many bytes of names those kept may have together, beside the last of them. Five hundred usual members in each are within it.
+    pub(super) const MAX_NAMES: usize = 1 << 20;
+
+    /// How many bytes of names those may have who went since the last rebalance ended, as far as they are listed.
+    pub(super) const MAX_DEPARTED_NAMES: usize = 256 << 10;
 
     /// The group was loaded with this member.
     pub(super) fn restore(&mut self, who: Participant, assignment: &Bytes) {
@@ -145,7 +163,9 @@ impl Journal {
             for given_up in &holder.holds {
                 self.free.insert(given_up.clone(), since);
             }
-            if self.departed.len() < Rebalance::MAX_DEPARTED {
+            let names = self.departed_names.saturating_add(holder.who.names());
+            if self.departed.len() < Rebalance::MAX_DEPARTED && names <= Self::MAX_DEPARTED_NAMES {
+                self.departed_names = names;
                 self.departed.push(Departed { holder, fate });
             } else {
                 self.departed_unlisted += 1;
@@ -211,6 +231,7 @@ impl Journal {
         }
         let ended = Arc::new(self.tell(&open, now, outcome));
         self.departed.clear();
+        self.departed_names = 0;
         self.departed_unlisted = 0;
         for holder in self.holders.values_mut() {
             holder.end(outcome == RebalanceOutcome::Stable);
@@ -222,11 +243,23 @@ impl Journal {
         while self.free.len() > Rebalance::MAX_LISTED {
             self.free.pop_last();
         }
-        if self.kept.len() == Self::MAX_KEPT {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(ended.clone());
+        self.keep(ended.clone());
         Some(ended)
+    }
+
+    fn keep(&mut self, rebalance: Arc<Rebalance>) {
+        let names = rebalance.names();
+        self.kept_names = self.kept_names.saturating_add(names);
+        self.kept.push_back(Kept { rebalance, names });
+        let is_over = |journal: &Self| {
+            journal.kept.len() > Self::MAX_KEPT
+                || (journal.kept.len() > 1 && journal.kept_names > Self::MAX_NAMES)
+        };
+        while is_over(self)
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.kept_names = self.kept_names.saturating_sub(oldest.names);
+        }
     }
 
     /// Why the rebalance under way began.
@@ -238,7 +271,8 @@ impl Journal {
     pub(super) fn rebalances(&self, now: Instant) -> Vec<Arc<Rebalance>> {
         let open = self.open.iter();
         let open = open.map(|open| Arc::new(self.tell(open, now, RebalanceOutcome::Open)));
-        self.kept.iter().cloned().chain(open).collect()
+        let kept = self.kept.iter().map(|kept| kept.rebalance.clone());
+        kept.chain(open).collect()
     }
 
     fn tell(&self, open: &Open, now: Instant, outcome: RebalanceOutcome) -> Rebalance {

@@ -362,6 +362,48 @@ fn the_journal_of_a_group_is_bounded() {
 }
 
 #[test]
+fn members_with_the_longest_names_are_told_up_to_a_bound() {
+    let (mut kit, _owner, _newcomer) = joined_by_another();
+    for number in 0..12 {
+        let instance = alloc::format!("{number:>32000}");
+        kit.join(static_join(&instance));
+        kit.leave_all(vec![leaving("", Some(&instance))]);
+    }
+    let open = kit.harness.machine().rebalances(GROUP, kit.harness.now());
+    let open = open.last().expect("it is under way");
+    let gone = open.members.iter().filter(|it| it.fate == MemberFate::Left);
+    // Its id has the instance's name, too: four of them have 256,000 bytes and some, five would have more than 256 KiB.
+    assert_eq!((gone.count(), open.departed_unlisted), (4, 8));
+}
+
+#[test]
+fn fewer_rebalances_are_kept_where_names_are_long() {
+    let mut kit = Kit::prompt();
+    for number in 0..20 {
+        let instance = alloc::format!("{number:>32000}");
+        let token = kit.join(static_join(&instance));
+        kit.take_joined(token);
+        kit.leave_all(vec![leaving("", Some(&instance))]);
+    }
+    let kept = kit.harness.machine().rebalances(GROUP, kit.harness.now());
+    assert_eq!(kept.last().expect("the last").number, 40);
+    let names = |who: &Participant| {
+        let instance = who
+            .group_instance_id
+            .as_ref()
+            .map_or(0, |instance| instance.len());
+        who.member_id.len() + instance + who.client_id.len() + who.client_host.len()
+    };
+    let all = |rebalance: &Arc<Rebalance>| {
+        let members = rebalance.members.iter().map(|member| names(&member.member));
+        members.chain(rebalance.cause.members().iter().map(names)).sum()
+    };
+    let each: Vec<usize> = kept.iter().map(all).collect();
+    let (total, largest) = (each.iter().sum::<usize>(), each.iter().max().expect("one"));
+    assert!(total <= 1 << 20 && total + largest > 1 << 20, "{each:?}");
+}
+
+#[test]
 fn more_partitions_than_the_journal_lists_are_counted() {
     let mut kit = Kit::prompt();
     let token = kit.join(anonymous_join());
