@@ -3,115 +3,12 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use alloc::{format, string::String};
-use core::fmt;
 use core::time::Duration;
 
 use kohort_machine::Instant;
 
-use super::MemberApi;
+use super::Cause;
 use crate::TopicPartition;
-
-/// Why a member joins its group, or tries to again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// It was subscribed and is not a member yet.
-    FirstJoin,
-    /// The set of subscribed topics changed.
-    SubscriptionChanged,
-    /// It leads, and the partitions of these topics are no longer those that it assigned.
-    PartitionsChanged {
-        /// The topics, in order.
-        topics: Vec<Arc<str>>,
-    },
-    /// The coordinator said that the group rebalances.
-    RebalanceInProgress {
-        /// In the answer to which request.
-        api: MemberApi,
-    },
-    /// The coordinator gave an id to join with; part of the same rebalance.
-    MemberIdRequired {
-        /// The id.
-        member_id: Arc<str>,
-    },
-    /// The coordinator does not know the member: its session expired, it was removed, or the group is gone.
-    UnknownMemberId {
-        /// In the answer to which request.
-        api: MemberApi,
-    },
-    /// The group went on to a generation without this member.
-    IllegalGeneration {
-        /// In the answer to which request.
-        api: MemberApi,
-    },
-    /// The application did not poll for `max.poll.interval.ms`.
-    PollExpired,
-    /// The coordinator moved, is loading, or could not be reached while the group was being joined.
-    CoordinatorFailed {
-        /// Which request failed.
-        api: MemberApi,
-    },
-    /// The leader assigned topics that the member does not subscribe to any more.
-    AssignmentMismatch,
-    /// Partitions were given up for other members, which get them in the next generation (KIP-429).
-    GaveUpPartitions,
-    /// The application polled again after an error.
-    PolledAfterError,
-}
-
-impl Cause {
-    /// The words that JoinGroup carries to the broker's log (KIP-800).
-    pub fn reason(&self) -> Arc<str> {
-        let text: String = match self {
-            Self::FirstJoin => return "".into(),
-            Self::SubscriptionChanged => return "subscription has changed".into(),
-            Self::PartitionsChanged { topics } => {
-                format!("partitions have changed: {}", topics.join(", "))
-            }
-            Self::RebalanceInProgress { api } => {
-                format!("group is already rebalancing, said {}", api_name(*api))
-            }
-            Self::MemberIdRequired { member_id } => format!("joining with the given member id {member_id}"),
-            Self::UnknownMemberId { api } => format!("UNKNOWN_MEMBER_ID from {}", api_name(*api)),
-            Self::IllegalGeneration { api } => format!("ILLEGAL_GENERATION from {}", api_name(*api)),
-            Self::PollExpired => return "max.poll.interval.ms was exceeded".into(),
-            Self::CoordinatorFailed { api } => format!("coordinator failed at {}", api_name(*api)),
-            Self::AssignmentMismatch => return "assignment does not match the current subscription".into(),
-            Self::GaveUpPartitions => return "partitions were revoked for other members".into(),
-            Self::PolledAfterError => return "polled again after an error".into(),
-        };
-        truncated(&text)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FirstJoin => f.write_str("subscribed"),
-            other => f.write_str(&other.reason()),
-        }
-    }
-}
-
-fn api_name(api: MemberApi) -> &'static str {
-    match api {
-        MemberApi::JoinGroup => "JOIN_GROUP",
-        MemberApi::SyncGroup => "SYNC_GROUP",
-        MemberApi::Heartbeat => "HEARTBEAT",
-        MemberApi::LeaveGroup => "LEAVE_GROUP",
-        MemberApi::OffsetCommit => "OFFSET_COMMIT",
-    }
-}
-
-/// At most 255 characters, as the broker keeps.
-// Kafka: JoinGroupRequest.maybeTruncateReason
-pub(super) fn truncated(reason: &str) -> Arc<str> {
-    match reason.char_indices().nth(255) {
-        Some((end, _)) => reason.get(..end).unwrap_or_default().into(),
-        None => reason.into(),
-    }
-}
 
 /// One rebalance of this member, from its cause to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use kohort_machine::{Instant, Token};
 
 use super::state::{Kind, LeavePhase, State, Until};
 use super::{
-    Action, Cause, Failure, LeaveOperation, LeaveRequest, Member, MemberRequest, Outcome, Timer, journal,
+    Action, Cause, Failure, LeaveOperation, LeaveRequest, Member, MemberRequest, Outcome, Timer, cause,
 };
 
 impl Member {
@@ -94,7 +94,7 @@ impl Member {
         let request = LeaveRequest {
             group_id: self.config.group_id.clone(),
             member_id: self.identity.member_id.clone(),
-            reason: journal::truncated(&reason),
+            reason: cause::truncated(&reason),
         };
         self.send(
             MemberRequest::Leave(Box::new(request)),

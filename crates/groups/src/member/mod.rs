@@ -7,10 +7,11 @@
 //!
 //! The phases have a module each: `listener` (give up), `rebalance` (join, sync, take), `leading` (compute, watch), `heartbeat`,
 //! `leave`; `answers` reads the coordinator's refusals; `identity` is about members that are out without having left; `journal`
-//! remembers why.
+//! remembers why (`cause`).
 
 mod answers;
 mod beats;
+mod cause;
 mod config;
 mod event;
 mod failure;
@@ -32,10 +33,11 @@ use alloc::vec::Vec;
 
 use kohort_machine::{Deadline, Instant, Machine, Outbox, Prng, Timers, Token, TokenSource};
 
+pub use cause::Cause;
 pub use config::{ConfigError, MemberConfig, OfferedAssignor};
 pub use event::{Action, Assigned, Computed, Event, LeaveOperation};
 pub use failure::{Failure, MemberError, Refusal};
-pub use journal::{Cause, Outcome, Phases, Rebalance};
+pub use journal::{Outcome, Phases, Rebalance};
 pub use request::{
     HeartbeatRequest, JoinRequest, JoinResponse, LeaveRequest, MemberApi, MemberRequest, MemberResponse,
     PROTOCOL_TYPE, SyncRequest, SyncResponse,
