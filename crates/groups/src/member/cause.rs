@@ -53,9 +53,33 @@ pub enum Cause {
     GaveUpPartitions,
     /// The application polled again after an error.
     PolledAfterError,
+    /// The member leaves, and joins no more. A static one may stay in its group.
+    Leaving {
+        /// Why, as LeaveGroup says it.
+        reason: Arc<str>,
+    },
 }
 
 impl Cause {
+    /// The cause in one word, for programs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::FirstJoin => "first_join",
+            Self::SubscriptionChanged => "subscription_changed",
+            Self::PartitionsChanged { .. } => "partitions_changed",
+            Self::RebalanceInProgress { .. } => "rebalance_in_progress",
+            Self::MemberIdRequired { .. } => "member_id_required",
+            Self::UnknownMemberId { .. } => "unknown_member_id",
+            Self::IllegalGeneration { .. } => "illegal_generation",
+            Self::PollExpired => "poll_expired",
+            Self::CoordinatorFailed { .. } => "coordinator_failed",
+            Self::AssignmentMismatch => "assignment_mismatch",
+            Self::GaveUpPartitions => "gave_up_partitions",
+            Self::PolledAfterError => "polled_after_error",
+            Self::Leaving { .. } => "leaving",
+        }
+    }
+
     /// The words that JoinGroup carries to the broker's log (KIP-800).
     pub fn reason(&self) -> Arc<str> {
         let text: String = match self {
@@ -75,6 +99,7 @@ impl Cause {
             Self::AssignmentMismatch => return "assignment does not match the current subscription".into(),
             Self::GaveUpPartitions => return "partitions were revoked for other members".into(),
             Self::PolledAfterError => return "polled again after an error".into(),
+            Self::Leaving { reason } => return truncated(reason),
         };
         truncated(&text)
     }

@@ -10,7 +10,7 @@ use kohort_machine::Instant;
 use super::Cause;
 use crate::TopicPartition;
 
-/// One rebalance of this member, from its cause to its end.
+/// One rebalance of this member, from its cause to its end. Its leaving is one, too: it gives up all and gets nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebalance {
     /// Counts this member's rebalances, from 1.
@@ -39,6 +39,10 @@ pub struct Rebalance {
     pub assignor: Option<Arc<str>>,
     /// What the member gave up, or lost, in order.
     pub gave_up: Vec<TopicPartition>,
+    /// What of it was lost: others may have owned it by then.
+    pub lost: Vec<TopicPartition>,
+    /// How long after the beginning it stopped reading each of what it gave up.
+    pub stopped: Vec<(TopicPartition, Duration)>,
     /// What it got, in order.
     pub got: Vec<TopicPartition>,
     /// How many partitions stayed with it all the time (KIP-429).
@@ -59,6 +63,20 @@ pub enum Outcome {
     Assigned,
     /// The member left, was told to stop, or failed before the end.
     Abandoned,
+    /// The member has given up all, and leaves ([`Cause::Leaving`]).
+    Left,
+}
+
+impl Outcome {
+    /// The outcome in one word, for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Assigned => "assigned",
+            Self::Abandoned => "abandoned",
+            Self::Left => "left",
+        }
+    }
 }
 
 impl Rebalance {
@@ -86,7 +104,7 @@ impl Rebalance {
 /// How long the phases of a rebalance took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Phases {
-    /// From its beginning until JoinGroup was sent first: commit and listener, for what has to go before.
+    /// From its beginning until JoinGroup (or LeaveGroup) was sent first: commit and listener, for what has to go before.
     pub giving_up: Option<Duration>,
     /// Until JoinGroup was answered last: until all others had joined, too.
     pub joining: Option<Duration>,
@@ -129,6 +147,8 @@ impl Journal {
             leader: None,
             assignor: None,
             gave_up: Vec::new(),
+            lost: Vec::new(),
+            stopped: Vec::new(),
             got: Vec::new(),
             kept: 0,
             pauses: Vec::new(),
@@ -146,10 +166,20 @@ impl Journal {
         }
     }
 
+    /// It does not own these any more.
+    pub(super) fn given_up(&mut self, partitions: Vec<TopicPartition>, are_lost: bool) {
+        if let Some(open) = &mut self.open {
+            if are_lost {
+                open.lost.extend(partitions.iter().cloned());
+            }
+            open.gave_up.extend(partitions);
+        }
+    }
+
     /// It reads what it got.
     pub(super) fn taken(&mut self, now: Instant) {
         if let Some(open) = &mut self.open {
-            let pause = |got: &TopicPartition| Some((got.clone(), now - self.stopped.remove(got)?));
+            let pause = |got: &TopicPartition| Some((got.clone(), now - *self.stopped.get(got)?));
             open.pauses = open.got.iter().filter_map(pause).collect();
         }
     }
@@ -160,6 +190,8 @@ impl Journal {
 
     pub(super) fn end(&mut self, now: Instant, outcome: Outcome) -> Option<Rebalance> {
         let mut ended = self.open.take()?;
+        let since = |gone: &TopicPartition| Some((gone.clone(), *self.stopped.get(gone)? - ended.began));
+        ended.stopped = ended.gave_up.iter().filter_map(since).collect();
         ended.ended = Some(now);
         ended.outcome = outcome;
         Some(ended)

@@ -2,6 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem;
 
 use kohort_machine::{Instant, Token};
 
@@ -9,10 +11,22 @@ use super::state::{Kind, LeavePhase, State, Until};
 use super::{
     Action, Cause, Failure, LeaveOperation, LeaveRequest, Member, MemberRequest, Outcome, Timer, cause,
 };
+use crate::TopicPartition;
 
 impl Member {
     // Kafka: AbstractCoordinator.close, ConsumerCoordinator.onLeavePrepare
     pub(super) fn on_leave(&mut self, now: Instant, operation: LeaveOperation, reason: Arc<str>) {
+        self.leave(now, operation, reason, Vec::new());
+    }
+
+    /// `dropped`: what is owned no more without that the application gave it up.
+    fn leave(
+        &mut self,
+        now: Instant,
+        operation: LeaveOperation,
+        reason: Arc<str>,
+        dropped: Vec<TopicPartition>,
+    ) {
         self.subscription = None;
         self.joined = None;
         let kind = self.state.kind();
@@ -22,6 +36,9 @@ impl Member {
         self.timers.cancel(&Timer::Rejoin);
         self.pending = None;
         self.end_rebalance(now, Outcome::Abandoned);
+        if self.is_in_generation() || !self.owned.is_empty() || !dropped.is_empty() {
+            self.record_leaving(now, reason.clone(), dropped);
+        }
         let rebalancing = matches!(kind, Kind::Joining | Kind::Computing | Kind::Syncing);
         self.enter(State::Leaving {
             phase: LeavePhase::Listening {
@@ -35,11 +52,23 @@ impl Member {
         }
     }
 
+    /// That a member goes, and what it gives up for that, is of use to whoever asks why its group rebalances.
+    fn record_leaving(&mut self, now: Instant, reason: Arc<str>, dropped: Vec<TopicPartition>) {
+        let (generation, member_id) = (self.generation(), self.member_id().cloned());
+        self.note(now, Cause::Leaving { reason });
+        self.journal.stopped(now, &dropped);
+        self.journal.given_up(dropped, false);
+        if let Some(leaving) = self.journal.open() {
+            leaving.generation = generation;
+            leaving.member_id = member_id;
+        }
+    }
+
     /// Tells the coordinator although the application has not given up what it owns, and may never.
     // Kafka: AbstractCoordinator.close sends LeaveGroup even when its timer has run out
     pub(super) fn on_leave_now(&mut self, now: Instant, operation: LeaveOperation, reason: Arc<str>) {
         self.listening = None;
-        self.owned.clear();
+        let dropped: Vec<_> = mem::take(&mut self.owned).into_iter().collect();
         if let State::Leaving {
             phase:
                 LeavePhase::Listening {
@@ -51,9 +80,10 @@ impl Member {
         {
             // It was on its way out before, and waited for the listener. What is said last counts.
             (*before, *said) = (operation, reason);
+            self.journal.given_up(dropped, false);
             return self.leave_owned(now);
         }
-        self.on_leave(now, operation, reason);
+        self.leave(now, operation, reason, dropped);
     }
 
     /// Gives up what is owned, then tells the coordinator.
@@ -79,10 +109,15 @@ impl Member {
             LeaveOperation::LeaveGroup => true,
             LeaveOperation::RemainInGroup => false,
         };
+        let reason = reason.clone();
+        // It is out whatever the coordinator answers, and a close whose time is over does not wait for that.
+        if let Some(leaving) = self.journal.open() {
+            leaving.prepared = Some(now);
+        }
+        self.end_rebalance(now, Outcome::Left);
         if !tells || self.identity.member_id.is_empty() {
             return self.on_left(now, Ok(()));
         }
-        let reason = reason.clone();
         let token = self.send_leave(reason);
         self.reset_identity();
         self.enter(State::Leaving {

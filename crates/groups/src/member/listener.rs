@@ -105,13 +105,12 @@ impl Member {
             return;
         };
         self.note_poll();
+        let are_lost = matches!(listening.call, Call::Lost(_));
         if let Call::Revoked(partitions) | Call::Lost(partitions) = listening.call {
             for partition in &partitions {
                 self.owned.remove(partition);
             }
-            if let Some(rebalance) = self.journal.open() {
-                rebalance.gave_up.extend(partitions);
-            }
+            self.journal.given_up(partitions, are_lost);
         }
         match &self.state {
             // The generation may have ended meanwhile: then what is left is lost.

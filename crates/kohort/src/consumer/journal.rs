@@ -17,6 +17,8 @@ use tokio::sync::watch;
 ///
 /// With a cooperative assignor (KIP-429) a change of the group takes two rounds, each a rebalance of its own: in the first
 /// partitions are given up, in the second ([`Cause::GaveUpPartitions`]) they are handed on.
+///
+/// Leaving the group is told as one, too ([`Cause::Leaving`], [`Outcome::Left`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rebalance {
@@ -42,6 +44,10 @@ pub struct Rebalance {
     pub assignor: Option<Arc<str>>,
     /// What this member gave up or lost, in order.
     pub gave_up: Vec<TopicPartition>,
+    /// What of it was lost: others may have owned it by then.
+    pub lost: Vec<TopicPartition>,
+    /// How long after the beginning it stopped reading each of what it gave up.
+    pub stopped: Vec<(TopicPartition, Duration)>,
     /// What it got, in order.
     pub got: Vec<TopicPartition>,
     /// How many partitions it went on reading all the time.
@@ -74,6 +80,8 @@ impl Rebalance {
             leader: ended.leader,
             assignor: ended.assignor,
             gave_up: ended.gave_up,
+            lost: ended.lost,
+            stopped: ended.stopped,
             got: ended.got,
             kept: ended.kept,
             pauses: ended.pauses,
@@ -87,6 +95,7 @@ impl fmt::Display for Rebalance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.outcome {
             Outcome::Assigned => write!(f, "rebalance {} took {:?}", self.number, self.duration)?,
+            Outcome::Left => write!(f, "left the group after {:?}", self.duration)?,
             _ => write!(
                 f,
                 "rebalance {} ended early after {:?}",
@@ -262,6 +271,8 @@ mod tests {
                 leader: Some("m".into()),
                 assignor: Some("range".into()),
                 gave_up: vec![TopicPartition::new("t", 0)],
+                lost: Vec::new(),
+                stopped: vec![(TopicPartition::new("t", 0), Duration::ZERO)],
                 got: vec![TopicPartition::new("t", 0), TopicPartition::new("t", 1)],
                 kept: 3,
                 pauses: vec![(TopicPartition::new("t", 0), 5 * second)],

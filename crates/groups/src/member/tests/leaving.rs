@@ -126,6 +126,77 @@ fn a_rebalance_that_is_left_is_recorded_as_abandoned() {
     assert_eq!(ended, Some(Outcome::Abandoned));
 }
 
+/// The rebalances that ended.
+fn ended(actions: &[Action]) -> Vec<Rebalance> {
+    let ended = |action: &Action| match action {
+        Action::Ended(rebalance) => Some((**rebalance).clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(ended).collect()
+}
+
+#[test]
+fn leaving_is_recorded_with_its_reason_and_what_was_given_up_when_before_the_coordinator_is_told() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let (_, step, _) = called(&member.step(leave(LeaveOperation::Default)));
+    member.advance(2 * SECOND);
+    let actions = member.step(Event::Revoked { step });
+    let [Action::Ended(_), Action::Send { .. }] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    let left = ended(&actions).remove(0);
+    assert_eq!((left.outcome, left.cause.name()), (Outcome::Left, "leaving"));
+    assert_eq!(&*left.cause.reason(), "bye");
+    assert_eq!((left.generation, left.member_id.as_deref()), (Some(1), Some("m")));
+    assert_eq!((&left.gave_up, &left.lost), (&partitions(&[("t", 0)]), &vec![]));
+    let stopped = [(TopicPartition::new("t", 0), core::time::Duration::ZERO)];
+    assert_eq!(left.stopped, stopped);
+    assert_eq!(left.phases().giving_up, Some(2 * SECOND));
+}
+
+#[test]
+fn what_a_member_drops_without_its_listener_is_recorded_as_given_up() {
+    for first in [None, Some(leave(LeaveOperation::Default))] {
+        let mut member = stable(config(), &[("t", 0)]);
+        if let Some(first) = first {
+            member.step(first);
+        }
+        let actions = member.step(Event::LeaveNow {
+            operation: LeaveOperation::Default,
+            reason: "late".into(),
+        });
+        let left = ended(&actions).remove(0);
+        assert_eq!(
+            (left.outcome, left.gave_up),
+            (Outcome::Left, partitions(&[("t", 0)]))
+        );
+    }
+}
+
+#[test]
+fn what_was_lost_is_told_apart() {
+    let mut member = stable(cooperative(), &[("t", 0)]);
+    sent_join(&member.step(subscribe(&["t", "u"])));
+    let actions = member.step(leave(LeaveOperation::Default));
+    let (_, step, _) = called(&actions);
+    let left = ended(&member.step(Event::Lost { step })).remove(0);
+    assert_eq!(
+        (&left.lost, &left.gave_up),
+        (&left.gave_up, &partitions(&[("t", 0)]))
+    );
+}
+
+#[test]
+fn who_never_was_in_a_generation_leaves_no_record() {
+    assert!(ended(&driven(config()).step(leave(LeaveOperation::Default))).is_empty());
+    let (mut member, _) = joining(config());
+    let outcomes: Vec<_> = ended(&member.step(leave(LeaveOperation::Default)))
+        .iter()
+        .map(|rebalance| rebalance.outcome)
+        .collect();
+    assert_eq!(outcomes, [Outcome::Abandoned]);
+}
+
 #[test]
 fn a_long_reason_is_cut() {
     let mut member = stable(config(), &[]);
@@ -164,7 +235,8 @@ fn a_static_member_whose_time_to_leave_is_over_stays_unless_it_is_to_leave() {
     };
     let mut member = stable(static_config(), &[("t", 0)]);
     let actions = member.step(leave_now(LeaveOperation::Default));
-    assert_eq!(actions, [Action::Left { result: Ok(()) }]);
+    let is_told = |action: &Action| matches!(action, Action::Send { .. });
+    assert!(left(&actions) && !actions.iter().any(is_told), "{actions:?}");
     let mut member = stable(static_config(), &[("t", 0)]);
     sent_leave(&member.step(leave_now(LeaveOperation::LeaveGroup)));
     // What is said last counts.

@@ -119,41 +119,41 @@ const TABLE: &str = "
 new         subscribed            Joining: (FirstJoin) JoinGroup
 new         unsubscribed          Unjoined: Left
 backing off unsubscribed          Unjoined: (Abandoned) Left
-revoking    unsubscribed          Leaving: (Abandoned)
+revoking    unsubscribed          Leaving: (Abandoned) (Leaving)
 revoking    listener done         Joining: JoinGroup
 revoking    heartbeat: fenced     Failed: (Abandoned) Failed
 revoking    poll expired          Revoking: PollExpired LeaveGroup
 joining     unsubscribed          Unjoined: (Abandoned) Left
-computing   unsubscribed          Leaving: (Abandoned) LeaveGroup
+computing   unsubscribed          Leaving: (Abandoned) (Leaving) (Left) LeaveGroup
 computing   heartbeat: unknown    Joining: JoinGroup
 computing   heartbeat: fenced     Failed: (Abandoned) Failed
 computing   commit: illegal       Joining: JoinGroup
 computing   poll expired          Unjoined: PollExpired LeaveGroup (Abandoned)
-syncing     unsubscribed          Leaving: (Abandoned) LeaveGroup
+syncing     unsubscribed          Leaving: (Abandoned) (Leaving) (Left) LeaveGroup
 syncing     heartbeat: unknown    Joining: JoinGroup
 syncing     heartbeat: fenced     Failed: (Abandoned) Failed
 syncing     commit: illegal       Joining: JoinGroup
 syncing     poll expired          Unjoined: PollExpired LeaveGroup (Abandoned)
-assigning   unsubscribed          Leaving: (Abandoned)
+assigning   unsubscribed          Leaving: (Abandoned) (Leaving)
 assigning   listener done         Stable: (Assigned)
 assigning   heartbeat: fenced     Failed: (Abandoned) Failed
 assigning   poll expired          Assigning: PollExpired LeaveGroup
 stable      subscribed            Revoking: (SubscriptionChanged) Revoke
-stable      unsubscribed          Leaving: Revoke
+stable      unsubscribed          Leaving: (Leaving) Revoke
 stable      heartbeat: rebalance  Revoking: (RebalanceInProgress) Revoke
 stable      heartbeat: unknown    Revoking: (UnknownMemberId) Lost
 stable      heartbeat: fenced     Failed: Lost Failed
 stable      commit: illegal       Revoking: (IllegalGeneration) Lost
 stable      poll expired          Revoking: PollExpired LeaveGroup (PollExpired) Lost
 leading     subscribed            Revoking: (SubscriptionChanged) Revoke
-leading     unsubscribed          Leaving: Revoke
+leading     unsubscribed          Leaving: (Leaving) Revoke
 leading     partitions            Revoking: (PartitionsChanged) Revoke
 leading     heartbeat: rebalance  Revoking: (RebalanceInProgress) Revoke
 leading     heartbeat: unknown    Revoking: (UnknownMemberId) Lost
 leading     heartbeat: fenced     Failed: Lost Failed
 leading     commit: illegal       Revoking: (IllegalGeneration) Lost
 leading     poll expired          Revoking: PollExpired LeaveGroup (PollExpired) Lost
-leaving     listener done         Leaving: LeaveGroup
+leaving     listener done         Leaving: (Left) LeaveGroup
 failed      unsubscribed          Unjoined: Left
 failed      polled                Joining: (PolledAfterError) JoinGroup
 ";
