@@ -1,10 +1,15 @@
 //! The settings of a consumer. What they do lives where it is done; the texts here say what a user has to know.
 
+use std::path::PathBuf;
+
 use super::ConfigError;
 use super::choices::{AutoOffsetReset, RecoveryStrategy, RuntimePlace};
 use super::refused::{COMMON, CONSUMER, SECURITY};
 use super::settings::{Explicit, settings};
-use super::value::{List, addresses, any, at_least, invalid, non_empty};
+use super::value::{List, addresses, any, at_least, invalid, non_empty, non_empty_path};
+
+/// The key of the rebalance journal's file.
+pub(crate) const JOURNAL_FILE: &str = "kohort.rebalance.journal.file";
 
 settings! {
     /// The settings of a [`crate::Consumer`] under Kafka's keys, with Kafka's defaults.
@@ -102,6 +107,10 @@ settings! {
     /// they are `heartbeat.interval.ms` apart. They notice at once that others join again with what they gave up. From
     /// `heartbeat.interval.ms` on there are none of them.
     "kohort.rebalance.heartbeat.ms" => kohort_rebalance_heartbeat_ms(i32): i32 = 50, at_least(1);
+    /// a file to which each rebalance that ended is appended as a line of JSON, for `kohort groups describe --rebalances --journal` and
+    /// other programs; none when it is not set. Several consumers may share it. It is opened when the consumer is built; what cannot be
+    /// written later is a warning in the log. From 4 MiB on it is set aside as `FILE.1`, in the place of the one before, and begun anew.
+    "kohort.rebalance.journal.file" => kohort_rebalance_journal_file(PathBuf): Option<PathBuf> = None, non_empty_path;
     /// where the network task runs.
     "kohort.runtime" => kohort_runtime(RuntimePlace): RuntimePlace = RuntimePlace::Ambient, any;
     /// decides what is random (the jitter of retries), so that a run on a paused clock is the same each time; -1: the system's choice.
@@ -129,6 +138,13 @@ fn together(config: &mut ConsumerConfig, explicit: &Explicit) -> Result<(), Conf
             });
         }
         config.enable_auto_commit = false;
+        if config.kohort_rebalance_journal_file.is_some() {
+            return Err(ConfigError::Conflict {
+                key: JOURNAL_FILE,
+                other: "group.id",
+                reason: "a consumer without a group has no rebalances; set group.id or no file".to_owned(),
+            });
+        }
     }
     // Kafka: Heartbeat's constructor
     if config.heartbeat_interval_ms >= config.session_timeout_ms {

@@ -1,5 +1,8 @@
 //! What can be wrong with a setting. Errors of building a client beyond its settings live with the builders.
 
+use std::io;
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 /// A setting that cannot be used. Never worth a retry: the configuration has to change.
@@ -55,6 +58,18 @@ pub enum ConfigError {
         /// The one that it contradicts.
         other: &'static str,
         /// Why, and what to do.
+        reason: String,
+    },
+    /// The file of a setting cannot be used.
+    #[error("`{key}` = `{}`: the file cannot be written: {reason}", path.display())]
+    File {
+        /// The setting.
+        key: &'static str,
+        /// The file as given.
+        path: PathBuf,
+        /// What kind of error it is.
+        kind: io::ErrorKind,
+        /// What the system says.
         reason: String,
     },
     /// A `*.deserializer` or `*.serializer` class does not fit the Rust type.

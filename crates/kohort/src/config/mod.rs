@@ -21,6 +21,7 @@ mod value;
 pub use admin::AdminConfig;
 pub use choices::{Acks, AutoOffsetReset, CompressionType, RecoveryStrategy, RuntimePlace};
 pub use consumer::ConsumerConfig;
+pub(crate) use consumer::JOURNAL_FILE;
 pub(crate) use engine::{check_class, made_client_id, ms};
 pub use error::ConfigError;
 pub use producer::ProducerConfig;

@@ -1,6 +1,7 @@
 //! How a setting's text becomes a typed value, and the ranges that Kafka checks. Which settings there are is not known here.
 
 use core::fmt::Display;
+use std::path::PathBuf;
 
 use kohort_records::{BuildError, Compression};
 
@@ -52,6 +53,12 @@ impl Value for String {
 impl Value for Option<String> {
     fn parse(_: &'static str, text: &str) -> Result<Self, ConfigError> {
         Ok(Some(text.trim().to_owned()))
+    }
+}
+
+impl Value for Option<PathBuf> {
+    fn parse(_: &'static str, text: &str) -> Result<Self, ConfigError> {
+        Ok(Some(text.trim().into()))
     }
 }
 
@@ -170,6 +177,14 @@ pub(crate) fn level(codec: Compression) -> impl Fn(&'static str, &i32) -> Result
 pub(crate) fn non_empty(key: &'static str, value: &Option<String>) -> Result<(), ConfigError> {
     match value {
         Some(text) if text.is_empty() => Err(invalid(key, text, "a string that is not empty")),
+        _ => Ok(()),
+    }
+}
+
+/// A path that is not empty when it is there.
+pub(crate) fn non_empty_path(key: &'static str, value: &Option<PathBuf>) -> Result<(), ConfigError> {
+    match value {
+        Some(path) if path.as_os_str().is_empty() => Err(invalid(key, "", "the path of a file")),
         _ => Ok(()),
     }
 }

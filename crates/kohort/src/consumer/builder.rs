@@ -11,9 +11,9 @@ use tokio::runtime::Handle;
 use super::channel::Channel;
 use super::core::Core;
 use super::host::ConsumerHost;
-use super::journal::journal;
+use super::journal::{JournalFile, Names, journal};
 use super::{BuildError, Consumer, Interest};
-use crate::config::{ConfigError, ConsumerConfig, Draft, check_class, made_client_id, ms};
+use crate::config::{ConfigError, ConsumerConfig, Draft, JOURNAL_FILE, check_class, made_client_id, ms};
 use crate::deserialize::{Deserializer, Native};
 use crate::task::{Clock, Driver, Wall, seed_or, spawn};
 use crate::transport::{SocketBuffers, Transport};
@@ -211,7 +211,20 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
         let transport = self.transport.unwrap_or_else(|| Transport::tcp(buffers));
         let wall_ms = Wall::start().now_ms();
         let engine = ConsumerEngine::new(engine_config, seed_or(config.kohort_seed), wall_ms)?;
-        let (writer, journal) = journal();
+        let client_id: Arc<str> = client_id.into();
+        let group_id: Option<Arc<str>> = config.group_id.as_deref().map(Into::into);
+        let file = match (&config.kohort_rebalance_journal_file, &group_id) {
+            (Some(path), Some(group)) => {
+                let names = Names {
+                    group: Arc::clone(group),
+                    client_id: Arc::clone(&client_id),
+                    instance_id: config.group_instance_id.as_deref().map(Into::into),
+                };
+                Some(JournalFile::open(JOURNAL_FILE, path, names)?)
+            }
+            _ => None,
+        };
+        let (writer, journal) = journal(file.clone());
         let (channel, to_consumer, inputs) = Channel::new();
         let max_frame = max_frame(&config);
         let runtime = spawn(config.kohort_runtime, move || {
@@ -237,10 +250,11 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
             value: Box::new(value),
             listener: None,
             journal,
+            journal_file: file,
             interest: Interest::Nothing,
             max_poll_records: usize::try_from(config.max_poll_records).unwrap_or(1),
-            group_id: config.group_id.as_deref().map(Into::into),
-            client_id: client_id.into(),
+            group_id,
+            client_id,
             is_closed: false,
         };
         Ok((consumer, runtime))

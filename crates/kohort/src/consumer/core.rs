@@ -1,6 +1,9 @@
 //! The untyped consumer: its end of the channel, the records not yet returned, what is due in the next poll. Types, listeners
 //! and the poll loop live beside it.
 
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -128,6 +131,19 @@ impl From<Gone> for Unanswered {
     fn from(Gone: Gone) -> Self {
         Self::Gone
     }
+}
+
+/// Waits for `what`, at the longest until the timer fires, if there is one.
+pub(super) async fn until(over: Option<Sleep>, what: impl Future<Output = ()>) {
+    let Some(over) = over else {
+        return what.await;
+    };
+    let (mut what, mut over) = (pin!(what), pin!(over));
+    poll_fn(|cx| match what.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => over.as_mut().poll(cx),
+    })
+    .await;
 }
 
 impl Core {

@@ -1,5 +1,10 @@
 //! The rebalance journal: what a consumer remembers of the rebalances that it took part in. Why and when they happen is the
-//! member's to say (`kohort-groups`).
+//! member's to say (`kohort-groups`). In memory it is here; `file` writes it to a file, a `line` for each.
+
+mod file;
+mod line;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use core::time::Duration;
@@ -12,6 +17,9 @@ use kohort_groups::TopicPartition;
 use kohort_groups::member::{self, Cause, Outcome, Phases};
 use kohort_machine::Instant;
 use tokio::sync::watch;
+
+pub(super) use file::JournalFile;
+pub(super) use line::Names;
 
 /// One rebalance of this consumer that ended, from its cause to its end.
 ///
@@ -168,15 +176,17 @@ struct Kept {
 pub(super) struct JournalWriter {
     kept: Arc<Mutex<Kept>>,
     news: watch::Sender<()>,
+    file: Option<JournalFile>,
 }
 
-/// Both ends of a new journal.
-pub(super) fn journal() -> (JournalWriter, RebalanceJournal) {
+/// Both ends of a new journal, which is written to `file`, too.
+pub(super) fn journal(file: Option<JournalFile>) -> (JournalWriter, RebalanceJournal) {
     let kept = Arc::new(Mutex::new(Kept::default()));
     let (sender, news) = watch::channel(());
     let writer = JournalWriter {
         kept: Arc::clone(&kept),
         news: sender,
+        file,
     };
     (writer, RebalanceJournal { kept, news })
 }
@@ -230,6 +240,9 @@ impl JournalWriter {
     }
 
     pub(super) fn ended(&self, rebalance: Rebalance) {
+        if let Some(file) = &self.file {
+            file.note(&rebalance);
+        }
         let mut kept = lock(&self.kept);
         if kept.ended.len() == RebalanceJournal::KEPT {
             kept.ended.pop_front();
@@ -248,104 +261,4 @@ fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 /// The wall time that so many milliseconds since 1970 are.
 pub(super) fn wall(ms: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rebalance(number: u64) -> Rebalance {
-        let second = Duration::from_secs(1);
-        Rebalance::new(
-            member::Rebalance {
-                number,
-                cause: Cause::FirstJoin,
-                retries: Vec::new(),
-                began: Instant::ZERO + second,
-                prepared: Some(Instant::ZERO + second),
-                joined: Some(Instant::ZERO + 3 * second),
-                synced: Some(Instant::ZERO + 4 * second),
-                ended: Some(Instant::ZERO + 6 * second),
-                generation: Some(7),
-                member_id: Some("m".into()),
-                leader: Some("m".into()),
-                assignor: Some("range".into()),
-                gave_up: vec![TopicPartition::new("t", 0)],
-                lost: Vec::new(),
-                stopped: vec![(TopicPartition::new("t", 0), Duration::ZERO)],
-                got: vec![TopicPartition::new("t", 0), TopicPartition::new("t", 1)],
-                kept: 3,
-                pauses: vec![(TopicPartition::new("t", 0), 5 * second)],
-                outcome: Outcome::Assigned,
-            },
-            wall(1_000_000),
-        )
-    }
-
-    #[test]
-    fn times_are_wall_time_and_phases_follow_each_other() {
-        let rebalance = rebalance(1);
-        assert_eq!(rebalance.began, wall(1_001_000));
-        assert_eq!(rebalance.duration, Duration::from_secs(5));
-        let seconds = |phase: Option<Duration>| phase.map(|phase| phase.as_secs());
-        let phases = rebalance.phases;
-        assert_eq!(
-            [
-                seconds(phases.giving_up),
-                seconds(phases.joining),
-                seconds(phases.syncing),
-                seconds(phases.taking)
-            ],
-            [Some(0), Some(2), Some(1), Some(2)]
-        );
-    }
-
-    #[test]
-    fn a_line_says_why_how_long_and_what_moved() {
-        assert_eq!(
-            rebalance(2).to_string(),
-            "rebalance 2 took 5s (subscribed): generation 7, led it, gave up 1, kept 3, got 2, longest pause 5s"
-        );
-    }
-
-    #[test]
-    fn the_last_hundred_are_kept_and_a_reader_gets_what_is_new() {
-        let (writer, journal) = journal();
-        for number in 1..=120 {
-            writer.ended(rebalance(number));
-        }
-        let ended = journal.ended();
-        assert_eq!((ended.len(), ended[0].number), (100, 21));
-        let new: Vec<u64> = journal.after(118).iter().map(|each| each.number).collect();
-        assert_eq!(new, [119, 120]);
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_news_gets_them_as_they_come_and_hears_of_the_end() {
-        let (writer, journal) = journal();
-        writer.ended(rebalance(1));
-        assert_eq!(journal.next(0).await, Some(vec![rebalance(1)]));
-        let waiting = tokio::spawn(async move { (journal.next(1).await, journal.next(2).await) });
-        tokio::task::yield_now().await;
-        writer.ended(rebalance(2));
-        drop(writer);
-        let heard = waiting.await.expect("no panic");
-        assert_eq!(heard, (Some(vec![rebalance(2)]), None));
-    }
-
-    #[test]
-    fn one_that_is_under_way_is_there_until_it_ends() {
-        let (writer, journal) = journal();
-        assert_eq!(journal.under_way(), None);
-        let began = RebalanceBegan {
-            number: 1,
-            cause: Cause::FirstJoin,
-            at: Instant::ZERO + Duration::from_secs(1),
-        };
-        writer.began(began, wall(1_000_000));
-        let under_way = journal.under_way().expect("it began");
-        assert_eq!((under_way.number, under_way.began), (1, wall(1_001_000)));
-        writer.ended(rebalance(1));
-        assert_eq!(journal.under_way(), None);
-    }
 }

@@ -45,6 +45,7 @@ pub use records::{ConsumerRecord, ConsumerRecords};
 pub use stream::RecordStream;
 
 use self::core::Core;
+use self::journal::JournalFile;
 use self::listener::AnyListener;
 use crate::deserialize::Deserializer;
 
@@ -85,6 +86,7 @@ pub struct Consumer<K, V> {
     value: Box<dyn Deserializer<V>>,
     listener: Option<Box<dyn AnyListener>>,
     journal: RebalanceJournal,
+    journal_file: Option<JournalFile>,
     interest: Interest,
     max_poll_records: usize,
     group_id: Option<Arc<str>>,

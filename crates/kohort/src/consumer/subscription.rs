@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use kohort_engine::consumer::{Change, Command, LeaveGroup};
 use kohort_groups::TopicPartition;
+use tokio::time::Instant;
 
-use super::core::Gone;
+use super::core::{Gone, until};
 use super::pattern::TopicPattern;
 use super::poll::{Failing, run_due};
 use super::{CloseError, Consumer, Interest, PollError, RebalanceListener, SubscribeError};
@@ -171,7 +172,8 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// Commits what `poll` has returned (with `enable.auto.commit`), runs the listener, leaves the group, and ends the network
-    /// task; all of that within `timeout`. A static member (`group.instance.id`) does not leave.
+    /// task; all of that within `timeout`. A static member (`group.instance.id`) does not leave. What is noted for
+    /// `kohort.rebalance.journal.file` is written then, the leaving too.
     ///
     /// Cancel safety: when it is dropped halfway the consumer is gone, and the rest happens in the background.
     ///
@@ -192,8 +194,16 @@ impl<K, V> Consumer<K, V> {
     pub async fn close_with(mut self, timeout: Duration, leave: LeaveGroup) -> Result<(), CloseError> {
         self.is_closed = true;
         self.core.is_closing = true;
+        let deadline = Instant::now().checked_add(timeout);
         let result = self.leave(Command::Close { timeout, leave }).await;
         self.core.run_commit_callbacks();
+        // A task that is gone has left the file to whoever drops it last.
+        let is_gone = matches!(result, Err(CloseError::TaskGone));
+        if let Some(file) = self.journal_file.as_ref().filter(|_| !is_gone) {
+            // A time that has no end on the clock has no timer.
+            let over = deadline.map(|deadline| self.core.sleep_until(deadline));
+            until(over, file.written()).await;
+        }
         result
     }
 

@@ -10,6 +10,7 @@ mod commits;
 mod deserializing;
 mod faults;
 mod groups;
+mod journal_file;
 mod memory;
 mod offsets;
 mod polling;
