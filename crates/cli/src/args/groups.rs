@@ -58,9 +58,11 @@ Examples:
   kohort groups describe billing --watch 2             # is it catching up?
   kohort groups describe --all -J | jq 'select(.lag > 1000) | .group'
   kohort groups describe billing --rebalances          # when, why and by whom, what moved, how long each partition paused
+  kohort groups describe billing --rebalances --journal /var/log/billing/*.jsonl
 
 A broker of Kohort's keeps a journal of rebalances (the topic __kohort_rebalances). Of others, --rebalances shows what the records
-of __consumer_offsets tell: when, and what moved.
+of __consumer_offsets tell: when, and what moved. Consumers of Kohort's tell of themselves, at any broker: each writes a file with
+kohort.rebalance.journal.file=FILE. --journal reads such files, of one member or of many, and puts them together by generation.
 
 Next: `kohort groups reset GROUP` moves a group that is stuck or too far behind."
 )]
@@ -80,6 +82,9 @@ pub(crate) struct DescribeGroupsArgs {
     /// Show the last rebalances of each group (so many, or 10) instead of its partitions and members
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rebalances: Option<u64>,
+    /// Read them from files that members wrote (kohort.rebalance.journal.file); no broker is asked
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "rebalances", conflicts_with = "watch")]
+    pub(crate) journal: Vec<PathBuf>,
     /// Print each group as a line of JSON, with null where the tables have `-`
     #[arg(short = 'J', long)]
     pub(crate) json: bool,
@@ -235,5 +240,10 @@ mod tests {
         assert!(!parses("describe") && !parses("describe g --all") && !parses("describe g --watch 0"));
         assert!(parses("describe --rebalances g") && parses("describe g --rebalances=3 -J"));
         assert!(!parses("describe g --rebalances=0"));
+        assert!(
+            parses("describe g --rebalances --journal a b")
+                && parses("describe --all --rebalances --journal a")
+        );
+        assert!(!parses("describe g --journal a") && !parses("describe g --rebalances --journal a --watch"));
     }
 }

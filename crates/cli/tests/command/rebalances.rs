@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{Member, Serve, kohort, run, stdout_of};
+use crate::process::{Member, Serve, kohort, run, signal, stdout_of};
 
 /// A consumer of this client id whose session is short.
 pub(crate) fn join(bootstrap: &str, topic: &str, group: &str, client_id: &str, more: &[&str]) -> Member {
@@ -165,6 +165,121 @@ fn a_broker_without_a_journal_says_so_and_shows_what_its_records_of_the_group_te
         "{text}"
     );
     assert!(text.contains("generation 1 -> 2, stable\n"), "{text}");
+}
+
+/// A file of this test's own.
+fn journal_of(topic: &str, name: &str) -> String {
+    let file = std::env::temp_dir().join(format!("kohort-{topic}-{name}-{}.jsonl", std::process::id()));
+    file.to_str().expect("a name in UTF-8").to_owned()
+}
+
+// Runs on `kohort serve` without a journal of its own, or on the cluster that `KOHORT_BOOTSTRAP` names.
+#[test]
+fn members_that_write_journals_tell_at_any_broker_what_each_rebalance_was_and_who_left() {
+    let named = std::env::var("KOHORT_BOOTSTRAP").ok();
+    let own = [
+        "-X",
+        "group.initial.rebalance.delay.ms=0",
+        "-X",
+        "kohort.rebalances.topic.enable=false",
+    ];
+    let serve = named.is_none().then(|| Serve::start(&own));
+    let bootstrap = serve
+        .as_ref()
+        .map_or_else(|| named.unwrap_or_default(), |serve| serve.bootstrap.clone());
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let topic = &format!("written-{:x}", since.expect("after 1970").as_millis());
+    stdout_of(&["topics", "create", "-b", &bootstrap, topic, "--partitions", "4"]);
+    let files = [journal_of(topic, "first"), journal_of(topic, "second")];
+    let set = |file: &str| format!("kohort.rebalance.journal.file={file}");
+    let mut first = join(&bootstrap, topic, topic, "first", &["-X", &set(&files[0])]);
+    settled(&bootstrap, topic, 1);
+    let mut second = join(&bootstrap, topic, topic, "second", &["-X", &set(&files[1])]);
+    settled(&bootstrap, topic, 2);
+    for (member, left) in [(&mut second, 1), (&mut first, 0)] {
+        signal(&member.0, "INT");
+        member.0.wait().expect("it ends");
+        if left > 0 {
+            settled(&bootstrap, topic, left);
+        }
+    }
+
+    // Nobody is asked for what the files tell.
+    let asked = |more: &[&str]| {
+        let all = [
+            &["groups", "describe", "-b", "127.0.0.1:1", topic, "--rebalances"],
+            more,
+        ];
+        stdout_of(&[&all.concat()[..], &["--journal", &files[0], &files[1]]].concat())
+    };
+    let shown: Value = serde_json::from_str(&asked(&["-J"])).expect("a line of JSON");
+    assert_eq!(
+        (&shown["group"], &shown["rebalances_from"]),
+        (&Value::from(topic.as_str()), &Value::from("members"))
+    );
+    let rebalances = shown["rebalances"].as_array().expect("rebalances");
+    let outcomes: Vec<_> = rebalances
+        .iter()
+        .map(|told| told["outcome"].as_str().expect("one"))
+        .collect();
+    assert_eq!(
+        outcomes,
+        ["assigned", "assigned", "left", "assigned", "left"],
+        "{shown}"
+    );
+    let shared = &rebalances[1];
+    assert_eq!(shared["cause"]["name"], "first_join");
+    assert_eq!(shared["cause"]["members"][0]["client_id"], "second");
+    assert_eq!(
+        (&shared["generation_before"], &shared["generation"]),
+        (&Value::from(1), &Value::from(2))
+    );
+    assert_eq!(partitions(&part(shared, "first")["gave_up"], topic), 4);
+    assert_eq!(partitions(&part(shared, "second")["got"], topic), 2);
+    assert_eq!(part(shared, "first")["fate"], "stayed");
+    assert!(part(shared, "second")["joining_ms"].is_number());
+    // Two came back to the first, two went to the second.
+    assert_eq!(shared["pauses"].as_array().map(Vec::len), Some(4), "{shared}");
+    assert_eq!(rebalances[2]["cause"]["name"], "leaving");
+    assert_eq!(
+        rebalances[3]["pauses"].as_array().map(Vec::len),
+        Some(4),
+        "{shown}"
+    );
+
+    let text = asked(&[]);
+    assert!(
+        text.starts_with(&format!(
+            "group {topic}: rebalances as its members wrote them\n\n"
+        )),
+        "{text}"
+    );
+    for expected in [
+        "generation 1 -> 2, assigned after ",
+        "  why     first join: ",
+        "  then    rebalance in progress: ",
+        " until all had taken it",
+        "  by      range of first-",
+        &format!("  paused  {topic}:"),
+        "giving up",
+        "generation 2 -> ?, left",
+        "the consumer is being closed",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    let none = run(&[
+        "groups",
+        "describe",
+        "another",
+        "--rebalances",
+        "--journal",
+        &files[0],
+    ]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no rebalance of group another is in"));
+    for file in files {
+        std::fs::remove_file(file).expect("it was written");
+    }
 }
 
 #[test]

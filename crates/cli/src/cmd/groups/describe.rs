@@ -6,7 +6,7 @@ use std::time::Duration;
 use kohort::Admin;
 use tokio::time::Instant;
 
-use super::json::Line;
+use super::json::{self, Line};
 use super::rebalances::{self, Known};
 use super::view::{self, Before, Group, Share};
 use crate::args::DescribeGroupsArgs;
@@ -23,6 +23,9 @@ struct Seen {
 
 /// Shows the groups, and with `--watch` shows them again until told to stop.
 pub(super) async fn run(args: DescribeGroupsArgs) -> Result<(), Failure> {
+    if !args.journal.is_empty() {
+        return show_files(&args);
+    }
     let admin = admin(&args.cluster).await?;
     let asked = Instant::now();
     let seen = ask(&admin, &args).await?;
@@ -34,6 +37,52 @@ pub(super) async fn run(args: DescribeGroupsArgs) -> Result<(), Failure> {
         () = told_to_stop() => Err(Failure::Interrupted),
         ended = watch(&admin, &args, (asked, seen), Duration::from_secs(seconds)) => ended,
     }
+}
+
+/// Shows what members wrote into files. No broker is asked: it may be away, or know nothing of this.
+fn show_files(args: &DescribeGroupsArgs) -> Result<(), Failure> {
+    let mut known = rebalances::told_by(&args.journal, count(args))?;
+    let told: Vec<(String, Known)> = match args.all {
+        true => known.into_iter().collect(),
+        false => {
+            let find = |group: &String| {
+                let files: Vec<_> = args
+                    .journal
+                    .iter()
+                    .map(|file| file.display().to_string())
+                    .collect();
+                let none = || {
+                    Failure::Failed(format!(
+                        "no rebalance of group {group} is in {}",
+                        files.join(", ")
+                    ))
+                };
+                known.remove_entry(group).ok_or_else(none)
+            };
+            args.groups.iter().map(find).collect::<Result<_, _>>()?
+        }
+    };
+    Output::stdout().write(|out| {
+        for (index, (group, known)) in told.iter().enumerate() {
+            if args.json {
+                serde_json::to_writer(&mut *out, &json::Told { group, known })?;
+                writeln!(out)?;
+                continue;
+            }
+            if index > 0 {
+                writeln!(out)?;
+            }
+            writeln!(out, "group {group}: rebalances as its members wrote them")?;
+            rebalances::write(out, known)?;
+        }
+        Ok(())
+    })
+}
+
+/// How many rebalances of each group are asked for.
+fn count(args: &DescribeGroupsArgs) -> usize {
+    let count = args.rebalances.unwrap_or(u64::MAX);
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// Shows the groups again and again; ends only with an error that is not the cluster's.
@@ -89,10 +138,9 @@ async fn ask(admin: &Admin, args: &DescribeGroupsArgs) -> Result<Vec<Seen>, Fail
             None => return Err(Failure::Failed(format!("there is no group {id}"))),
         }
     }
-    if let Some(count) = args.rebalances {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if args.rebalances.is_some() {
         let groups: Vec<&str> = seen.iter().map(|seen| seen.group.id.as_str()).collect();
-        let mut known = rebalances::known(&args.cluster, &groups, count).await?;
+        let mut known = rebalances::known(&args.cluster, &groups, count(args)).await?;
         for seen in &mut seen {
             seen.rebalances = known.remove(&seen.group.id);
         }

@@ -22,6 +22,14 @@ pub(super) struct Line<'a> {
     rebalances: Option<&'a Known>,
 }
 
+/// What files tell of a group.
+#[derive(Serialize)]
+pub(super) struct Told<'a> {
+    pub(super) group: &'a str,
+    #[serde(flatten)]
+    pub(super) known: &'a Known,
+}
+
 #[derive(Serialize)]
 struct Partition<'a> {
     topic: &'a str,

@@ -1,8 +1,10 @@
 //! The rebalances of a group: when, why, who, what moved, how long. A broker of Kohort's writes a journal of them, which tells all;
-//! of any broker the records of `__consumer_offsets` tell when and what moved, as far back as they were not compacted.
+//! of any broker the records of `__consumer_offsets` tell when and what moved, as far back as they were not compacted. Consumers tell
+//! of themselves in files.
 
 mod history;
 mod journal;
+mod members;
 mod view;
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::ClusterArgs;
 use crate::failure::Failure;
 
+pub(super) use members::told_by;
 pub(super) use view::write;
 
 /// How long one poll waits.
@@ -28,6 +31,8 @@ pub(super) enum Source {
     Journal,
     /// The group's records in `__consumer_offsets`.
     OffsetsTopic,
+    /// The files of members.
+    Members,
 }
 
 /// What is known of a group's rebalances.
@@ -56,6 +61,9 @@ pub(super) struct Told {
     prepare_ms: Option<f64>,
     join_ms: Option<f64>,
     sync_ms: Option<f64>,
+    /// Of members' files alone: from then until the last listener had taken what it got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    take_ms: Option<f64>,
     members: Vec<Member>,
     departed_unlisted: usize,
     ownership_known: bool,
@@ -96,8 +104,20 @@ struct Member {
     fate: Option<String>,
     joined_ms: Option<f64>,
     synced_ms: Option<f64>,
+    /// These of members' files alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    giving_up_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joining_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    syncing_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taking_ms: Option<f64>,
     kept: usize,
     gave_up: ByTopic,
+    /// What of it others may have had by then.
+    #[serde(skip_serializing_if = "ByTopic::is_empty")]
+    lost: ByTopic,
     got: ByTopic,
 }
 

@@ -58,10 +58,14 @@ fn rebalance(out: &mut impl Write, told: &Told) -> io::Result<()> {
         let phase = |phase: Option<f64>| phase.map_or_else(|| NONE.to_owned(), millis);
         writeln!(
             out,
-            "  took    {} until the first joined, {} until all had, {} until all had their assignment",
+            "  took    {} until the first joined, {} until all had, {} until all had their assignment{}",
             millis(prepare),
             phase(told.join_ms),
-            phase(told.sync_ms)
+            phase(told.sync_ms),
+            told.take_ms.map_or_else(String::new, |take| format!(
+                ", {} until all had taken it",
+                millis(take)
+            ))
         )?;
     }
     if let Some(assignor) = &told.assignor {
@@ -125,39 +129,52 @@ fn member_text(named: &Named) -> String {
     if who.is_empty() {
         return member.clone();
     }
+    if host.is_empty() {
+        return format!("{member} ({who})");
+    }
     format!("{member} ({who}, {host})")
 }
 
 fn members(members: &[Member]) -> Table {
-    let mut table = Table::new(&[
-        "member",
-        "instance id",
-        "client id",
-        "host",
-        "fate",
-        "joined",
-        "assigned",
-        "kept",
-        "gave up",
-        "got",
-    ]);
-    let after = |at: Option<f64>| at.map_or_else(|| NONE.to_owned(), millis);
+    // Members tell of their listeners, and do not know their hosts.
+    let tell_themselves = members.iter().any(|member| member.giving_up_ms.is_some());
+    let mut header = vec!["member", "instance id", "client id"];
+    header.extend(match tell_themselves {
+        true => ["fate", "giving up", "joined", "assigned", "taking"].as_slice(),
+        false => ["host", "fate", "joined", "assigned"].as_slice(),
+    });
+    header.extend(["kept", "gave up", "got"]);
+    let mut table = Table::new(&header);
+    let time = |time: Option<f64>| time.map_or_else(|| NONE.to_owned(), millis);
     for member in members {
         let named = &member.named;
-        table.row(vec![
+        let mut row = vec![
             named.member.clone(),
             named.instance_id.as_deref().unwrap_or(NONE).to_owned(),
             named.client_id.clone(),
-            named.host.clone(),
-            member.fate.as_deref().unwrap_or(NONE).replace('_', " "),
-            after(member.joined_ms),
-            after(member.synced_ms),
-            member.kept.to_string(),
-            partitions(&member.gave_up),
-            partitions(&member.got),
-        ]);
+        ];
+        let fate = member.fate.as_deref().unwrap_or(NONE).replace('_', " ");
+        let (joined, assigned) = (time(member.joined_ms), time(member.synced_ms));
+        match tell_themselves {
+            true => {
+                let (giving_up, taking) = (time(member.giving_up_ms), time(member.taking_ms));
+                row.extend([fate, giving_up, joined, assigned, taking]);
+            }
+            false => row.extend([named.host.clone(), fate, joined, assigned]),
+        }
+        row.extend([member.kept.to_string(), gave_up(member), partitions(&member.got)]);
+        table.row(row);
     }
     table
+}
+
+/// `orders:0,1 (lost orders:1)`.
+fn gave_up(member: &Member) -> String {
+    let gave_up = partitions(&member.gave_up);
+    match member.lost.is_empty() {
+        true => gave_up,
+        false => format!("{gave_up} (lost {})", partitions(&member.lost)),
+    }
 }
 
 /// `orders:0,1 13.0 s; orders:2 0.5 s`: the longest first.

@@ -1,0 +1,221 @@
+//! What consumers write of their rebalances themselves, with `kohort.rebalance.journal.file`: each file is of one member or of several,
+//! and the lines of one generation are one rebalance.
+
+mod line;
+mod pauses;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use self::line::Line;
+use super::{Cause, Known, Member, Named, Source, Told, keep_last};
+use crate::failure::Failure;
+
+/// The last `count` rebalances of each group that the files tell of.
+pub(in super::super) fn told_by(files: &[PathBuf], count: usize) -> Result<BTreeMap<String, Known>, Failure> {
+    let mut by_group: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    for line in read(files)? {
+        by_group.entry(line.group.clone()).or_default().push(line);
+    }
+    let known = by_group.into_iter().map(|(group, lines)| {
+        let source = Source::Members;
+        let mut rebalances = rebalances(lines);
+        keep_last(&mut rebalances, count);
+        (group, Known { source, rebalances })
+    });
+    Ok(known.collect())
+}
+
+/// The lines of the files, and of the older ones that were set aside as `FILE.1`.
+fn read(files: &[PathBuf]) -> Result<Vec<Line>, Failure> {
+    let mut seen = BTreeSet::new();
+    let mut lines = Vec::new();
+    for file in files {
+        let mut older = file.clone().into_os_string();
+        older.push(".1");
+        for path in [Path::new(&older), file].into_iter() {
+            let is_there = path.exists() || path == file;
+            // One that is named twice, as by a pattern of the shell, is read once.
+            if is_there && seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())) {
+                read_one(path, &mut lines)?;
+            }
+        }
+    }
+    Ok(lines)
+}
+
+fn read_one(path: &Path, lines: &mut Vec<Line>) -> Result<(), Failure> {
+    let bytes = fs::read(path).map_err(|error| Failure::because(path.display(), &error))?;
+    let mut unread = 0;
+    for text in bytes.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
+        match line::parse(text) {
+            Some(line) => lines.push(line),
+            None => unread += 1,
+        }
+    }
+    if unread > 0 {
+        anstream::eprintln!(
+            "kohort: {}: {unread} lines are left out, because they are no rebalances, cut, or of a newer form",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// The lines of one group as rebalances, oldest first.
+fn rebalances(mut lines: Vec<Line>) -> Vec<Told> {
+    lines.sort_by_key(|line| line.began_ms);
+    let pauses = pauses::of(&lines);
+    let mut merged: Vec<Vec<usize>> = Vec::new();
+    // A leader's id is new in each process, so that a group that began anew is not taken for the one before.
+    let mut reached: BTreeMap<(i32, &str), usize> = BTreeMap::new();
+    for (index, line) in lines.iter().enumerate() {
+        match (line.generation, &line.leader) {
+            (Some(generation), Some(leader)) => {
+                let at = *reached.entry((generation, leader)).or_insert(merged.len());
+                match merged.get_mut(at) {
+                    Some(with) => with.push(index),
+                    None => merged.push(vec![index]),
+                }
+            }
+            // It did not come to a generation, or left one.
+            _ => merged.push(vec![index]),
+        }
+    }
+    let told = merged.into_iter().map(|parts| {
+        let parts: Vec<Part<'_>> = parts
+            .into_iter()
+            .filter_map(|index| {
+                let line = lines.get(index)?;
+                let before = line.generation_before(lines.get(..index)?);
+                let pauses = pauses.get(index)?;
+                Some(Part { line, before, pauses })
+            })
+            .collect();
+        rebalance(&parts)
+    });
+    told.collect()
+}
+
+/// One member's part in a rebalance.
+struct Part<'a> {
+    line: &'a Line,
+    /// The generation that it was in before.
+    before: Option<i32>,
+    pauses: &'a [(String, i32, f64)],
+}
+
+fn rebalance(parts: &[Part<'_>]) -> Told {
+    let lines = || parts.iter().map(|part| part.line);
+    let began_ms = lines().map(|line| line.began_ms).min().unwrap_or(0);
+    // From the beginning of the rebalance to what this member did after so many of its phases.
+    let after = |line: &Line, phases: &[Option<f64>]| {
+        let since = (line.began_ms - began_ms) as f64;
+        let sum = phases.iter().try_fold(since, |sum, phase| Some(sum + (*phase)?));
+        sum.map(to_the_microsecond)
+    };
+    let joins = |line: &Line| after(line, &[line.giving_up_ms]).filter(|_| !line.is_leaving());
+    let joined = |line: &Line| after(line, &[line.giving_up_ms, line.joining_ms]);
+    let synced = |line: &Line| after(line, &[line.giving_up_ms, line.joining_ms, line.syncing_ms]);
+    let taken = |line: &Line| synced(line).and_then(|synced| Some(synced + line.taking_ms?));
+    let last = |of: &dyn Fn(&Line) -> Option<f64>| lines().filter_map(of).reduce(f64::max);
+    let prepare_ms = lines().filter_map(joins).reduce(f64::min);
+    let since = |of: Option<f64>, before: Option<f64>| Some(to_the_microsecond((of? - before?).max(0.0)));
+    let (all_joined, all_synced) = (last(&joined), last(&synced));
+    let mut causes = causes(parts);
+    let one = |of: fn(&Line) -> Option<&String>| lines().find_map(of).cloned();
+    let has_left = lines().all(Line::is_leaving);
+    Told {
+        began_ms: Some(began_ms),
+        cause: (!causes.is_empty()).then(|| causes.remove(0)),
+        later_causes: causes,
+        generation_before: parts.iter().filter_map(|part| part.before).max(),
+        generation: lines().find_map(|line| line.generation).filter(|_| !has_left),
+        assignor: one(|line| line.assignor.as_ref()),
+        leader: one(|line| line.leader.as_ref()),
+        outcome: outcome(parts).map(str::to_owned),
+        prepare_ms,
+        join_ms: since(all_joined, prepare_ms),
+        sync_ms: since(all_synced, all_joined),
+        take_ms: since(last(&taken), all_synced),
+        members: parts
+            .iter()
+            .map(|part| Member {
+                named: part.line.named(),
+                fate: Some(fate(part.line).to_owned()),
+                joined_ms: joins(part.line),
+                synced_ms: synced(part.line),
+                giving_up_ms: part.line.giving_up_ms,
+                joining_ms: part.line.joining_ms,
+                syncing_ms: part.line.syncing_ms,
+                taking_ms: part.line.taking_ms,
+                kept: part.line.kept,
+                gave_up: part.line.gave_up.clone(),
+                lost: part.line.lost.clone(),
+                got: part.line.got.clone(),
+            })
+            .collect(),
+        ownership_known: true,
+        pauses: parts.iter().flat_map(|part| part.pauses).cloned().collect(),
+        ..Told::default()
+    }
+}
+
+/// What sums have beyond that is made up.
+fn to_the_microsecond(millis: f64) -> f64 {
+    (millis * 1000.0).round() / 1000.0
+}
+
+/// Why, each with those who say so: first what made the group rebalance, as far as it is known, then that members heard of it, then
+/// what made them join again.
+fn causes(parts: &[Part<'_>]) -> Vec<Cause> {
+    let mut causes: Vec<Cause> = Vec::new();
+    let mut add = |said: &line::Said, by: Named| {
+        let is_same = |cause: &&mut Cause| {
+            cause.name == said.name && cause.reason.as_deref() == Some(said.reason.as_str())
+        };
+        match causes.iter_mut().find(is_same) {
+            Some(cause) => cause.members.push(by),
+            None => causes.push(Cause {
+                name: said.name.clone(),
+                members: vec![by],
+                reason: Some(said.reason.clone()),
+                ..Cause::default()
+            }),
+        }
+    };
+    let hears_of_it = |part: &&Part<'_>| part.line.cause.name == "rebalance_in_progress";
+    let (heard, own): (Vec<_>, Vec<_>) = parts.iter().partition(hears_of_it);
+    for part in own.into_iter().chain(heard) {
+        add(&part.line.cause, part.line.named());
+    }
+    for part in parts {
+        // That a member is given its id comes with each first join.
+        let later = part.line.later_causes.iter();
+        for said in later.filter(|said| said.name != "member_id_required") {
+            add(said, part.line.named());
+        }
+    }
+    causes
+}
+
+/// The best that became of it.
+fn outcome<'a>(parts: &[Part<'a>]) -> Option<&'a str> {
+    let outcomes = || parts.iter().map(|part| part.line.outcome.as_str());
+    outcomes()
+        .find(|outcome| *outcome == "assigned")
+        .or_else(|| outcomes().next())
+}
+
+fn fate(line: &Line) -> &str {
+    match (line.outcome.as_str(), line.cause.name.as_str()) {
+        ("assigned", "first_join") => "joined",
+        ("assigned", "unknown_member_id" | "poll_expired" | "polled_after_error") => "came back",
+        ("assigned", _) => "stayed",
+        (other, _) => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;
