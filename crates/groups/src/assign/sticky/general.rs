@@ -26,13 +26,26 @@ pub(super) fn assign(group: &Group<'_>, claims: &Claims, racks: Option<&Racks>) 
     }
     sharing.deal(|_| true);
     sharing.balance();
-    if racks.is_none() {
-        sharing.regain();
+    match racks {
+        None => sharing.regain(),
+        Some(_) => {
+            sharing.bring_nearer();
+        }
     }
     sharing.owners(group, claims)
 }
 
-/// Partitions of one topic that are alike.
+/// As [`assign`], of partitions that have balanced `owners`: moves them among these while that brings them nearer.
+pub(super) fn bring_nearer(group: &Group<'_>, claims: &Claims, racks: &Racks, owners: Vec<u32>) -> Vec<u32> {
+    let mut sharing = Sharing::new(group, claims, Some(racks));
+    sharing.hold(&owners);
+    match sharing.bring_nearer() {
+        true => sharing.owners(group, claims),
+        false => owners,
+    }
+}
+
+/// Partitions that are alike: of one topic, or on racks of topics with the same subscribers.
 pub(super) struct Pool {
     /// Where their numbers are.
     partitions: Range<usize>,
@@ -49,7 +62,7 @@ pub(super) struct Cell {
     /// How many it gets.
     pub(super) gets: u32,
     /// Whether no rack speaks against the member.
-    suits: bool,
+    pub(super) suits: bool,
 }
 
 /// How the partitions are being shared.
@@ -73,6 +86,13 @@ impl Sharing {
             .collect();
         // Kafka: AbstractStickyAssignor.TopicComparator; topics are in the order of their names already.
         order.sort_by_key(|topic| subscribers[*topic as usize].len());
+        if racks.is_some() {
+            // Racks make many pools of a topic: where topics have the same subscribers, theirs are put together.
+            order.sort_by(|a, b| {
+                let (a, b) = (&subscribers[*a as usize], &subscribers[*b as usize]);
+                (a.len(), a).cmp(&(b.len(), b))
+            });
+        }
         let mut sharing = Self {
             pools: Vec::with_capacity(order.len()),
             partitions: Vec::with_capacity(group.partitions as usize),
@@ -80,22 +100,44 @@ impl Sharing {
             loads: vec![0; group.members.len()],
         };
         let mut had = vec![0u32; group.members.len()];
-        for number in order {
-            let topic = &group.topics[number as usize];
+        let are_one =
+            |a: &u32, b: &u32| racks.is_some() && subscribers[*a as usize] == subscribers[*b as usize];
+        for topics in order.chunk_by(are_one) {
+            let Some(first) = topics.first() else { continue };
             let mut start = sharing.partitions.len();
-            sharing
-                .partitions
-                .extend(topic.first..topic.first + topic.partitions);
+            for topic in topics.iter().map(|number| &group.topics[*number as usize]) {
+                sharing
+                    .partitions
+                    .extend(topic.first..topic.first + topic.partitions);
+            }
             if let Some(racks) = racks {
                 sharing.partitions[start..].sort_by_key(|partition| racks.set_of(*partition as usize));
             }
             while start < sharing.partitions.len() {
                 let end = sharing.end_of_alike(start, racks);
-                sharing.add_pool(start..end, &subscribers[number as usize], claims, racks, &mut had);
+                sharing.add_pool(start..end, &subscribers[*first as usize], claims, racks, &mut had);
                 start = end;
             }
         }
         sharing
+    }
+
+    /// Everybody gets what it owns here.
+    fn hold(&mut self, owners: &[u32]) {
+        let mut gets = vec![0u32; self.loads.len()];
+        self.loads.fill(0);
+        for pool in &self.pools {
+            let partitions = &self.partitions[pool.partitions.clone()];
+            for partition in partitions {
+                if let Some(gets) = gets.get_mut(owners[*partition as usize] as usize) {
+                    *gets += 1;
+                }
+            }
+            for cell in &mut self.cells[pool.cells.clone()] {
+                cell.gets = core::mem::take(&mut gets[cell.member as usize]);
+                self.loads[cell.member as usize] += cell.gets;
+            }
+        }
     }
 
     /// Where the partitions that are on the same racks as the one at `start` end.
@@ -213,6 +255,17 @@ impl Sharing {
             Some(most.saturating_sub(least))
         };
         self.pools.iter().filter_map(gap).max()
+    }
+
+    /// For each pool, the smallest load of its subscribers.
+    pub(super) fn least_loads(&self) -> Vec<u32> {
+        let least = |pool: &Pool| {
+            let loads = self.cells[pool.cells.clone()]
+                .iter()
+                .map(|cell| self.loads[cell.member as usize]);
+            loads.min().unwrap_or(0)
+        };
+        self.pools.iter().map(least).collect()
     }
 
     /// The largest load of those that have a movable partition, and the smallest of all.

@@ -9,6 +9,7 @@
 mod claims;
 mod constrained;
 mod general;
+mod nearer;
 mod regain;
 mod user_data;
 
@@ -95,8 +96,12 @@ impl Assignor for CooperativeSticky {
 fn owners(group: &Group<'_>, claims: &Claims) -> Vec<u32> {
     let everybody = 0..group.members.len() as u32;
     let racks = Racks::new(group).filter(|racks| racks.matter(everybody, 0..group.partitions as usize));
-    match group.is_equal() {
-        true => constrained::assign(group, claims, racks.as_ref()),
-        false => general::assign(group, claims, racks.as_ref()),
+    if !group.is_equal() {
+        return general::assign(group, claims, racks.as_ref());
+    }
+    let owners = constrained::assign(group, claims, racks.as_ref());
+    match &racks {
+        None => owners,
+        Some(racks) => general::bring_nearer(group, claims, racks, owners),
     }
 }

@@ -259,7 +259,7 @@ fn generated_groups_are_as_balanced_as_by_kafkas_own_class_with_no_more_moves() 
 
 #[test]
 fn a_cooperative_assignment_leaves_out_what_moves_and_the_next_one_gives_it_away() {
-    // On racks Kafka's may stay less balanced for fewer moves, or move more: together they count.
+    // On racks one more may move for each that comes near: together they count.
     let (mut moved, mut kafkas_moved) = (0, 0);
     let (plain, on_racks) = (
         cases("KOHORT_STICKY", STICKY),
@@ -320,11 +320,15 @@ fn a_cooperative_assignment_leaves_out_what_moves_and_the_next_one_gives_it_away
 
 #[test]
 fn nothing_moves_when_nothing_changed() {
-    for case in cases("KOHORT_STICKY", STICKY) {
+    let (plain, on_racks) = (
+        cases("KOHORT_STICKY", STICKY),
+        cases("KOHORT_STICKY_RACKS", STICKY_ON_RACKS),
+    );
+    for case in plain.into_iter().chain(on_racks) {
         for assignor in [&Sticky as &dyn Assignor, &CooperativeSticky] {
             let mut members = case.members.clone();
-            // The cooperative one needs a second round.
-            for _ in 0..2 {
+            // The cooperative one needs a second round, and rarely a third.
+            for _ in 0..3 {
                 members = next(&members, &run(assignor, &case.topics, &members));
             }
             let before = run(assignor, &case.topics, &members);
@@ -334,15 +338,24 @@ fn nothing_moves_when_nothing_changed() {
     }
 }
 
+// One more may have moved for each that is near, or be far for each that has not moved.
 #[test]
-fn on_racks_groups_are_as_balanced_as_by_kafkas_own_class_and_together_as_near_with_no_more_moves() {
+fn on_racks_groups_are_as_balanced_as_by_kafkas_own_class_and_what_is_far_or_moves_is_no_more() {
     let (mut far, mut kafkas_far, mut moves, mut kafkas_moves) = (0, 0, 0, 0);
     for case in cases("KOHORT_STICKY_RACKS", STICKY_ON_RACKS) {
         let ours = as_balanced(&case);
-        far += case.far(&ours);
-        kafkas_far += case.far(&case.sticky);
-        moves += case.moves(&ours);
-        kafkas_moves += case.moves(&case.sticky);
+        let (case_far, case_kafkas_far) = (case.far(&ours), case.far(&case.sticky));
+        let (case_moves, case_kafkas_moves) = (case.moves(&ours), case.moves(&case.sticky));
+        let is_better = case.unevenness(&ours) < case.unevenness(&case.sticky);
+        assert!(
+            case_far + case_moves <= case_kafkas_far + case_kafkas_moves || is_better,
+            "{case_far} on other racks and {case_moves} moves, Kafka's {case_kafkas_far} and {case_kafkas_moves}: {}",
+            case.line
+        );
+        far += case_far;
+        kafkas_far += case_kafkas_far;
+        moves += case_moves;
+        kafkas_moves += case_kafkas_moves;
     }
     assert!(far <= kafkas_far, "{far} on other racks, Kafka's {kafkas_far}");
     assert!(moves <= kafkas_moves, "{moves} moves, Kafka's {kafkas_moves}");
