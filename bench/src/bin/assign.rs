@@ -1,8 +1,9 @@
-//! `assign MEMBERS TOPICS PARTITIONS_PER_TOPIC ROUNDS equal|unequal`: how many milliseconds each of Kafka's assignors takes, from
+//! `assign MEMBERS TOPICS PARTITIONS_PER_TOPIC ROUNDS equal|unequal [racks]`: how many milliseconds each of Kafka's assignors takes, from
 //! nothing ("fresh") and after the first member has left and a new one has joined ("rejoin"), and how many partitions moved then.
 //! One line of JSON for each assignor.
 //!
 //! `unequal`: each member subscribes to every second topic, odd or even by its number, and to topic 0.
+//! `racks`: three of them, the members in turn on one each; each partition has replicas on two, in turn, too.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -32,12 +33,20 @@ struct Load {
     partitions: u32,
     rounds: usize,
     is_unequal: bool,
+    has_racks: bool,
+}
+
+/// How many racks there are.
+const RACKS: usize = 3;
+
+fn rack(number: usize) -> Arc<str> {
+    format!("rack-{}", number % RACKS).into()
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [members, topics, partitions, rounds, subscriptions] = &arguments[..] else {
-        return Err("usage: assign MEMBERS TOPICS PARTITIONS_PER_TOPIC ROUNDS equal|unequal".into());
+    let [members, topics, partitions, rounds, subscriptions, racks @ ..] = &arguments[..] else {
+        return Err("usage: assign MEMBERS TOPICS PARTITIONS_PER_TOPIC ROUNDS equal|unequal [racks]".into());
     };
     let load = Load {
         members: members.parse()?,
@@ -47,6 +56,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         partitions: partitions.parse()?,
         rounds: rounds.parse::<usize>()?.max(1),
         is_unequal: subscriptions == "unequal",
+        has_racks: racks.first().is_some_and(|racks| racks == "racks"),
     };
     for name in ["range", "roundrobin", "sticky", "cooperative-sticky"] {
         let assignor = by_name(name).ok_or("an assignor of Kafka's is missing")?;
@@ -57,7 +67,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 fn measure(load: &Load, assignor: &dyn Assignor, subscriptions: &str) -> Result<String, Box<dyn Error>> {
-    let layout = |topic: &Arc<str>| (Arc::clone(topic), TopicLayout::new(load.partitions));
+    let layout = |topic: &Arc<str>| (Arc::clone(topic), load.layout());
     let topics: GroupTopics = load.topics.iter().map(layout).collect();
     let (mut fresh, mut rejoin, mut moved) = (Vec::new(), Vec::new(), 0);
     for _ in 0..load.rounds {
@@ -102,6 +112,15 @@ fn timed(
 }
 
 impl Load {
+    fn layout(&self) -> TopicLayout {
+        let mut layout = TopicLayout::new(self.partitions);
+        if self.has_racks {
+            let racks = |partition| vec![rack(partition), rack(partition + 1)];
+            layout.racks = (0..self.partitions as usize).map(racks).collect();
+        }
+        layout
+    }
+
     /// What member `number` says when it joins, after it got its part of `before`.
     fn member(
         &self,
@@ -128,6 +147,7 @@ impl Load {
             topics,
             owned: last.map_or(Vec::new(), |last| last.assignment.partitions),
             generation: before.map(|_| 1),
+            rack: self.has_racks.then(|| rack(number)),
             ..Subscription::default()
         };
         (id, subscription)
