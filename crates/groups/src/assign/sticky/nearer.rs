@@ -3,7 +3,7 @@
 //!
 //! A ring is a negative cycle of a graph: a member gives a partition of a pool at a price, another takes one of that pool at a price,
 //! and gives one of another pool, until the first has taken one, too. So everybody has as many as before; or one who has one less than
-//! another changes places with it. When no ring is left, no other sharing with such loads is better.
+//! another changes places with it. When no ring is left, no other balanced sharing with these loads is better.
 
 use alloc::vec;
 use alloc::vec::Vec;
