@@ -1,7 +1,9 @@
 //! The `kohort` binary as a user runs it: its streams, its exit codes, its processes.
 
 mod crash;
+mod data_dir;
 mod demo;
+mod durable;
 mod group;
 mod groups;
 mod joining;
