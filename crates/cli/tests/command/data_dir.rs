@@ -35,30 +35,47 @@ impl Drop for Scratch {
 }
 
 pub(crate) fn serve(dir: &Scratch, more: &[&str]) -> Serve {
+    serve_at("127.0.0.1:0", dir, more)
+}
+
+pub(crate) fn serve_at(listen: &str, dir: &Scratch, more: &[&str]) -> Serve {
     let topic = format!("{TOPIC}:{PARTITIONS}");
     let args = ["--data-dir", dir.text(), "--topic", &topic];
-    Serve::start(&[&args, more].concat())
+    Serve::start_at(listen, &[&args, more].concat())
 }
 
 /// Partition and offset of a record, and its value.
 pub(crate) type Records = BTreeMap<(i32, i64), String>;
 
+/// A producer that gives up soon when the broker is gone.
 pub(crate) fn producer(bootstrap: &str) -> Producer<(), String> {
-    Producer::builder()
+    producer_with(
+        bootstrap,
+        &[("delivery.timeout.ms", "1000"), ("request.timeout.ms", "1000")],
+    )
+}
+
+pub(crate) fn producer_with(bootstrap: &str, settings: &[(&str, &str)]) -> Producer<(), String> {
+    let mut builder = Producer::builder()
         .bootstrap_servers(bootstrap)
-        .set("delivery.timeout.ms", "1000")
-        .set("request.timeout.ms", "1000")
-        .set("linger.ms", "0")
-        .build_blocking()
-        .expect("sound settings")
+        .set("linger.ms", "0");
+    for (key, value) in settings {
+        builder = builder.set(key, value);
+    }
+    builder.build_blocking().expect("sound settings")
 }
 
 pub(crate) fn consumer(bootstrap: &str) -> Consumer<(), String> {
+    consumer_with(bootstrap, "5000")
+}
+
+/// A consumer whose calls have so many milliseconds.
+pub(crate) fn consumer_with(bootstrap: &str, timeout: &str) -> Consumer<(), String> {
     Consumer::builder()
         .bootstrap_servers(bootstrap)
         .group_id(TOPIC)
         .set("enable.auto.commit", "false")
-        .set("default.api.timeout.ms", "5000")
+        .set("default.api.timeout.ms", timeout)
         .build_blocking()
         .expect("sound settings")
 }
@@ -69,13 +86,21 @@ pub(crate) fn partition(number: i32) -> TopicPartition {
 
 /// Everything that is there.
 pub(crate) fn read_all(consumer: &mut Consumer<(), String>) -> Records {
+    let mut records = Records::new();
+    read_each(consumer, |place, value| {
+        records.insert(place, value.to_owned());
+    });
+    records
+}
+
+/// Shows everything that is there, each partition from its beginning on.
+pub(crate) fn read_each(consumer: &mut Consumer<(), String>, mut show: impl FnMut((i32, i64), &str)) {
     let partitions: Vec<TopicPartition> = (0..PARTITIONS).map(partition).collect();
     consumer.assign(partitions.clone()).expect("partitions");
     consumer.seek_to_beginning(&partitions).expect("assigned");
     let ends = consumer
         .end_offsets(partitions.clone())
         .expect("the broker answers");
-    let mut records = Records::new();
     let deadline = Instant::now() + Duration::from_secs(60);
     while partitions
         .iter()
@@ -83,8 +108,7 @@ pub(crate) fn read_all(consumer: &mut Consumer<(), String>) -> Records {
     {
         assert!(Instant::now() < deadline, "not everything can be read");
         for record in consumer.poll(Duration::from_millis(100)).expect("sound records") {
-            records.insert((record.partition(), record.offset), record.value.clone());
+            show((record.partition(), record.offset), &record.value);
         }
     }
-    records
 }

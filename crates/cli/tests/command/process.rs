@@ -76,7 +76,7 @@ impl Drop for Member {
     }
 }
 
-/// A `kohort serve` on a free port; killed when dropped.
+/// A `kohort serve`; killed when dropped.
 pub(crate) struct Serve {
     pub(crate) child: Child,
     pub(crate) bootstrap: String,
@@ -85,9 +85,14 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// Starts the broker with more arguments and waits for its first line.
+    /// Starts the broker on a free port with more arguments and waits for its first line.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut command = kohort(&["serve", "--listen", "127.0.0.1:0"]);
+        Self::start_at("127.0.0.1:0", args)
+    }
+
+    /// The same at an address of the caller's choice.
+    pub(crate) fn start_at(listen: &str, args: &[&str]) -> Self {
+        let mut command = kohort(&["serve", "--listen", listen]);
         command.args(args).stderr(Stdio::null());
         Self::spawn(command)
     }
