@@ -15,7 +15,7 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.serialization.*;
 
-/** Java's clients behind the commands that `clients.py` describes. */
+/** Java's clients behind the commands that `walk.py` gives. */
 public final class Client {
     static final PrintStream OUT = new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), false);
     static final BufferedReader IN = new BufferedReader(new InputStreamReader(System.in));
@@ -137,7 +137,15 @@ public final class Client {
             case "topics" -> admin.listTopics().names().get().forEach(Client::say);
             case "describe" -> admin.describeTopics(List.of(c[1])).allTopicNames().get().get(c[1]).partitions()
                 .forEach(p -> say(p.partition(), p.leader().id()));
-            case "produce" -> produce(bootstrap, c[1], c[2], c[3], Integer.parseInt(c[4]), Integer.parseInt(c[5]));
+            case "produce" -> {
+                try (var producer = producer(bootstrap, c[2], c[3])) {
+                    produce(producer, c[1], c[2], Integer.parseInt(c[4]), Integer.parseInt(c[5]));
+                }
+            }
+            case "produce-on" -> {
+                if (kept == null) kept = producer(bootstrap, "lz4", "all");
+                produce(kept, c[1], c[2], Integer.parseInt(c[3]), Integer.parseInt(c[4]));
+            }
             case "ends" -> {
                 var first = admin.listOffsets(spec(admin, c[1], OffsetSpec.earliest())).all().get();
                 var last = admin.listOffsets(spec(admin, c[1], OffsetSpec.latest())).all().get();
@@ -179,23 +187,28 @@ public final class Client {
         return partitions.stream().collect(Collectors.toMap(p -> new TopicPartition(topic, p.partition()), p -> spec));
     }
 
-    static void produce(String bootstrap, String topic, String codec, String acks, int from, int count) throws Exception {
+    /** The producer that stays open. */
+    static KafkaProducer<String, String> kept;
+
+    static KafkaProducer<String, String> producer(String bootstrap, String codec, String acks) {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
         p.put("compression.type", codec);
         p.put("acks", acks);
         p.put("enable.idempotence", String.valueOf(acks.equals("all")));
         p.put("linger.ms", "20");
+        return new KafkaProducer<>(p, new StringSerializer(), new StringSerializer());
+    }
+
+    static void produce(KafkaProducer<String, String> producer, String topic, String codec, int from, int count) throws Exception {
         var sent = new ArrayList<Future<RecordMetadata>>();
-        try (var producer = new KafkaProducer<>(p, new StringSerializer(), new StringSerializer())) {
-            for (int i = from; i < from + count; i++) {
-                var record = new ProducerRecord<>(topic, i % 10 == 0 ? null : "k" + i, "value " + i + " " + "interop ".repeat(12));
-                record.headers().add("codec", codec.getBytes());
-                sent.add(producer.send(record));
-            }
-            producer.flush();
-            for (var one : sent) one.get();
+        for (int i = from; i < from + count; i++) {
+            var record = new ProducerRecord<>(topic, i % 10 == 0 ? null : "k" + i, "value " + i + " " + "interop ".repeat(12));
+            record.headers().add("codec", codec.getBytes());
+            sent.add(producer.send(record));
         }
+        producer.flush();
+        for (var one : sent) one.get();
         say(sent.size());
     }
 }

@@ -23,7 +23,7 @@ def everyone(table, clients, kohort, bootstrap, run_id, count, quick):
     """All clients that have the assignor; `quick`: with the newest one only, and nobody is killed."""
     for assignor in ("cooperative-sticky",) if quick else kohort.assignors:
         members = [client for client in (kohort, *clients) if assignor in client.assignors]
-        with table.step("group of", " + ".join(client.name for client in members), assignor):
+        with table.step("group of", " + ".join(client.name for client in members), assignor) as told:
             topic, session = Topic(f"{run_id}-{assignor}-everyone", PARTITIONS), LONG_SESSION if quick else SESSION
             with scene(topic, clients, bootstrap, count, session) as group:
                 for client in members:
@@ -36,13 +36,14 @@ def everyone(table, clients, kohort, bootstrap, run_id, count, quick):
                         group.comes(client, [assignor])
                 while group.living:
                     group.goes(group.leader())
+                told += group.figures()
 
 
 def upgrade(table, clients, kohort, bootstrap, run_id, count):
     """From `range` to `cooperative-sticky` by two rolling bounces, as KIP-429 says."""
     members = [client for client in (kohort, *clients) if client.migrates]
     offers = (["range"], ["cooperative-sticky", "range"], ["cooperative-sticky"])
-    with table.step("group of", " + ".join(client.name for client in members), "upgrade"):
+    with table.step("group of", " + ".join(client.name for client in members), "upgrade") as told:
         with scene(Topic(f"{run_id}-upgrade", PARTITIONS), clients, bootstrap, count, LONG_SESSION) as group:
             for client in members:
                 group.comes(client, offers[0])
@@ -53,6 +54,7 @@ def upgrade(table, clients, kohort, bootstrap, run_id, count):
                     group.comes(client, offer)
             while group.living:
                 group.goes(group.living[0])
+            told += group.figures()
 
 
 @contextmanager
@@ -94,6 +96,7 @@ class Scene:
         self.offers = {}  # by client's name
         self.assignor = None
         self.shares = {}  # by client's name, when the group was at rest the last time
+        self.rested = 0  # how often it was
 
     def comes(self, client, assignors):
         self.offers[client.name] = assignors
@@ -128,6 +131,10 @@ class Scene:
         except Failed as failure:
             raise Failed(f"after {after}: {failure}") from None
         self.assignor, self.shares = assignor, shares
+        self.rested += 1
+
+    def figures(self):
+        return f"{len(self.topic)} records", f"{self.rested} times at rest"
 
     def described(self):
         """Assignor and shares, when the group is stable and each of the living has an even share."""

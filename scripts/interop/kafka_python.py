@@ -1,4 +1,4 @@
-"""kafka-python behind the commands that `clients.py` describes."""
+"""kafka-python behind the commands that `walk.py` gives."""
 
 import sys
 import threading
@@ -81,6 +81,7 @@ class Commands:
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
         self.admin = KafkaAdminClient(bootstrap_servers=bootstrap, client_id="kafka-python-admin")
+        self.kept = None  # the producer that stays open
 
     def offsets(self, topic, spec):
         (described,) = self.admin.describe_topics([topic])
@@ -100,14 +101,25 @@ class Commands:
         for p in described["partitions"]:
             say(p["partition_index"], p["leader_id"])
 
-    def produce(self, topic, codec, acks, start, count):
-        producer = KafkaProducer(
+    def producer(self, codec, acks):
+        return KafkaProducer(
             bootstrap_servers=self.bootstrap,
             compression_type=None if codec == "none" else codec,
             acks="all" if acks == "all" else int(acks),
             enable_idempotence=acks == "all",
             linger_ms=20,
         )
+
+    def produce(self, topic, codec, acks, start, count):
+        producer = self.producer(codec, acks)
+        self.send(producer, topic, codec, start, count)
+        producer.close()
+
+    def produce_on(self, topic, codec, start, count):
+        self.kept = self.kept or self.producer("lz4", "all")
+        self.send(self.kept, topic, codec, start, count)
+
+    def send(self, producer, topic, codec, start, count):
         sent = [
             producer.send(
                 topic,
@@ -117,10 +129,9 @@ class Commands:
             )
             for i in range(int(start), int(start) + int(count))
         ]
-        producer.flush(30)
+        producer.flush(60)
         for one in sent:
-            one.get(30)
-        producer.close()
+            one.get(60)
         say(len(sent))
 
     def ends(self, topic):

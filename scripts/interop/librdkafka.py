@@ -1,4 +1,4 @@
-"""confluent-kafka, that is librdkafka, behind the commands that `clients.py` describes."""
+"""confluent-kafka, that is librdkafka, behind the commands that `walk.py` gives."""
 
 import logging
 import sys
@@ -98,7 +98,11 @@ def only(futures):
 class Commands:
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
-        self.admin = AdminClient({"bootstrap.servers": bootstrap, "client.id": "librdkafka-admin"})
+        # An administrator that begins anew when its only broker is away may ask a coordinator for ever that it has given up itself
+        # (librdkafka's issue 5511).
+        settings = {"bootstrap.servers": bootstrap, "client.id": "librdkafka-admin", "metadata.recovery.strategy": "none"}
+        self.admin = AdminClient(settings)
+        self.kept = None  # the producer that stays open
 
     def partitions(self, topic):
         return [p.id for p in self.topic(topic).partitions]
@@ -121,14 +125,23 @@ class Commands:
         for p in self.topic(topic).partitions:
             say(p.id, p.leader.id)
 
-    def produce(self, topic, codec, acks, start, count):
-        producer = Producer({
+    def producer(self, codec, acks):
+        return Producer({
             "bootstrap.servers": self.bootstrap,
             "compression.type": codec,
             "acks": acks,
             "enable.idempotence": acks == "all",
             "linger.ms": 20,
         })
+
+    def produce(self, topic, codec, acks, start, count):
+        self.send(self.producer(codec, acks), topic, codec, start, count)
+
+    def produce_on(self, topic, codec, start, count):
+        self.kept = self.kept or self.producer("lz4", "all")
+        self.send(self.kept, topic, codec, start, count)
+
+    def send(self, producer, topic, codec, start, count):
         reports = []
         for i in range(int(start), int(start) + int(count)):
             producer.produce(
@@ -139,7 +152,7 @@ class Commands:
                 on_delivery=lambda error, _: reports.append(error),
             )
             producer.poll(0)
-        producer.flush(30)
+        producer.flush(60)
         failed = [str(error) for error in reports if error]
         if failed:
             raise RuntimeError(f"{len(failed)} not produced: {failed[0]}")

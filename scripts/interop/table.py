@@ -11,20 +11,28 @@ class Table:
     def __init__(self):
         self.cells = {}  # (section, row, column) -> text
         self.failures = []
+        self.done = 0  # steps that were gone through
 
     @contextmanager
     def step(self, section, row, column):
-        """Runs a step: what it raises of what can fail is a failure of this step, and the next one goes on."""
-        began = time.monotonic()
+        """Runs a step: what it raises of what can fail is a failure of this step, and the next one goes on. Gives a list for what there
+        is to tell of it besides its time."""
+        began, told = time.monotonic(), []
         try:
-            yield
-            self.cells[section, row, column] = f"{time.monotonic() - began:.1f} s"
+            yield told
+            self.cells[section, row, column] = ", ".join([f"{time.monotonic() - began:.1f} s", *told])
+            self.done += 1
         except Failed as failure:
             self.cells[section, row, column] = "FAILED"
             self.failures.append(f"{row} × {column}")
             print(f"FAILED {row} × {column}: {failure}", flush=True)
         else:
             print(f"ok     {row} × {column}, {self.cells[section, row, column]}", file=sys.stderr, flush=True)
+
+    def leave_out(self, section, row, column, why):
+        """A step that this broker cannot be asked for."""
+        self.cells[section, row, column] = "left out"
+        print(f"left out {row} × {column}: {why}", flush=True)
 
     def skip(self, section, row, why):
         self.cells[section, row, "skipped"] = why

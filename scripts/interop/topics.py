@@ -36,6 +36,12 @@ class Topic:
         self.codecs += [codec] * count
         expect(session("produce", self.name, codec, acks, first, count), [(str(count),)], "acknowledged")
 
+    def produce_on(self, session, codec, count):
+        """The same with the producer that the session keeps open from the first time on."""
+        first = len(self)
+        self.codecs += [codec] * count
+        expect(session("produce-on", self.name, codec, first, count), [(str(count),)], "acknowledged")
+
     def lines(self, codec, count, line):
         """The next `count` records as text; `line` makes one of key (or None) and value."""
         first = len(self)

@@ -1,6 +1,7 @@
 """The way that each client with a session goes: from the creation of a topic to its deletion."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from group import group_of, settled
 from talk import Failed, expect
@@ -9,12 +10,13 @@ from topics import CODECS, Topic
 PAUSE = 20  # ms after each poll of at most 50 records, so that a rebalance comes while there is something to read
 
 
-def walk(table, client, bootstrap, inspector, run_id, count, quick):
-    """`inspector` is a session that can tell the codec of stored records, or None."""
+def walk(table, client, server, inspector, run_id, count, quick):
+    """`server` is the broker, `inspector` a session that can tell the codec of stored records, or None."""
 
     def step(column):
         return table.step("client", client.name, column)
 
+    bootstrap = server.bootstrap
     session = client.session(bootstrap)
     topic = Topic(f"{run_id}-{client.name}")
     group, cooperative = f"{topic.name}-group", f"{topic.name}-cooperative"
@@ -81,6 +83,13 @@ def walk(table, client, bootstrap, inspector, run_id, count, quick):
         second.stop()
         topic.check(two.reads())
         committed_is_end(cooperative)
+    if server.comes_back:
+        with step("restart"):
+            restart(client, server, session, Topic(f"{topic.name}-restart"), count)
+            committed_is_end(group)
+            committed_is_end(cooperative)
+    else:
+        table.leave_out("client", client.name, "restart", f"{server.name} is not killed")
     if not quick:
         with step("static"), group_of(topic) as two:
             name = f"{topic.name}-static"
@@ -147,3 +156,43 @@ def walk(table, client, bootstrap, inspector, run_id, count, quick):
         session("delete-topic", topic.name)
         settled(lambda: (topic.name,) in session("topics"), False, "the deleted topic is listed")
     session.close()
+
+
+def restart(client, server, session, topic, count):
+    """The broker is killed and started again, while a member is there, a producer and an administrator; all go on by themselves."""
+    group = f"{topic.name}-group"
+
+    def committed_all():
+        ends = {p: (end,) for p, (_, end) in session.numbers("ends", topic.name).items()}
+        return session.numbers("committed", group, topic.name) == ends
+
+    def member():
+        return client.member(server.bootstrap, topic.name, group, "range", PAUSE)
+
+    session("create", topic.name, topic.partitions)
+    # Java's idempotent producer may not come to an end if a leader refuses its first batch and takes the second (KAFKA-14359).
+    settled(lambda: sorted(session.numbers("ends", topic.name)), list(range(topic.partitions)), "partitions whose leader answers")
+    topic.produce_on(session, "lz4", count)
+    with group_of(topic) as one:
+        lasting = one.join(member())
+        one.until_read(count, lasting)
+        settled(committed_all, True, "everything is committed before the restart")
+        server.kill()
+        with ThreadPoolExecutor(1) as pool:
+            # Its records are given to the producer while there is no broker.
+            written = pool.submit(topic.produce_on, session, "zstd", count)
+            server.resume()
+            written.result()
+        topic.produce_on(session, "none", count)
+        one.until_read(len(topic), lasting)
+        lasting.stop()
+        topic.check(one.reads())
+        expect(committed_all(), True, "everything is committed after the restart")
+    before = len(topic)
+    topic.produce_on(session, "gzip", count)
+    with group_of(topic) as one:
+        fresh = one.join(member())
+        one.until_read(count, fresh)
+        fresh.stop()
+        topic.check(one.reads(), before)
+    session("delete-topic", topic.name)

@@ -27,7 +27,20 @@ func command(ctx context.Context, bootstrap string, admin *kadm.Client, c []stri
 		}
 		return err
 	case "produce":
-		return produce(ctx, bootstrap, c[1], c[2], c[3], number(c[4]), number(c[5]))
+		client, err := producer(bootstrap, c[2], c[3])
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return produce(ctx, client, c[1], c[2], number(c[4]), number(c[5]))
+	case "produce-on":
+		if kept == nil {
+			var err error
+			if kept, err = producer(bootstrap, "lz4", "all"); err != nil {
+				return err
+			}
+		}
+		return produce(ctx, kept, c[1], c[2], number(c[3]), number(c[4]))
 	case "codecs":
 		return codecs(ctx, bootstrap, admin, c[1])
 	case "ends":
@@ -112,7 +125,10 @@ func command(ctx context.Context, bootstrap string, admin *kadm.Client, c []stri
 	return fmt.Errorf("no such command: %s", c[0])
 }
 
-func produce(ctx context.Context, bootstrap, topic, codec, acks string, from, count int) error {
+// kept is the producer that stays open.
+var kept *kgo.Client
+
+func producer(bootstrap, codec, acks string) (*kgo.Client, error) {
 	compression := map[string]kgo.CompressionCodec{
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
 		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
@@ -124,11 +140,10 @@ func produce(ctx context.Context, bootstrap, topic, codec, acks string, from, co
 	case "1":
 		options = append(options, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
 	}
-	client, err := kgo.NewClient(options...)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
+	return kgo.NewClient(options...)
+}
+
+func produce(ctx context.Context, client *kgo.Client, topic, codec string, from, count int) error {
 	var records []*kgo.Record
 	for i := from; i < from+count; i++ {
 		r := &kgo.Record{Topic: topic, Value: fmt.Appendf(nil, "value %d %s", i, strings.Repeat("interop ", 12))}

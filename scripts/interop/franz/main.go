@@ -1,4 +1,4 @@
-// Command franz is franz-go behind the commands that `clients.py` describes.
+// Command franz is franz-go behind the commands that `walk.py` gives.
 package main
 
 import (
@@ -171,7 +171,7 @@ func admin(bootstrap string) error {
 	defer client.Close()
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		ctx, done := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, done := context.WithTimeout(context.Background(), time.Minute)
 		if err := command(ctx, bootstrap, kadm.NewClient(client), strings.Split(lines.Text(), "\t")); err != nil {
 			say("failed", strings.ReplaceAll(err.Error(), "\n", " "))
 		} else {
