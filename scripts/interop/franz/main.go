@@ -133,7 +133,9 @@ func member(bootstrap, topic, group, assignors string, pause, session time.Durat
 	for ctx.Err() == nil {
 		fetches := client.PollRecords(ctx, 50)
 		for _, e := range fetches.Errors() {
-			if !errors.Is(e.Err, context.Canceled) {
+			// A session that ended is told, and the client joins again by itself.
+			var ended *kgo.ErrGroupSession
+			if !errors.Is(e.Err, context.Canceled) && !errors.As(e.Err, &ended) {
 				return fmt.Errorf("partition %d: %w", e.Partition, e.Err)
 			}
 		}
