@@ -30,13 +30,11 @@ pub(super) struct Rhythm {
 impl Rhythm {
     const SKEW: Duration = Duration::from_millis(200);
 
-    /// `first` between the first heartbeats after a round; at most about `interval` between all.
+    /// `first` between the first heartbeats after a round; at most `interval` between all.
     pub(super) fn new(first: Duration, interval: Duration, session: Duration) -> Self {
         let skew = (session / 30).min(Self::SKEW);
         let whole = session.saturating_add(skew * 2);
-        let longest = interval
-            .saturating_add(interval / 15)
-            .max(Duration::from_millis(1));
+        let longest = interval.max(Duration::from_millis(1));
         let beats = whole.as_nanos().div_ceil(longest.as_nanos()).max(2);
         let period = whole / u32::try_from(beats).unwrap_or(u32::MAX);
         let first = first.min(period);
@@ -164,11 +162,11 @@ mod tests {
     #[test]
     fn after_a_round_heartbeats_come_soon_and_then_ever_more_slowly() {
         let beats: Vec<_> = beats(&rhythm(50, 3_000, 45_000)).take(13).collect();
-        // 15 periods are a session and 400 ms.
+        // 16 periods are a session and 400 ms.
         assert_eq!(
             beats,
             [
-                50, 100, 150, 225, 337, 506, 759, 1_139, 1_708, 2_562, 3_026, 6_053, 9_079
+                50, 100, 150, 225, 337, 506, 759, 1_139, 1_708, 2_562, 2_837, 5_675, 8_512
             ]
         );
     }
@@ -202,13 +200,11 @@ mod tests {
     #[test]
     fn a_heartbeat_that_is_late_does_not_move_those_after_it() {
         let rhythm = rhythm(50, 3_000, 6_000);
-        assert_eq!(rhythm.next(SECOND * 7), SECOND * 96 / 10);
-        let close = SECOND * 955 / 100;
-        assert_eq!(
-            rhythm.next(close + SECOND / 100),
-            SECOND * 128 / 10,
-            "9.6 s is too close"
-        );
+        // Three periods are a session and 400 ms.
+        let third = SECOND * 64 / 10 / 3;
+        assert_eq!(rhythm.next(SECOND * 7), third * 4);
+        let close = third * 4 - SECOND / 25;
+        assert_eq!(rhythm.next(close), third * 5, "the fourth is too close");
     }
 
     #[test]
