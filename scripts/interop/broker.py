@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -25,6 +26,18 @@ def kohort_binary():
     return str(Path(json.loads(described.stdout)["target_directory"]) / "release/kohort")
 
 
+def own_port():
+    """A port that stays the broker's while it is away: no system gives one of these to who asks for any."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise Failed("no port is free")
+
+
 class Kohort:
     """`kohort serve` on a free port, with a directory of its own or in memory."""
 
@@ -37,7 +50,7 @@ class Kohort:
         self.settings += [] if in_memory else ["--data-dir", self.directory]
         self.binary = binary
         self.peaks = []
-        self.serve("127.0.0.1:0")
+        self.serve(f"127.0.0.1:{own_port()}")
 
     def serve(self, address):
         argv = [self.binary, "serve", "--listen", address, *self.settings]

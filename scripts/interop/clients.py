@@ -48,6 +48,7 @@ class Client:
     program: list
     assignors = ("range", "roundrobin", "sticky", "cooperative-sticky")
     migrates = True  # whether it offers eager and cooperative assignors at once, as the upgrade of a running group asks
+    commits_while_rebalancing = True  # whether what was read when a rebalance began can be committed before a partition is given up
     by_racks = ()  # the assignors in which it looks at racks (KIP-881)
 
     def session(self, bootstrap):
@@ -184,4 +185,6 @@ class Kohort:
 
 def all_clients():
     librdkafka = Python("librdkafka", "librdkafka.py", ("range", "roundrobin", "cooperative-sticky"), ("range", "cooperative-sticky"))
-    return [Java(), librdkafka, Franz(), Python("kafka-python", "kafka_python.py")]
+    kafka_python = Python("kafka-python", "kafka_python.py")
+    kafka_python.commits_while_rebalancing = False
+    return [Java(), librdkafka, Franz(), kafka_python]

@@ -9,7 +9,8 @@ Every client has one program (`Client.java`, `franz/`, `librdkafka.py`, `kafka_p
                                                              commits what it has read after each poll and before it gives a
                                                              partition up, pauses after each poll that had records, and says
                                                              `leads` when its assignor runs for the group, `owns P,P`,
-                                                             `record P OFFSET KEY VALUE CODEC`, `closed`
+                                                             `record P OFFSET KEY VALUE CODEC`, `session-ended` (franz-go),
+                                                             `closed`
 """
 
 import signal
@@ -138,6 +139,8 @@ class Member:
     records: list = field(default_factory=list)
     leads: bool = False  # whether its assignor ran for the group
     killed: bool = False
+    sessions_ended: int = 0  # as far as it tells
+    may_lose_session: bool = False
     stop_signal: int | None = None  # None: its stdin is closed
     accept: tuple = (0,)
 
@@ -175,6 +178,8 @@ class Member:
             self.own({int(p) for p in fields[0].split(",") if p})
         elif kind == "leads":
             self.leads = True
+        elif kind == "session-ended":
+            self.sessions_ended += 1
 
     def own(self, owned):
         self.given_up |= (self.owned or set()) - owned
@@ -202,6 +207,8 @@ class Member:
         self.reader.join(5)
         if code not in self.accept:
             raise Failed(f"{self.name} ended with {code}: {tail(self.stderr)}")
+        if self.sessions_ended and not self.may_lose_session:
+            raise Failed(f"{self.name}: its session ended {self.sessions_ended} times")
 
     def kill(self):
         if self.process.poll() is None:

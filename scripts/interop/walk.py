@@ -1,12 +1,13 @@
 """The way that each client with a session goes: from the creation of a topic to its deletion."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from group import group_of, settled
 from talk import Failed, expect
 from topics import CODECS, Topic
 
+GIVING = 1  # s in which a client's program is through with giving its records to the producer
 PAUSE = 20  # ms after each poll of at most 50 records, so that a rebalance comes while there is something to read
 
 
@@ -124,13 +125,16 @@ def walk(table, client, server, inspector, run_id, count, quick):
             first.stop()
             topic.check(two.reads())
         with step("volume"), group_of(topic) as two:
-            # Who reads while a rebalance begins cannot commit with kafka-python, so the first reads alone what there is.
             name = f"{topic.name}-volume"
+            if client.commits_while_rebalancing:
+                topic.produce(session, "snappy", 30 * count)
             first = two.join(member(name, pause=0))
-            two.until_read(len(topic), first)
+            if not client.commits_while_rebalancing:
+                two.until_read(len(topic), first)
             second = two.join(member(name, pause=0))
-            two.until_owned(first, second)
-            topic.produce(session, "snappy", 30 * count)
+            if not client.commits_while_rebalancing:
+                two.until_owned(first, second)
+                topic.produce(session, "snappy", 30 * count)
             two.until_read(len(topic), first)
             first.stop()
             second.stop()
@@ -179,12 +183,15 @@ def restart(client, server, session, topic, count):
     topic.produce_on(session, "lz4", count)
     with group_of(topic) as one:
         lasting = one.join(member())
+        lasting.may_lose_session = True
         one.until_read(count, lasting)
         settled(committed_all, True, "everything is committed before the restart")
         server.kill()
         with ThreadPoolExecutor(1) as pool:
-            # Its records are given to the producer while there is no broker.
             written = pool.submit(topic.produce_on, session, "zstd", count)
+            # All is given to the producer meanwhile, while there is no broker.
+            if wait([written], GIVING).done:
+                raise Failed("records were written without a broker, or the producer gave up")
             server.resume()
             written.result()
         topic.produce_on(session, "none", count)

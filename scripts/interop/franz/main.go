@@ -135,7 +135,9 @@ func member(bootstrap, topic, group, assignors string, pause, session time.Durat
 		for _, e := range fetches.Errors() {
 			// A session that ended is told, and the client joins again by itself.
 			var ended *kgo.ErrGroupSession
-			if !errors.Is(e.Err, context.Canceled) && !errors.As(e.Err, &ended) {
+			if errors.As(e.Err, &ended) {
+				say("session-ended")
+			} else if !errors.Is(e.Err, context.Canceled) {
 				return fmt.Errorf("partition %d: %w", e.Partition, e.Err)
 			}
 		}
