@@ -107,6 +107,9 @@ impl<K, V> Consumer<K, V> {
     }
 
     async fn take_slowly(&mut self, timeout: Duration) -> Result<Taken, PollError> {
+        if self.core.is_unsubscribing {
+            self.go_on_unsubscribing().await?;
+        }
         if !self.interest.is_any() || self.core.is_unsubscribing {
             return Err(PollError::NotSubscribed);
         }
@@ -174,6 +177,17 @@ impl<K, V> Consumer<K, V> {
                 Heard::Gone => return Err(PollError::TaskGone),
             }
         }
+    }
+
+    /// The group waits for what an `unsubscribe` that was dropped has not done.
+    async fn go_on_unsubscribing(&mut self) -> Result<(), PollError> {
+        self.core.take_mail();
+        self.core.run_commit_callbacks();
+        let done = run_due(&mut self.core, self.listener.as_mut(), Failing::Over).await;
+        if matches!(done, Err(PollError::Wakeup)) {
+            self.core.channel.shared.take_wakeup();
+        }
+        done
     }
 
     /// Decodes what was taken up to the first record that cannot be; that one and those after it are put back. When records that
@@ -306,7 +320,10 @@ impl Core {
         let taken = self.delivery.take(max);
         self.report_if_due();
         let taken = taken?;
-        self.channel.shared.in_hand.write(taken.in_hand());
+        match taken.only_in_hand() {
+            Some(only) => self.channel.shared.in_hand.write(::core::iter::once(only)),
+            None => self.channel.shared.in_hand.write(taken.in_hand()),
+        }
         Ok(taken)
     }
 }

@@ -60,6 +60,37 @@ async fn a_poll_after_an_unsubscribe_dropped_anywhere_says_that_nothing_is_subsc
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_only_polls_after_an_unsubscribe_dropped_anywhere_gives_up_what_it_had() {
+    for strategy in STRATEGIES {
+        everywhere(|cut| async move {
+            let broker = filled(4, 40).await;
+            let (mut first, diary) = sharing(&broker, strategy, Commits::InRevoked);
+            let (mut second, _) = sharing(&broker, strategy, Commits::InRevoked);
+            while !has(&first, 2) || !has(&second, 2) {
+                for member in [&mut first, &mut second] {
+                    member.poll(Duration::from_millis(10)).await.expect("no error");
+                }
+            }
+            let before = revocations(&diary);
+            let is_done = cut.run(first.unsubscribe()).await.is_some();
+            let start = Instant::now();
+            while cut.polls > 0 && !has(&second, 4) {
+                assert!(start.elapsed() < Duration::from_secs(10), "{cut:?}");
+                let polled = first.poll(Duration::from_millis(10)).await;
+                assert!(
+                    matches!(polled, Err(PollError::NotSubscribed)),
+                    "{cut:?}: {polled:?}"
+                );
+                second.poll(Duration::from_millis(10)).await.expect("no error");
+            }
+            assert!(revocations(&diary) - before <= 1, "{cut:?}");
+            is_done
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_subscribes_anew_after_an_unsubscribe_dropped_anywhere_reads_everything() {
     for strategy in STRATEGIES {
         everywhere(|cut| async move {
