@@ -1,6 +1,6 @@
 //! Why each rebalance began and how it went: the member's half of the rebalance journal.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -119,7 +119,8 @@ pub struct Phases {
 pub(super) struct Journal {
     count: u64,
     open: Option<Rebalance>,
-    /// What the member gave up in the one under way, and since when it does not read it.
+    /// Since when the member does not read what it gave up in the one under way, or what its listener still had to give up when
+    /// one was cut short: the next tells of that.
     stopped: BTreeMap<TopicPartition, Instant>,
 }
 
@@ -154,15 +155,13 @@ impl Journal {
             pauses: Vec::new(),
             outcome: Outcome::Open,
         });
-        self.stopped.clear();
         Some(self.count)
     }
 
-    /// The member reads these no more.
+    /// The member reads these no more, unless it stopped before.
     pub(super) fn stopped(&mut self, now: Instant, partitions: &[TopicPartition]) {
-        if self.open.is_some() {
-            let stopped = partitions.iter().map(|partition| (partition.clone(), now));
-            self.stopped.extend(stopped);
+        for partition in partitions {
+            self.stopped.entry(partition.clone()).or_insert(now);
         }
     }
 
@@ -188,10 +187,20 @@ impl Journal {
         self.open.as_mut()
     }
 
-    pub(super) fn end(&mut self, now: Instant, outcome: Outcome) -> Option<Rebalance> {
+    /// `owned`: what the member still owns.
+    pub(super) fn end(
+        &mut self,
+        now: Instant,
+        outcome: Outcome,
+        owned: &BTreeSet<TopicPartition>,
+    ) -> Option<Rebalance> {
         let mut ended = self.open.take()?;
+        // At the beginning if it was before: in one that was cut short.
         let since = |gone: &TopicPartition| Some((gone.clone(), *self.stopped.get(gone)? - ended.began));
         ended.stopped = ended.gave_up.iter().filter_map(since).collect();
+        let is_read = outcome == Outcome::Assigned;
+        self.stopped
+            .retain(|partition, _| !is_read && owned.contains(partition));
         ended.ended = Some(now);
         ended.outcome = outcome;
         Some(ended)

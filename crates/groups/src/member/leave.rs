@@ -11,22 +11,15 @@ use super::state::{Kind, LeavePhase, State, Until};
 use super::{
     Action, Cause, Failure, LeaveOperation, LeaveRequest, Member, MemberRequest, Outcome, Timer, cause,
 };
-use crate::TopicPartition;
 
 impl Member {
     // Kafka: AbstractCoordinator.close, ConsumerCoordinator.onLeavePrepare
     pub(super) fn on_leave(&mut self, now: Instant, operation: LeaveOperation, reason: Arc<str>) {
-        self.leave(now, operation, reason, Vec::new());
+        self.leave(now, operation, reason, false);
     }
 
-    /// `dropped`: what is owned no more without that the application gave it up.
-    fn leave(
-        &mut self,
-        now: Instant,
-        operation: LeaveOperation,
-        reason: Arc<str>,
-        dropped: Vec<TopicPartition>,
-    ) {
+    /// `drops`: what is owned is so no more, without that the application gave it up.
+    fn leave(&mut self, now: Instant, operation: LeaveOperation, reason: Arc<str>, drops: bool) {
         self.subscription = None;
         self.joined = None;
         let kind = self.state.kind();
@@ -36,8 +29,8 @@ impl Member {
         self.timers.cancel(&Timer::Rejoin);
         self.pending = None;
         self.end_rebalance(now, Outcome::Abandoned);
-        if self.is_in_generation() || !self.owned.is_empty() || !dropped.is_empty() {
-            self.record_leaving(now, reason.clone(), dropped);
+        if self.is_in_generation() || !self.owned.is_empty() {
+            self.record_leaving(now, reason.clone());
         }
         let rebalancing = matches!(kind, Kind::Joining | Kind::Computing | Kind::Syncing);
         self.enter(State::Leaving {
@@ -47,17 +40,18 @@ impl Member {
                 rebalancing,
             },
         });
+        if drops {
+            self.drop_owned(now);
+        }
         if self.listening.is_none() {
             self.leave_owned(now);
         }
     }
 
     /// That a member goes, and what it gives up for that, is of use to whoever asks why its group rebalances.
-    fn record_leaving(&mut self, now: Instant, reason: Arc<str>, dropped: Vec<TopicPartition>) {
+    fn record_leaving(&mut self, now: Instant, reason: Arc<str>) {
         let (generation, member_id) = (self.generation(), self.member_id().cloned());
         self.note(now, Cause::Leaving { reason });
-        self.journal.stopped(now, &dropped);
-        self.journal.given_up(dropped, false);
         if let Some(leaving) = self.journal.open() {
             leaving.generation = generation;
             leaving.member_id = member_id;
@@ -68,7 +62,6 @@ impl Member {
     // Kafka: AbstractCoordinator.close sends LeaveGroup even when its timer has run out
     pub(super) fn on_leave_now(&mut self, now: Instant, operation: LeaveOperation, reason: Arc<str>) {
         self.listening = None;
-        let dropped: Vec<_> = mem::take(&mut self.owned).into_iter().collect();
         if let State::Leaving {
             phase:
                 LeavePhase::Listening {
@@ -80,10 +73,17 @@ impl Member {
         {
             // It was on its way out before, and waited for the listener. What is said last counts.
             (*before, *said) = (operation, reason);
-            self.journal.given_up(dropped, false);
+            self.drop_owned(now);
             return self.leave_owned(now);
         }
-        self.leave(now, operation, reason, dropped);
+        self.leave(now, operation, reason, true);
+    }
+
+    /// Ends that anything is owned, without the listener.
+    fn drop_owned(&mut self, now: Instant) {
+        let dropped: Vec<_> = mem::take(&mut self.owned).into_iter().collect();
+        self.journal.stopped(now, &dropped);
+        self.journal.given_up(dropped, false);
     }
 
     /// Gives up what is owned, then tells the coordinator.

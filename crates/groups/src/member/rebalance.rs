@@ -259,7 +259,7 @@ impl Member {
     }
 
     pub(super) fn end_rebalance(&mut self, now: Instant, outcome: Outcome) {
-        if let Some(ended) = self.journal.end(now, outcome) {
+        if let Some(ended) = self.journal.end(now, outcome, &self.owned) {
             self.outbox.push(Action::Ended(Box::new(ended)));
         }
     }

@@ -173,6 +173,63 @@ fn what_a_member_drops_without_its_listener_is_recorded_as_given_up() {
     }
 }
 
+// A poll that is dropped inside `revoked`, then a close.
+#[test]
+fn what_a_rebalance_had_stopped_when_the_member_left_is_told_as_stopped_then() {
+    let leave_now = || Event::LeaveNow {
+        operation: LeaveOperation::Default,
+        reason: "late".into(),
+    };
+    for (leaves, is_late) in [(true, false), (true, true), (false, true)] {
+        let mut member = stable(config(), &[("t", 0)]);
+        let (_, step, _) = called(&member.step(subscribe(&["t", "u"])));
+        member.advance(SECOND);
+        let mut told = Vec::new();
+        if leaves {
+            told = ended(&member.step(Event::Unsubscribed));
+            member.advance(SECOND);
+        }
+        let end = if is_late {
+            leave_now()
+        } else {
+            Event::Revoked { step }
+        };
+        told.extend(ended(&member.step(end)));
+        let [interrupted, left] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert_eq!(
+            (interrupted.outcome, &interrupted.gave_up),
+            (Outcome::Abandoned, &vec![])
+        );
+        assert_eq!(left.gave_up, partitions(&[("t", 0)]));
+        // It was before the beginning.
+        let stopped = [(TopicPartition::new("t", 0), core::time::Duration::ZERO)];
+        assert_eq!(left.stopped, stopped);
+    }
+}
+
+#[test]
+fn what_a_member_got_back_stops_anew() {
+    let mut member = stable(cooperative(), &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let (_, step, _) = called(&member.step(refuse(token, Refusal::UnknownMemberId)));
+    let (token, _) = sent_join(&member.step(Event::Lost { step }));
+    let assigned = |member: &mut Driven, token, generation, list: &[(&str, i32)]| {
+        let joined = joined_by("cooperative-sticky", generation, "other", &[]);
+        let (token, _) = sent_sync(&member.step(reply(token, joined)));
+        called(&member.step(reply(token, synced(list)))).1
+    };
+    let step = assigned(&mut member, token, 2, &[("t", 0)]);
+    member.step(Event::Assigned { step });
+    let (token, _) = sent_join(&member.step(subscribe(&["t", "u"])));
+    member.advance(SECOND);
+    let step = assigned(&mut member, token, 3, &[]);
+    let (_, step, _) = called(&member.step(Event::Revoked { step }));
+    let stopped = [(TopicPartition::new("t", 0), SECOND)];
+    assert_eq!(ended(&member.step(Event::Assigned { step }))[0].stopped, stopped);
+}
+
 #[test]
 fn what_was_lost_is_told_apart() {
     let mut member = stable(cooperative(), &[("t", 0)]);

@@ -103,6 +103,8 @@ impl World {
                 }
                 Action::Ended(rebalance) => {
                     assert_eq!(self.open_rebalance.take(), Some(rebalance.number));
+                    let stopped: Vec<_> = rebalance.stopped.iter().map(|(gone, _)| gone.clone()).collect();
+                    assert_eq!(stopped, rebalance.gave_up, "{rebalance:?}");
                 }
                 Action::CoordinatorMoved
                 | Action::Left { .. }
