@@ -56,6 +56,7 @@ pub struct Rebalance {
 
 /// How a rebalance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// It is under way.
     Open,
@@ -63,8 +64,11 @@ pub enum Outcome {
     Assigned,
     /// The member left, was told to stop, or failed before the end.
     Abandoned,
-    /// The member has given up all, and leaves ([`Cause::Leaving`]).
+    /// The member has given up all, and is out of its group ([`Cause::Leaving`]).
     Left,
+    /// The member has given up all and ends, but stays in its group until its session ends: a static one, or one that was to remain
+    /// ([`Cause::Leaving`]).
+    Stayed,
 }
 
 impl Outcome {
@@ -75,6 +79,7 @@ impl Outcome {
             Self::Assigned => "assigned",
             Self::Abandoned => "abandoned",
             Self::Left => "left",
+            Self::Stayed => "stayed",
         }
     }
 }

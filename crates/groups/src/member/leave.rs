@@ -114,7 +114,9 @@ impl Member {
         if let Some(leaving) = self.journal.open() {
             leaving.prepared = Some(now);
         }
-        self.end_rebalance(now, Outcome::Left);
+        // Without an id the coordinator does not know it, or forgot it.
+        let is_out = tells || self.identity.member_id.is_empty();
+        self.end_rebalance(now, if is_out { Outcome::Left } else { Outcome::Stayed });
         if !tells || self.identity.member_id.is_empty() {
             return self.on_left(now, Ok(()));
         }

@@ -26,7 +26,7 @@ pub(super) use line::Names;
 /// With a cooperative assignor (KIP-429) a change of the group takes two rounds, each a rebalance of its own: in the first
 /// partitions are given up, in the second ([`Cause::GaveUpPartitions`]) they are handed on.
 ///
-/// Leaving the group is told as one, too ([`Cause::Leaving`], [`Outcome::Left`]).
+/// Leaving the group is told as one, too ([`Cause::Leaving`], [`Outcome::Left`] or [`Outcome::Stayed`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rebalance {
@@ -104,6 +104,11 @@ impl fmt::Display for Rebalance {
         match self.outcome {
             Outcome::Assigned => write!(f, "rebalance {} took {:?}", self.number, self.duration)?,
             Outcome::Left => write!(f, "left the group after {:?}", self.duration)?,
+            Outcome::Stayed => write!(
+                f,
+                "ended after {:?} and stays a member until its session ends",
+                self.duration
+            )?,
             _ => write!(
                 f,
                 "rebalance {} ended early after {:?}",

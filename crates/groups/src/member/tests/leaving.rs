@@ -155,6 +155,30 @@ fn leaving_is_recorded_with_its_reason_and_what_was_given_up_when_before_the_coo
 }
 
 #[test]
+fn who_ends_without_telling_the_coordinator_is_recorded_as_a_member_still() {
+    use LeaveOperation::{Default, LeaveGroup, RemainInGroup};
+    let outcome = |config, operation| {
+        let mut member = stable(config, &[("t", 0)]);
+        let (_, step, _) = called(&member.step(leave(operation)));
+        ended(&member.step(Event::Revoked { step })).remove(0).outcome
+    };
+    assert_eq!(outcome(static_config(), Default), Outcome::Stayed);
+    assert_eq!(outcome(static_config(), LeaveGroup), Outcome::Left);
+    assert_eq!(outcome(config(), RemainInGroup), Outcome::Stayed);
+    assert_eq!(outcome(config(), Default), Outcome::Left);
+}
+
+#[test]
+fn a_static_member_that_was_forgotten_on_its_way_out_is_a_member_no_more() {
+    let mut member = stable(static_config(), &[("t", 0)]);
+    let (_, step, _) = called(&member.step(leave(LeaveOperation::Default)));
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    member.step(refuse(token, Refusal::UnknownMemberId));
+    let left = ended(&member.step(Event::Revoked { step })).remove(0);
+    assert_eq!(left.outcome, Outcome::Left);
+}
+
+#[test]
 fn what_a_member_drops_without_its_listener_is_recorded_as_given_up() {
     for first in [None, Some(leave(LeaveOperation::Default))] {
         let mut member = stable(config(), &[("t", 0)]);

@@ -31,6 +31,19 @@ pub(super) fn rebalance(number: u64) -> Rebalance {
 }
 
 #[test]
+fn a_line_says_whether_who_ended_is_a_member_still() {
+    let mut ended = rebalance(2);
+    let text = |ended: &Rebalance| ended.to_string().split(" (").next().map(str::to_owned);
+    ended.outcome = Outcome::Left;
+    assert_eq!(text(&ended).as_deref(), Some("left the group after 5s"));
+    ended.outcome = Outcome::Stayed;
+    assert_eq!(
+        text(&ended).as_deref(),
+        Some("ended after 5s and stays a member until its session ends")
+    );
+}
+
+#[test]
 fn times_are_wall_time_and_phases_follow_each_other() {
     let rebalance = rebalance(1);
     assert_eq!(rebalance.began, wall(1_001_000));

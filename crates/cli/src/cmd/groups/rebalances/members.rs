@@ -213,6 +213,8 @@ fn fate(line: &Line) -> &str {
         ("assigned", "first_join") => "joined",
         ("assigned", "unknown_member_id" | "poll_expired" | "polled_after_error") => "came back",
         ("assigned", _) => "stayed",
+        // It ended, but is one until its session does.
+        ("stayed", _) => "still_member",
         (other, _) => other,
     }
 }

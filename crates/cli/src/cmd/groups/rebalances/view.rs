@@ -29,13 +29,16 @@ pub(in super::super) fn write(out: &mut impl Write, known: &Known) -> io::Result
 
 fn rebalance(out: &mut impl Write, told: &Told) -> io::Result<()> {
     let generation = |generation: Option<i32>| generation.map_or_else(|| "?".to_owned(), |it| it.to_string());
+    let outcome = match told.outcome.as_deref() {
+        Some("stayed") => "ended, stays a member until its session ends",
+        outcome => outcome.unwrap_or("?"),
+    };
     write!(
         out,
-        "{}  generation {} -> {}, {}",
+        "{}  generation {} -> {}, {outcome}",
         told.began_ms.map_or_else(|| NONE.to_owned(), time::show),
         generation(told.generation_before),
         generation(told.generation),
-        told.outcome.as_deref().unwrap_or("?"),
     )?;
     let phases: Vec<f64> = [told.prepare_ms, told.join_ms, told.sync_ms]
         .into_iter()

@@ -115,6 +115,15 @@ fn who_leaves_is_told_with_the_generation_that_it_left() {
     );
 }
 
+#[test]
+fn who_ends_and_stays_a_member_is_not_taken_for_one_that_was_assigned_again() {
+    let mut stayed = leaving("b", 2000, 2);
+    stayed.outcome = "stayed".to_owned();
+    let told = rebalances(vec![stayed]);
+    assert_eq!(told[0].outcome.as_deref(), Some("stayed"));
+    assert_eq!(told[0].members[0].fate.as_deref(), Some("still_member"));
+}
+
 fn pauses(told: &Told) -> Vec<(&str, i32, f64)> {
     told.pauses
         .iter()
