@@ -2,7 +2,8 @@
 //! the application has heard of it.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 
 use kohort_machine::Instant;
 
@@ -170,24 +171,44 @@ impl Member {
 
     /// Stops for good: only leaving ends it.
     pub(super) fn fail_fenced(&mut self, now: Instant) {
-        self.reset_identity();
         self.is_fenced = true;
         let error = MemberError::FencedInstanceId {
             group_id: self.config.group_id.clone(),
             group_instance_id: self.config.group_instance_id.clone().unwrap_or_default(),
         };
-        self.fail(now, error);
+        self.fail_outside(now, error);
+    }
+
+    /// As [`fail`](Self::fail), when the coordinator does not count the member to its group any more.
+    pub(super) fn fail_outside(&mut self, now: Instant, error: MemberError) {
+        let was = (self.generation(), self.member_id().cloned());
+        self.reset_identity();
+        self.stop_failed(now, error, was);
     }
 
     /// Stops until the application has heard of the error and polls again.
     pub(super) fn fail(&mut self, now: Instant, error: MemberError) {
-        if self.state.kind() == Kind::Leaving {
+        let was = (self.generation(), self.member_id().cloned());
+        self.stop_failed(now, error, was);
+    }
+
+    /// `was`: the generation and the id that the member had when it failed.
+    fn stop_failed(&mut self, now: Instant, error: MemberError, was: (Option<i32>, Option<Arc<str>>)) {
+        let kind = self.state.kind();
+        if kind == Kind::Leaving {
             return;
         }
         self.stop_heartbeats();
         self.timers.cancel(&Timer::Rejoin);
         self.pending = None;
-        self.end_rebalance(now, Outcome::Abandoned);
+        // One that fails again, being polled, may still lose what it had.
+        if kind != Kind::Failed {
+            self.end_rebalance(now, Outcome::Abandoned);
+            if self.has_lost_all() {
+                let reason = error.to_string().into();
+                self.record_out(now, Cause::Failed { reason }, was);
+            }
+        }
         self.enter(State::Failed);
         self.polled_in_vain = false;
         if self.listening.is_none() {
@@ -200,8 +221,16 @@ impl Member {
 
     /// What a failed member owned without being in a generation has other owners.
     pub(super) fn lose_after_failure(&mut self, now: Instant) {
-        if !self.is_in_generation() && !self.owned.is_empty() {
-            self.give_up_all(now, true);
+        if self.has_lost_all() {
+            return self.give_up_all(now, true);
         }
+        if let Some(failure) = self.journal.open() {
+            failure.prepared = Some(now);
+        }
+        self.end_rebalance(now, Outcome::Failed);
+    }
+
+    fn has_lost_all(&self) -> bool {
+        !self.is_in_generation() && !self.owned.is_empty()
     }
 }

@@ -58,6 +58,11 @@ pub enum Cause {
         /// Why, as LeaveGroup says it.
         reason: Arc<str>,
     },
+    /// The member failed and is out of its generation: it loses all it had. The application polls again, or it ends.
+    Failed {
+        /// The error that the application hears of.
+        reason: Arc<str>,
+    },
 }
 
 impl Cause {
@@ -77,6 +82,7 @@ impl Cause {
             Self::GaveUpPartitions => "gave_up_partitions",
             Self::PolledAfterError => "polled_after_error",
             Self::Leaving { .. } => "leaving",
+            Self::Failed { .. } => "failed",
         }
     }
 
@@ -99,7 +105,7 @@ impl Cause {
             Self::AssignmentMismatch => return "assignment does not match the current subscription".into(),
             Self::GaveUpPartitions => return "partitions were revoked for other members".into(),
             Self::PolledAfterError => return "polled again after an error".into(),
-            Self::Leaving { reason } => return truncated(reason),
+            Self::Leaving { reason } | Self::Failed { reason } => return truncated(reason),
         };
         truncated(&text)
     }

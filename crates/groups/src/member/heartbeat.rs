@@ -124,8 +124,7 @@ impl Member {
             }
             Refusal::GroupAuthorizationFailed => {
                 let group_id = self.config.group_id.clone();
-                self.reset_identity();
-                self.fail(now, MemberError::GroupAuthorization { group_id });
+                self.fail_outside(now, MemberError::GroupAuthorization { group_id });
             }
             _ => self.retry_heartbeat(now),
         }

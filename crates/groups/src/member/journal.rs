@@ -10,7 +10,8 @@ use kohort_machine::Instant;
 use super::Cause;
 use crate::TopicPartition;
 
-/// One rebalance of this member, from its cause to its end. Its leaving is one, too: it gives up all and gets nothing.
+/// One rebalance of this member, from its cause to its end. Its leaving is one, too, and so is a failure
+/// that puts it out of its group: it gives up all and gets nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebalance {
     /// Counts this member's rebalances, from 1.
@@ -69,6 +70,8 @@ pub enum Outcome {
     /// The member has given up all and ends, but stays in its group until its session ends: a static one, or one that was to remain
     /// ([`Cause::Leaving`]).
     Stayed,
+    /// The member has lost all it had, and is out of its group ([`Cause::Failed`]).
+    Failed,
 }
 
 impl Outcome {
@@ -80,6 +83,7 @@ impl Outcome {
             Self::Abandoned => "abandoned",
             Self::Left => "left",
             Self::Stayed => "stayed",
+            Self::Failed => "failed",
         }
     }
 }
@@ -109,7 +113,8 @@ impl Rebalance {
 /// How long the phases of a rebalance took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Phases {
-    /// From its beginning until JoinGroup (or LeaveGroup) was sent first: commit and listener, for what has to go before.
+    /// From its beginning until JoinGroup (or LeaveGroup) was sent first: commit and listener, for what has to go before. Of a
+    /// failure: until all was lost.
     pub giving_up: Option<Duration>,
     /// Until JoinGroup was answered last: until all others had joined, too.
     pub joining: Option<Duration>,

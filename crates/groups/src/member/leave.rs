@@ -30,7 +30,11 @@ impl Member {
         self.pending = None;
         self.end_rebalance(now, Outcome::Abandoned);
         if self.is_in_generation() || !self.owned.is_empty() {
-            self.record_leaving(now, reason.clone());
+            let (generation, member_id) = (self.generation(), self.member_id().cloned());
+            let cause = Cause::Leaving {
+                reason: reason.clone(),
+            };
+            self.record_out(now, cause, (generation, member_id));
         }
         let rebalancing = matches!(kind, Kind::Joining | Kind::Computing | Kind::Syncing);
         self.enter(State::Leaving {
@@ -48,13 +52,12 @@ impl Member {
         }
     }
 
-    /// That a member goes, and what it gives up for that, is of use to whoever asks why its group rebalances.
-    fn record_leaving(&mut self, now: Instant, reason: Arc<str>) {
-        let (generation, member_id) = (self.generation(), self.member_id().cloned());
-        self.note(now, Cause::Leaving { reason });
-        if let Some(leaving) = self.journal.open() {
-            leaving.generation = generation;
-            leaving.member_id = member_id;
+    /// That a member goes, and what it gives up for that, is of use to whoever asks why its group rebalances. `was`: the generation
+    /// and the id that it goes from.
+    pub(super) fn record_out(&mut self, now: Instant, cause: Cause, was: (Option<i32>, Option<Arc<str>>)) {
+        self.note(now, cause);
+        if let Some(going) = self.journal.open() {
+            (going.generation, going.member_id) = was;
         }
     }
 
@@ -83,24 +86,36 @@ impl Member {
     fn drop_owned(&mut self, now: Instant) {
         let dropped: Vec<_> = mem::take(&mut self.owned).into_iter().collect();
         self.journal.stopped(now, &dropped);
-        self.journal.given_up(dropped, false);
+        let are_lost = self.leaves_lost();
+        self.journal.given_up(dropped, are_lost);
+    }
+
+    /// Whether what is owned on the way out may have other owners by now.
+    fn leaves_lost(&self) -> bool {
+        let rebalancing = matches!(
+            self.state,
+            State::Leaving {
+                phase: LeavePhase::Listening {
+                    rebalancing: true,
+                    ..
+                },
+            }
+        );
+        rebalancing || !self.is_in_generation()
     }
 
     /// Gives up what is owned, then tells the coordinator.
     pub(super) fn leave_owned(&mut self, now: Instant) {
         let State::Leaving {
-            phase:
-                LeavePhase::Listening {
-                    operation,
-                    reason,
-                    rebalancing,
-                },
+            phase: LeavePhase::Listening {
+                operation, reason, ..
+            },
         } = &self.state
         else {
             return;
         };
         if !self.owned.is_empty() {
-            let lost = *rebalancing || !self.is_in_generation();
+            let lost = self.leaves_lost();
             return self.give_up_all(now, lost);
         }
         // Kafka: AbstractCoordinator.shouldSendLeaveGroupRequest

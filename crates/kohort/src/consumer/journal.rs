@@ -26,7 +26,8 @@ pub(super) use line::Names;
 /// With a cooperative assignor (KIP-429) a change of the group takes two rounds, each a rebalance of its own: in the first
 /// partitions are given up, in the second ([`Cause::GaveUpPartitions`]) they are handed on.
 ///
-/// Leaving the group is told as one, too ([`Cause::Leaving`], [`Outcome::Left`] or [`Outcome::Stayed`]).
+/// Leaving the group is told as one, too ([`Cause::Leaving`], [`Outcome::Left`] or [`Outcome::Stayed`]), and so
+/// is a failure by which it lost all ([`Cause::Failed`], [`Outcome::Failed`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rebalance {
@@ -109,6 +110,7 @@ impl fmt::Display for Rebalance {
                 "ended after {:?} and stays a member until its session ends",
                 self.duration
             )?,
+            Outcome::Failed => write!(f, "lost all after {:?}", self.duration)?,
             _ => write!(
                 f,
                 "rebalance {} ended early after {:?}",

@@ -1,5 +1,6 @@
 //! Sessions: heartbeats, their answers, their absence, and `max.poll.interval.ms`.
 
+use super::leaving::ended;
 use super::*;
 
 /// Sends and answers heartbeats for this long; when they were sent, in ms.
@@ -261,8 +262,65 @@ fn a_fenced_static_member_loses_its_partitions_and_stops() {
     );
     let (name, step, _) = called(&actions);
     assert_eq!(name, "lost");
-    assert!(member.step(Event::Lost { step }).is_empty());
+    let actions = member.step(Event::Lost { step });
+    assert!(matches!(actions[..], [Action::Ended(_)]), "{actions:?}");
     assert!(member.advance(600 * SECOND).is_empty());
+}
+
+#[test]
+fn a_fenced_member_records_what_it_lost_and_why_also_when_it_is_polled_before_its_listener_is_done() {
+    let config = MemberConfig {
+        group_instance_id: Some("i".into()),
+        ..config()
+    };
+    let mut member = stable(config, &[("t", 0)]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let actions = member.step(refuse(token, Refusal::FencedInstanceId));
+    assert_eq!(cause(&actions).map(|cause| cause.name()), Some("failed"));
+    let (_, step, _) = called(&actions);
+    member.advance(SECOND);
+    assert!(ended(&member.step(Event::Polled)).is_empty());
+    let failed = ended(&member.step(Event::Lost { step })).remove(0);
+    assert_eq!(failed.outcome, Outcome::Failed);
+    assert!(
+        failed.cause.reason().contains("was taken over"),
+        "{}",
+        failed.cause
+    );
+    assert_eq!(
+        (failed.generation, failed.member_id.as_deref()),
+        (Some(1), Some("m"))
+    );
+    let all = partitions(&[("t", 0)]);
+    assert_eq!((&failed.gave_up, &failed.lost), (&all, &all));
+    let stopped = [(TopicPartition::new("t", 0), Duration::ZERO)];
+    assert_eq!(
+        (&failed.stopped[..], failed.phases().giving_up),
+        (&stopped[..], Some(SECOND))
+    );
+}
+
+#[test]
+fn a_member_that_fails_without_partitions_has_nothing_to_record() {
+    let mut member = stable(config(), &[]);
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let actions = member.step(refuse(token, Refusal::GroupAuthorizationFailed));
+    assert_eq!(cause(&actions), None);
+    assert!(error(&actions).is_some());
+}
+
+#[test]
+fn what_a_listener_gives_up_while_its_member_fails_is_in_the_record_of_the_failure() {
+    let mut member = stable(config(), &[("t", 0)]);
+    let (_, step, _) = called(&member.step(subscribe(&["t", "u"])));
+    let token = sent_heartbeat(&member.advance(3 * SECOND));
+    let actions = member.step(refuse(token, Refusal::GroupAuthorizationFailed));
+    assert_eq!(ended(&actions)[0].outcome, Outcome::Abandoned);
+    let failed = ended(&member.step(Event::Revoked { step })).remove(0);
+    assert_eq!(
+        (failed.outcome, failed.gave_up),
+        (Outcome::Failed, partitions(&[("t", 0)]))
+    );
 }
 
 #[test]

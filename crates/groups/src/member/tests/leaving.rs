@@ -127,7 +127,7 @@ fn a_rebalance_that_is_left_is_recorded_as_abandoned() {
 }
 
 /// The rebalances that ended.
-fn ended(actions: &[Action]) -> Vec<Rebalance> {
+pub(super) fn ended(actions: &[Action]) -> Vec<Rebalance> {
     let ended = |action: &Action| match action {
         Action::Ended(rebalance) => Some((**rebalance).clone()),
         _ => None,
@@ -265,6 +265,32 @@ fn what_was_lost_is_told_apart() {
         (&left.lost, &left.gave_up),
         (&left.gave_up, &partitions(&[("t", 0)]))
     );
+}
+
+#[test]
+fn what_is_dropped_in_mid_rebalance_or_out_of_the_generation_is_lost() {
+    let leave_now = || Event::LeaveNow {
+        operation: LeaveOperation::Default,
+        reason: "late".into(),
+    };
+    let rebalancing = || {
+        let mut member = stable(cooperative(), &[("t", 0)]);
+        sent_join(&member.step(subscribe(&["t", "u"])));
+        member
+    };
+    let mut leaving = rebalancing();
+    called(&leaving.step(leave(LeaveOperation::Default)));
+    let mut forgotten = stable(config(), &[("t", 0)]);
+    let token = sent_heartbeat(&forgotten.advance(3 * SECOND));
+    forgotten.step(refuse(token, Refusal::UnknownMemberId));
+    for mut member in [rebalancing(), leaving, forgotten] {
+        let left = ended(&member.step(leave_now())).pop().expect("it left");
+        assert_eq!(
+            (&left.lost, &left.outcome),
+            (&partitions(&[("t", 0)]), &Outcome::Left)
+        );
+        assert_eq!(left.gave_up, left.lost);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! member whose world is kind again becomes stable.
 
 use std::collections::BTreeSet;
+use std::mem;
 
 use kohort_machine::Prng;
 use kohort_machine::testing::replay;
@@ -28,6 +29,8 @@ struct World {
     /// What the listener knows: assigned and not yet given up.
     held: BTreeSet<TopicPartition>,
     open_rebalance: Option<u64>,
+    /// What was given up since the last rebalance that ended.
+    gone: BTreeSet<TopicPartition>,
 }
 
 impl World {
@@ -47,6 +50,7 @@ impl World {
             generation: 0,
             held: BTreeSet::new(),
             open_rebalance: None,
+            gone: BTreeSet::new(),
         }
     }
 
@@ -103,6 +107,8 @@ impl World {
                 }
                 Action::Ended(rebalance) => {
                     assert_eq!(self.open_rebalance.take(), Some(rebalance.number));
+                    let gave_up = rebalance.gave_up.iter().cloned().collect();
+                    assert_eq!(mem::take(&mut self.gone), gave_up, "{rebalance:?}");
                     let stopped: Vec<_> = rebalance.stopped.iter().map(|(gone, _)| gone.clone()).collect();
                     assert_eq!(stopped, rebalance.gave_up, "{rebalance:?}");
                 }
@@ -161,6 +167,7 @@ impl World {
     fn give_up(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             self.held.remove(partition);
+            self.gone.insert(partition.clone());
         }
     }
 

@@ -121,7 +121,7 @@ new         unsubscribed          Unjoined: Left
 backing off unsubscribed          Unjoined: (Abandoned) Left
 revoking    unsubscribed          Leaving: (Abandoned) (Leaving)
 revoking    listener done         Joining: JoinGroup
-revoking    heartbeat: fenced     Failed: (Abandoned) Failed
+revoking    heartbeat: fenced     Failed: (Abandoned) (Failed) Failed
 revoking    poll expired          Revoking: PollExpired LeaveGroup
 joining     unsubscribed          Unjoined: (Abandoned) Left
 computing   unsubscribed          Leaving: (Abandoned) (Leaving) (Left) LeaveGroup
@@ -136,13 +136,13 @@ syncing     commit: illegal       Joining: JoinGroup
 syncing     poll expired          Unjoined: PollExpired LeaveGroup (Abandoned)
 assigning   unsubscribed          Leaving: (Abandoned) (Leaving)
 assigning   listener done         Stable: (Assigned)
-assigning   heartbeat: fenced     Failed: (Abandoned) Failed
+assigning   heartbeat: fenced     Failed: (Abandoned) (Failed) Failed
 assigning   poll expired          Assigning: PollExpired LeaveGroup
 stable      subscribed            Revoking: (SubscriptionChanged) Revoke
 stable      unsubscribed          Leaving: (Leaving) Revoke
 stable      heartbeat: rebalance  Revoking: (RebalanceInProgress) Revoke
 stable      heartbeat: unknown    Revoking: (UnknownMemberId) Lost
-stable      heartbeat: fenced     Failed: Lost Failed
+stable      heartbeat: fenced     Failed: (Failed) Lost Failed
 stable      commit: illegal       Revoking: (IllegalGeneration) Lost
 stable      poll expired          Revoking: PollExpired LeaveGroup (PollExpired) Lost
 leading     subscribed            Revoking: (SubscriptionChanged) Revoke
@@ -150,7 +150,7 @@ leading     unsubscribed          Leaving: (Leaving) Revoke
 leading     partitions            Revoking: (PartitionsChanged) Revoke
 leading     heartbeat: rebalance  Revoking: (RebalanceInProgress) Revoke
 leading     heartbeat: unknown    Revoking: (UnknownMemberId) Lost
-leading     heartbeat: fenced     Failed: Lost Failed
+leading     heartbeat: fenced     Failed: (Failed) Lost Failed
 leading     commit: illegal       Revoking: (IllegalGeneration) Lost
 leading     poll expired          Revoking: PollExpired LeaveGroup (PollExpired) Lost
 leaving     listener done         Leaving: (Left) LeaveGroup

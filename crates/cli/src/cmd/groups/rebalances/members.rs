@@ -115,7 +115,7 @@ fn rebalance(parts: &[Part<'_>]) -> Told {
         let sum = phases.iter().try_fold(since, |sum, phase| Some(sum + (*phase)?));
         sum.map(to_the_microsecond)
     };
-    let joins = |line: &Line| after(line, &[line.giving_up_ms]).filter(|_| !line.is_leaving());
+    let joins = |line: &Line| after(line, &[line.giving_up_ms]).filter(|_| !line.is_way_out());
     let joined = |line: &Line| after(line, &[line.giving_up_ms, line.joining_ms]);
     let synced = |line: &Line| after(line, &[line.giving_up_ms, line.joining_ms, line.syncing_ms]);
     let taken = |line: &Line| synced(line).and_then(|synced| Some(synced + line.taking_ms?));
@@ -125,7 +125,7 @@ fn rebalance(parts: &[Part<'_>]) -> Told {
     let (all_joined, all_synced) = (last(&joined), last(&synced));
     let mut causes = causes(parts);
     let one = |of: fn(&Line) -> Option<&String>| lines().find_map(of).cloned();
-    let has_left = lines().all(Line::is_leaving);
+    let has_left = lines().all(Line::is_way_out);
     Told {
         began_ms: Some(began_ms),
         cause: (!causes.is_empty()).then(|| causes.remove(0)),

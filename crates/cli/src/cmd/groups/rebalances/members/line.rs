@@ -59,13 +59,14 @@ impl Line {
         }
     }
 
-    pub(super) fn is_leaving(&self) -> bool {
-        self.cause.name == "leaving"
+    /// Whether it is of one that went, and so came to no generation.
+    pub(super) fn is_way_out(&self) -> bool {
+        matches!(self.cause.name.as_str(), "leaving" | "failed")
     }
 
     /// The generation that the member was in before, as far as the lines before this one tell.
     pub(super) fn generation_before(&self, lines: &[Self]) -> Option<i32> {
-        if self.is_leaving() {
+        if self.is_way_out() {
             return self.generation;
         }
         let member = self.member.as_ref()?;

@@ -116,6 +116,16 @@ fn who_leaves_is_told_with_the_generation_that_it_left() {
 }
 
 #[test]
+fn who_failed_is_told_with_the_generation_that_it_was_in() {
+    let mut failed = leaving("b", 2000, 2);
+    failed.outcome = "failed".to_owned();
+    failed.cause.name = "failed".to_owned();
+    let told = rebalances(vec![failed]);
+    assert_eq!((told[0].generation_before, told[0].generation), (Some(2), None));
+    assert_eq!(told[0].members[0].fate.as_deref(), Some("failed"));
+}
+
+#[test]
 fn who_ends_and_stays_a_member_is_not_taken_for_one_that_was_assigned_again() {
     let mut stayed = leaving("b", 2000, 2);
     stayed.outcome = "stayed".to_owned();
