@@ -48,6 +48,26 @@ impl Timer {
     }
 }
 
+/// What groups hold of what their members say, in bytes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// What members said of themselves.
+    pub(super) said: usize,
+    /// Assignments.
+    pub(super) assigned: usize,
+}
+
+impl Held {
+    /// What one group holds has changed.
+    pub(super) fn replace(&mut self, before: Self, now: Self) {
+        let replace = |all: &mut usize, before: usize, now: usize| {
+            *all = all.saturating_sub(before).saturating_add(now);
+        };
+        replace(&mut self.said, before.said, now.said);
+        replace(&mut self.assigned, before.assigned, now.assigned);
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Cx {
@@ -55,8 +75,8 @@ pub(crate) struct Cx {
     pub(super) now: Instant,
     /// A wall time and when it was told.
     wall: (i64, Instant),
-    /// How many bytes the members of all groups hold by what they have said of themselves.
-    pub(super) said: usize,
+    /// What all groups hold of what their members say.
+    pub(super) held: Held,
     pub(super) outbox: Outbox<Action>,
     pub(super) timers: Timers<Timer>,
     /// Timers that fired while their group had an append open.
@@ -74,7 +94,7 @@ impl Cx {
             config,
             now: Instant::ZERO,
             wall: (0, Instant::ZERO),
-            said: 0,
+            held: Held::default(),
             outbox: Outbox::new(),
             timers: Timers::new(),
             deferred: BTreeSet::new(),

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use kohort_machine::Token;
 
 use super::classic::Classic;
-use super::cx::{Cx, Timer};
+use super::cx::{Cx, Held, Timer};
 use super::gather::Part;
 use super::offsets::{self, Offsets};
 use super::work::{Then, Work, Write, outcomes};
@@ -30,8 +30,8 @@ pub(super) struct Group {
     pub(super) offsets: Offsets,
     /// What the log says the group is. Only [`Group::apply`] changes it.
     pub(super) stored: Option<StoredGroup>,
-    /// How much of [`Cx::said`] is this group's.
-    pub(super) counted: usize,
+    /// How much of [`Cx::held`] is this group's.
+    pub(super) counted: Held,
     open: Option<OpenAppend>,
     inbox: VecDeque<Work>,
 }
@@ -51,7 +51,7 @@ impl Group {
             classic: None,
             offsets: Offsets::default(),
             stored: None,
-            counted: 0,
+            counted: Held::default(),
             open: None,
             inbox: VecDeque::new(),
         }
@@ -290,7 +290,7 @@ impl Group {
     /// The group is forgotten; what waits gets NOT_COORDINATOR.
     // Kafka: GroupMetadataManager.onUnloaded
     pub(super) fn abandon(mut self, cx: &mut Cx) {
-        cx.said = cx.said.saturating_sub(self.counted);
+        cx.held.replace(self.counted, Held::default());
         let refusal = Refusal::NotCoordinator;
         if let Some(open) = self.open.take() {
             for then in open.then {

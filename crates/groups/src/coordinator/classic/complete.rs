@@ -55,6 +55,7 @@ impl Classic {
             let ended = self.journal.end(cx.now, RebalanceOutcome::Empty);
             self.report(cx, ended);
             self.enter(cx, State::Empty);
+            self.stored_assignments = 0;
             let records = Vec::from([self.record(self.leader.clone(), core::iter::empty())]);
             let then = Then::Nothing;
             return Some(Write { records, then });

@@ -55,6 +55,10 @@ pub(crate) struct Classic {
     subscribed: Option<BTreeSet<Arc<str>>>,
     /// How many bytes members and pending ones hold.
     said: usize,
+    /// How many bytes the assignments have that were stored last. Members lose theirs while a rebalance is under way.
+    stored_assignments: usize,
+    /// How many those have that are being stored.
+    open_assignments: usize,
     journal: Journal,
 }
 
@@ -74,6 +78,8 @@ impl Classic {
             pending: BTreeSet::new(),
             subscribed: None,
             said: 0,
+            stored_assignments: 0,
+            open_assignments: 0,
             journal: Journal::default(),
         }
     }
@@ -191,6 +197,8 @@ impl Classic {
         assert!(self.leader.iter().all(|id| self.members.contains_key(id)));
         assert!(self.pending.iter().all(|id| !self.members.contains_key(id)));
         assert_eq!(self.said, self.recounted());
+        let assignments: usize = self.members.values().map(|member| member.assignment.len()).sum();
+        assert!(assignments <= self.assigned());
         let statics = self.members.values().filter(|member| member.is_static()).count();
         assert_eq!(self.static_ids.len(), statics);
         assert!(self.static_ids.values().all(|id| self.members.contains_key(id)));

@@ -85,7 +85,6 @@ impl Classic {
     // Kafka: GroupMetadataManager.resetAndPropagateAssignmentWithError
     pub(super) fn drop_assignments(&mut self, cx: &mut Cx, refusal: Refusal) {
         for member in self.members.values_mut() {
-            self.said -= member.assignment.len();
             member.assignment = Bytes::new();
             if let Some(token) = member.awaiting_sync.take() {
                 reply_sync(cx, token, Err(refusal));

@@ -1,5 +1,5 @@
-//! How much members hold by what they have said of themselves: their protocols until they are gone, their assignments until the
-//! next ones. All groups share one bound on it, which Kafka has not; what a group keeps of it in the log has Kafka's own, the
+//! How much members hold by what they have said of themselves, until they are gone, and by their assignments, until the next ones
+//! are stored. All groups share one bound on either, which Kafka has not; what a group keeps of both in the log has Kafka's own, the
 //! largest message of `__consumer_offsets`.
 
 use alloc::sync::Arc;
@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::{Classic, Member};
-use crate::coordinator::cx::Cx;
+use crate::coordinator::cx::{Cx, Held};
 use crate::coordinator::group::Group;
 use crate::coordinator::{Client, JoinProtocol, JoinRequest};
 
@@ -35,14 +35,14 @@ impl Group {
             true => cx.config.most_said / 2,
             false => cx.config.most_said,
         };
-        after <= before || cx.said.saturating_sub(before).saturating_add(after) <= most
+        after <= before || cx.held.said.saturating_sub(before).saturating_add(after) <= most
     }
 
     /// Counts what the group's members hold now.
     pub(in crate::coordinator) fn count_said(&mut self, cx: &mut Cx) {
-        let said = self.classic.as_ref().map_or(0, |classic| classic.said);
-        cx.said = cx.said.saturating_sub(self.counted).saturating_add(said);
-        self.counted = said;
+        let held = self.classic.as_ref().map(Classic::held).unwrap_or_default();
+        cx.held.replace(self.counted, held);
+        self.counted = held;
     }
 }
 
@@ -54,12 +54,29 @@ impl Classic {
         self.members.get(holder.unwrap_or(&request.member_id))
     }
 
-    /// Whether the members may hold these assignments instead of those that they have.
-    pub(super) fn may_assign(&self, cx: &Cx, assignments: &[(Arc<str>, Bytes)]) -> bool {
-        let before: usize = self.members.values().map(|member| member.assignment.len()).sum();
-        let after: usize = assignments.iter().map(|(_, assignment)| assignment.len()).sum();
-        let most = cx.config.most_said;
-        after <= before || cx.said.saturating_sub(before).saturating_add(after) <= most
+    /// Whether the group may hold so many bytes of assignments instead of those that it has. No more than before it always may: it
+    /// would else never be stable again. A group that has none yet leaves a share of the bound to those that have, and when it wants
+    /// many half of it to everybody else.
+    pub(super) fn may_assign(&self, cx: &Cx, after: usize) -> bool {
+        let before = self.assigned();
+        let most = match (before > 0, after > LARGE) {
+            (true, _) => cx.config.most_said,
+            (false, false) => for_newcomers(cx),
+            (false, true) => cx.config.most_said / 2,
+        };
+        after <= before || cx.held.assigned.saturating_sub(before).saturating_add(after) <= most
+    }
+
+    /// What the assignments hold: those that are stored last, also while members wait for others, or those that are being stored.
+    pub(super) fn assigned(&self) -> usize {
+        self.stored_assignments.max(self.open_assignments)
+    }
+
+    fn held(&self) -> Held {
+        Held {
+            said: self.said,
+            assigned: self.assigned(),
+        }
     }
 
     /// The bytes of all members and of ids that were given out.
@@ -76,8 +93,18 @@ impl Member {
     pub(super) fn said(&self) -> usize {
         let instance = self.group_instance_id.as_deref().unwrap_or_default();
         let names = self.id.len() + instance.len() + self.client.id.len() + self.client.host.len();
-        MEMBER + names + of_protocols(&self.protocols) + self.assignment.len()
+        MEMBER + names + of_protocols(&self.protocols)
     }
+}
+
+/// How far newcomers may fill a bound: the rest is for members and groups that are there and say a little more.
+fn for_newcomers(cx: &Cx) -> usize {
+    cx.config.most_said - cx.config.most_said / 8
+}
+
+/// What assignments hold.
+pub(super) fn of_assignments(assignments: &[(Arc<str>, Bytes)]) -> usize {
+    assignments.iter().map(|(_, assignment)| assignment.len()).sum()
 }
 
 /// What an id holds that was given out and not yet used.

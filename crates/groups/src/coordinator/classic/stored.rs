@@ -25,6 +25,7 @@ impl Classic {
         for member in &stored.members {
             let member = Member::from_stored(member, &protocol);
             group.journal.restore(member.participant(), &member.assignment);
+            group.stored_assignments += member.assignment.len();
             group.insert(member);
         }
         if !group.members.is_empty() {

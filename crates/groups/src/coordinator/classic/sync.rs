@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use kohort_machine::Token;
 
+use super::said::of_assignments;
 use super::{Classic, RebalanceCause, State, StateKind, reply_sync};
 use crate::coordinator::cx::{Cx, Timer};
 use crate::coordinator::journal::{MemberFate, RebalanceOutcome};
@@ -56,9 +57,12 @@ impl Classic {
             .keys()
             .map(|id| (id.clone(), told.remove(id).unwrap_or_default()))
             .collect();
-        if !self.may_assign(cx, &assignments) {
+        let bytes = of_assignments(&assignments);
+        if !self.may_assign(cx, bytes) {
             return self.on_assignment_stored(cx, assignments, Err(Refusal::NotAvailable));
         }
+        // Other groups know of it from now on.
+        self.open_assignments = bytes;
         let each = self
             .members
             .values()
@@ -92,6 +96,7 @@ impl Classic {
         assignments: Vec<(Arc<str>, Bytes)>,
         result: Result<(), Refusal>,
     ) -> Option<Write> {
+        self.open_assignments = 0;
         // The group was closed to other changes meanwhile.
         let State::CompletingRebalance { unsynced } = &self.state else {
             return None;
@@ -101,13 +106,12 @@ impl Classic {
             return self.prepare_rebalance(cx, RebalanceCause::AssignmentNotStored { refusal });
         }
         let unsynced = unsynced.clone();
+        self.stored_assignments = of_assignments(&assignments);
         self.enter(cx, State::Stable { unsynced });
         for (member_id, assignment) in assignments {
             let Some(member) = self.members.get_mut(&member_id) else {
                 continue;
             };
-            self.said -= member.assignment.len();
-            self.said += assignment.len();
             member.assignment = assignment.clone();
             if let Some(token) = member.awaiting_sync.take() {
                 self.journal.told(cx.now, &member_id, &assignment);

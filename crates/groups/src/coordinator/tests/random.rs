@@ -187,7 +187,7 @@ impl Game {
             classic.assert_consistent();
         }
         let said = classic.map_or(0, |classic| classic.recounted());
-        assert_eq!(machine.cx.said, said);
+        assert_eq!(machine.cx.held.said, said);
         self.check_journal();
     }
 

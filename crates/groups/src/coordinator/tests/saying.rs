@@ -41,17 +41,17 @@ fn a_newcomer_beyond_what_all_groups_may_say_is_told_to_come_again() {
 fn what_a_member_said_counts_no_more_when_it_is_gone() {
     let mut kit = kit(100_000);
     let (ids, _) = kit.stable(2);
-    assert!(kit.harness.machine().cx.said > 1_000);
+    assert!(kit.harness.machine().cx.held.said > 1_000);
     kit.leave(&ids[0]);
     kit.advance(60_000);
     assert_eq!(kit.state(), "Empty");
-    assert_eq!(kit.harness.machine().cx.said, 0);
+    assert_eq!(kit.harness.machine().cx.held.said, 0);
     kit.join(saying(GROUP, 40_000));
     kit.join(saying("two", 40_000));
     for partition in 0..50 {
         kit.step(Event::Unload { partition });
     }
-    assert_eq!(kit.harness.machine().cx.said, 0);
+    assert_eq!(kit.harness.machine().cx.held.said, 0);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn an_id_that_was_given_out_counts_until_its_session_ends() {
     let refused = kit.join(saying("two", 60_000));
     assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
     kit.advance(10_000);
-    assert_eq!(kit.harness.machine().cx.said, 0);
+    assert_eq!(kit.harness.machine().cx.held.said, 0);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_member_that_says_no_more_than_before_is_never_refused() {
     let joined = kit.join(saying(GROUP, 60_000));
     kit.advance(3_000);
     let (member_id, _) = kit.take_joined(joined);
-    kit.join(saying("two", 30_000));
+    kit.join(saying("two", 25_000));
     let again = |bytes| JoinRequest {
         member_id: member_id.clone(),
         ..saying(GROUP, bytes)
@@ -136,4 +136,68 @@ fn assignments_beyond_what_all_groups_may_say_are_refused_and_the_group_rebalanc
     let generation = tokens.map(|token| kit.take_joined(token).1.generation)[0];
     let leading = kit.sync(&leader, generation, &[(&leader, "one")]);
     assert_eq!(kit.take_sync(leading), Ok(bytes("one")));
+}
+
+/// Two groups of one member that have an assignment of `bytes` each, and a third whose first one is refused: the bound is full.
+fn full_of_assignments(kit: &mut Kit, bytes: usize) -> (Arc<str>, i32) {
+    let much = "x".repeat(bytes);
+    let [own, _] = [GROUP, "two"].map(|group_id| {
+        let joined = kit.join(saying(group_id, 100));
+        kit.advance(3_000);
+        let (member_id, joined) = kit.take_joined(joined);
+        let assigned = SyncRequest {
+            group_id: group_id.into(),
+            ..sync(&member_id, joined.generation, &[(&member_id, &much)])
+        };
+        let token = kit.send(GroupRequest::Sync(assigned));
+        kit.take_sync(token).expect("there is room");
+        (member_id, joined.generation)
+    });
+    own
+}
+
+#[test]
+fn a_group_that_was_interrupted_at_a_full_bound_gets_its_assignment_back() {
+    let mut kit = kit(100_000);
+    let (leader, _) = full_of_assignments(&mut kit, 43_000);
+    assert_eq!(kit.harness.machine().cx.held.assigned, 86_000);
+    let much = "x".repeat(43_000);
+    let newcomer = kit.join(anonymous_join());
+    let again = kit.join(rejoin(&leader));
+    kit.take_joined(again);
+    assert_eq!(kit.state(), "CompletingRebalance");
+    // It goes before the leader has assigned: nobody has an assignment any more, and the others take no part of it.
+    let (newcomer, _) = kit.take_joined(newcomer);
+    kit.leave(&newcomer);
+    assert_eq!(kit.state(), "PreparingRebalance");
+    assert_eq!(kit.harness.machine().cx.held.assigned, 86_000);
+    let other = kit.join(saying("three", 100));
+    kit.advance(3_000);
+    let (other, joined) = kit.take_joined(other);
+    let request = SyncRequest {
+        group_id: "three".into(),
+        ..sync(&other, joined.generation, &[(&other, &much)])
+    };
+    let refused = kit.send(GroupRequest::Sync(request));
+    assert_eq!(kit.take_sync(refused), Err(Refusal::NotAvailable));
+    let again = kit.join(rejoin(&leader));
+    let (_, joined) = kit.take_joined(again);
+    let token = kit.sync(&leader, joined.generation, &[(&leader, &much)]);
+    assert_eq!(kit.take_sync(token), Ok(bytes(&much)));
+    assert_eq!(kit.state(), "Stable");
+}
+
+#[test]
+fn assignments_have_room_where_members_have_said_all_that_they_may() {
+    let mut kit = kit(100_000);
+    let joined = kit.join(anonymous_join());
+    kit.join(saying("two", 60_000));
+    kit.join(saying("three", 22_000));
+    let refused = kit.join(saying("four", 30_000));
+    assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+    kit.advance(3_000);
+    let (id, joined) = kit.take_joined(joined);
+    let much = "x".repeat(60_000);
+    let token = kit.sync(&id, joined.generation, &[(&id, &much)]);
+    assert_eq!(kit.take_sync(token), Ok(bytes(&much)));
 }
