@@ -7,6 +7,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use kohort_machine::{Instant, Token};
 
+use super::said::of_protocols;
 use crate::coordinator::{
     Client, JoinProtocol, JoinRequest, JoinedMember, MemberFate, Participant, StoredMember,
 };
@@ -20,6 +21,8 @@ pub(super) struct Member {
     pub(super) session_timeout_ms: i32,
     pub(super) protocols: Vec<JoinProtocol>,
     pub(super) assignment: Bytes,
+    /// How many bytes its protocols had when it came, or was loaded. They are a little more once it owns something.
+    pub(super) came_with: usize,
     /// Its first join was not answered yet.
     pub(super) is_new: bool,
     /// The JoinGroup to answer when the join phase ends.
@@ -38,6 +41,7 @@ impl Member {
             session_timeout_ms: request.session_timeout_ms,
             protocols: request.protocols.clone(),
             assignment: Bytes::new(),
+            came_with: of_protocols(&request.protocols),
             is_new: true,
             awaiting_join: None,
             awaiting_sync: None,
@@ -46,6 +50,10 @@ impl Member {
 
     // Kafka: GroupMetadataManager.replay(GroupMetadataKey, GroupMetadataValue)
     pub(super) fn from_stored(stored: &StoredMember, protocol: &Arc<str>) -> Self {
+        let protocols = Vec::from([JoinProtocol {
+            name: protocol.clone(),
+            metadata: stored.subscription.clone(),
+        }]);
         Self {
             id: stored.member_id.clone(),
             group_instance_id: stored.group_instance_id.clone(),
@@ -58,10 +66,8 @@ impl Member {
                 millis => millis,
             },
             session_timeout_ms: stored.session_timeout_ms,
-            protocols: Vec::from([JoinProtocol {
-                name: protocol.clone(),
-                metadata: stored.subscription.clone(),
-            }]),
+            came_with: of_protocols(&protocols),
+            protocols,
             assignment: stored.assignment.clone(),
             is_new: false,
             awaiting_join: None,

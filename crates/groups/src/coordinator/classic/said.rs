@@ -20,9 +20,14 @@ const PROTOCOL: usize = 128;
 /// Who says more than this is large: the subscriptions of a thousand topics have a third of it.
 const LARGE: usize = 64 << 10;
 
+/// How much more than when it came a member may say in the share that newcomers leave: what it owns, by topics and numbers of
+/// partitions, once or for each of several assignors.
+const GROWTH: usize = 16 << 10;
+
 impl Group {
     /// Whether a join may be kept: what all members of all groups say stays within the bound with it, or this one says no more than
-    /// before. To large ones only half of the bound is open, so that a few of them do not shut out everybody else.
+    /// before. To newcomers only a part of the bound is open, and half of it to large ones, so that a few of them do not shut out
+    /// everybody else. The rest is for members that say a little more than when they came, as those do that name what they own.
     pub(super) fn may_say(&self, cx: &Cx, client: &Client, request: &JoinRequest) -> bool {
         let known = self.classic.as_ref().and_then(|classic| classic.known(request));
         let before = known.map_or(0, |member| of_protocols(&member.protocols));
@@ -31,9 +36,10 @@ impl Group {
             let instance = request.group_instance_id.as_deref().unwrap_or_default();
             after += MEMBER + client.id.len() + client.host.len() + instance.len();
         }
-        let most = match after > LARGE {
-            true => cx.config.most_said / 2,
-            false => cx.config.most_said,
+        let most = match known {
+            Some(member) if after <= member.came_with.saturating_add(GROWTH) => cx.config.most_said,
+            None if after > LARGE => cx.config.most_said / 2,
+            _ => for_newcomers(cx),
         };
         after <= before || cx.held.said.saturating_sub(before).saturating_add(after) <= most
     }
@@ -112,7 +118,8 @@ pub(super) fn of_pending(member_id: &str) -> usize {
     MEMBER + member_id.len()
 }
 
-fn of_protocols(protocols: &[JoinProtocol]) -> usize {
+/// What protocols hold.
+pub(super) fn of_protocols(protocols: &[JoinProtocol]) -> usize {
     let of_protocol = |protocol: &JoinProtocol| PROTOCOL + protocol.name.len() + protocol.metadata.len();
     protocols.iter().map(of_protocol).sum()
 }

@@ -78,7 +78,7 @@ fn a_member_that_says_no_more_than_before_is_never_refused() {
         member_id: member_id.clone(),
         ..saying(GROUP, bytes)
     };
-    let refused = kit.join(again(70_000));
+    let refused = kit.join(again(80_000));
     assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
     for bytes in [60_000, 50_000] {
         let token = kit.join(again(bytes));
@@ -200,4 +200,42 @@ fn assignments_have_room_where_members_have_said_all_that_they_may() {
     let much = "x".repeat(60_000);
     let token = kit.sync(&id, joined.generation, &[(&id, &much)]);
     assert_eq!(kit.take_sync(token), Ok(bytes(&much)));
+}
+
+#[test]
+fn a_member_that_names_what_it_owns_is_accepted_where_newcomers_are_not() {
+    let mut kit = kit(100_000);
+    let joined = kit.join(anonymous_join());
+    kit.join(saying("two", 60_000));
+    kit.join(saying("three", 22_000));
+    for bytes in [4_000, 14_000] {
+        let refused = kit.join(saying("four", bytes));
+        assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+    }
+    kit.advance(3_000);
+    let (member_id, _) = kit.take_joined(joined);
+    let again = |owned| JoinRequest {
+        member_id: member_id.clone(),
+        ..saying(GROUP, owned)
+    };
+    let token = kit.join(again(14_000));
+    let (_, joined) = kit.take_joined(token);
+    assert_eq!(&*joined.members[0].member_id, &*member_id);
+    // What it came with counts, not what it said last: it does not take the share of all others step by step.
+    let refused = kit.join(again(17_000));
+    assert_eq!(kit.take_join_refusal(refused), Refusal::NotAvailable);
+}
+
+#[test]
+fn a_member_that_becomes_a_large_one_is_no_newcomer() {
+    let mut kit = kit(400_000);
+    let joined = kit.join(saying(GROUP, 60_000));
+    kit.join(saying("two", 150_000));
+    kit.advance(3_000);
+    let (member_id, _) = kit.take_joined(joined);
+    let token = kit.join(JoinRequest {
+        member_id,
+        ..saying(GROUP, 75_000)
+    });
+    kit.take_joined(token);
 }
