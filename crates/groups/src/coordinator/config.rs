@@ -25,7 +25,8 @@ pub struct CoordinatorConfig {
     pub retention_check_interval_ms: u64,
     /// How many bytes all members of all groups may hold by what they have said of themselves, ids and protocols with their metadata,
     /// and as many again by their assignments. Whoever wants more is answered COORDINATOR_NOT_AVAILABLE, newcomers once seven eighths
-    /// are held, and those who want more than 64 KiB once half is. Kafka has no such bound.
+    /// are held, and those who want more than 64 KiB once half is. The topics that groups are known to read have as many again; beyond it
+    /// a group of consumers may read any. Kafka has no such bound.
     pub most_said: usize,
     /// How many requests of one group may wait for an open append of that group; more are answered COORDINATOR_NOT_AVAILABLE.
     pub inbox_limit: usize,

@@ -55,6 +55,8 @@ pub(crate) struct Held {
     pub(super) said: usize,
     /// Assignments.
     pub(super) assigned: usize,
+    /// The topics that groups are known to read.
+    pub(super) topics: usize,
 }
 
 impl Held {
@@ -65,6 +67,7 @@ impl Held {
         };
         replace(&mut self.said, before.said, now.said);
         replace(&mut self.assigned, before.assigned, now.assigned);
+        replace(&mut self.topics, before.topics, now.topics);
     }
 }
 

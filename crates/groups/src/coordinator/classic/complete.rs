@@ -48,7 +48,7 @@ impl Classic {
         // A stored generation of the largest number starts over.
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         self.protocol = select_protocol(self.members.values());
-        self.subscribed = self.subscriptions();
+        self.subscribe(cx);
         let (protocol, leader) = (self.protocol.clone(), self.leader.clone());
         self.journal.join_ended(cx.now, self.generation, protocol, leader);
         if self.members.is_empty() {

@@ -53,6 +53,8 @@ pub(crate) struct Classic {
     pending: BTreeSet<Arc<str>>,
     /// What the members of this generation subscribe to; `None` when that is not known.
     subscribed: Option<BTreeSet<Arc<str>>>,
+    /// How many bytes these topics hold.
+    subscribed_bytes: usize,
     /// How many bytes members and pending ones hold.
     said: usize,
     /// How many bytes the assignments have that were stored last. Members lose theirs while a rebalance is under way.
@@ -77,6 +79,7 @@ impl Classic {
             static_ids: BTreeMap::new(),
             pending: BTreeSet::new(),
             subscribed: None,
+            subscribed_bytes: 0,
             said: 0,
             stored_assignments: 0,
             open_assignments: 0,

@@ -1,5 +1,5 @@
 //! How much members hold by what they have said of themselves, until they are gone, and by their assignments, until the next ones
-//! are stored. All groups share one bound on either, which Kafka has not; what a group keeps of both in the log has Kafka's own, the
+//! are stored; and how much the topics hold that members subscribe to. All groups share one bound on each, which Kafka has not; what a group keeps in the log has Kafka's own, the
 //! largest message of `__consumer_offsets`.
 
 use alloc::sync::Arc;
@@ -16,6 +16,9 @@ const MEMBER: usize = 512;
 
 /// What a protocol takes beside its name and metadata. A member may name very many that are empty.
 const PROTOCOL: usize = 128;
+
+/// What a topic takes that a group is known to read, beside its name.
+const TOPIC: usize = 64;
 
 /// Who says more than this is large: the subscriptions of a thousand topics have a third of it.
 const LARGE: usize = 64 << 10;
@@ -78,10 +81,11 @@ impl Classic {
         self.stored_assignments.max(self.open_assignments)
     }
 
-    fn held(&self) -> Held {
+    pub(super) fn held(&self) -> Held {
         Held {
             said: self.said,
             assigned: self.assigned(),
+            topics: self.subscribed_bytes,
         }
     }
 
@@ -111,6 +115,11 @@ fn for_newcomers(cx: &Cx) -> usize {
 /// What assignments hold.
 pub(super) fn of_assignments(assignments: &[(Arc<str>, Bytes)]) -> usize {
     assignments.iter().map(|(_, assignment)| assignment.len()).sum()
+}
+
+/// What a topic holds that a group is known to read: several times what its name has in a subscription.
+pub(super) fn of_topic(topic: &str) -> usize {
+    TOPIC + topic.len()
 }
 
 /// What an id holds that was given out and not yet used.

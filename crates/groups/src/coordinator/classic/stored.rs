@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
+use super::said::of_topic;
 use super::{Classic, Member, RebalanceCause, State};
 use crate::coordinator::cx::Cx;
 use crate::coordinator::work::Write;
@@ -32,13 +33,13 @@ impl Classic {
             let unsynced = BTreeSet::new();
             group.state = State::Stable { unsynced };
         }
-        group.subscribed = group.subscriptions();
         group
     }
 
     /// Sessions begin anew; a group that is too large rebalances, so that its members commit.
     // Kafka: GroupMetadataManager.onLoaded
     pub(in crate::coordinator) fn on_loaded(&mut self, cx: &mut Cx) -> Option<Write> {
+        self.subscribe(cx);
         for member_id in self.members.keys() {
             self.extend_session(cx, member_id);
         }
@@ -88,9 +89,19 @@ impl Classic {
         }
     }
 
-    /// What all members subscribe to; `None` when the group is not of consumers or a subscription cannot be read.
+    /// Learns what all members subscribe to now.
+    pub(super) fn subscribe(&mut self, cx: &Cx) {
+        let others = cx.held.topics.saturating_sub(self.held().topics);
+        let room = cx.config.most_said.saturating_sub(others);
+        self.subscribed = self.subscriptions(room);
+        let topics = self.subscribed.iter().flatten();
+        self.subscribed_bytes = topics.map(|topic| of_topic(topic)).sum();
+    }
+
+    /// What all members subscribe to; `None` when the group is not of consumers, when a subscription cannot be read, and when the
+    /// topics would hold more than `room`.
     // Kafka: ClassicGroup.computeSubscribedTopics
-    pub(super) fn subscriptions(&self) -> Option<BTreeSet<Arc<str>>> {
+    fn subscriptions(&self, mut room: usize) -> Option<BTreeSet<Arc<str>>> {
         if !self.is_of_consumers() {
             return None;
         }
@@ -100,7 +111,12 @@ impl Classic {
         let protocol = self.protocol.as_deref()?;
         let mut topics = BTreeSet::new();
         for member in self.members.values() {
-            topics.extend(subscribed_topics(member.metadata(Some(protocol)))?);
+            for topic in subscribed_topics(member.metadata(Some(protocol)))? {
+                let bytes = of_topic(&topic);
+                if topics.insert(topic) {
+                    room = room.checked_sub(bytes)?;
+                }
+            }
         }
         Some(topics)
     }

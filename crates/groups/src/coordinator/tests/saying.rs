@@ -239,3 +239,27 @@ fn a_member_that_becomes_a_large_one_is_no_newcomer() {
     });
     kit.take_joined(token);
 }
+
+#[test]
+fn a_group_whose_topics_would_hold_too_much_is_taken_to_read_any() {
+    let names: Vec<String> = (0..1_000).map(|topic| std::format!("{topic:04}")).collect();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    // Names of 4 bytes have 6 in a subscription and hold 68.
+    let mut kit = kit(100_000);
+    for (group_id, is_known) in [("one", true), ("two", false)] {
+        let token = kit.join(JoinRequest {
+            group_id: group_id.into(),
+            protocols: vec![protocol("range", subscription(&names))],
+            ..anonymous_join()
+        });
+        kit.advance(3_000);
+        kit.take_joined(token);
+        let machine = kit.harness.machine();
+        let classic = machine.groups[group_id].classic.as_ref().expect("a group");
+        assert_eq!(classic.knows_subscriptions(), is_known, "{group_id}");
+        assert!(classic.is_subscribed_to("0007"));
+        assert_eq!(machine.cx.held.topics, 68_000);
+    }
+    kit.advance(400_000);
+    assert_eq!(kit.harness.machine().cx.held.topics, 0);
+}

@@ -25,6 +25,10 @@ const GROUP_VERSION: i16 = 3;
 const OFFSET_VERSION: i16 = 4;
 /// The version of a stored offset with an expiry of its own, the only one that has room for it.
 const EXPIRING_OFFSET_VERSION: i16 = 1;
+/// The longest subscription that is read.
+const LARGEST_SUBSCRIPTION: usize = 1 << 20;
+/// The most topics of one that is read.
+const MOST_TOPICS: i32 = 50_000;
 /// A timestamp or epoch that is not there.
 const NONE: i64 = -1;
 const NO_EPOCH: i32 = -1;
@@ -195,10 +199,14 @@ fn decode_group(bytes: Bytes) -> Result<StoredGroup, RecordError> {
 }
 
 /// The topics of a member's metadata; `None` when it is no subscription of a consumer. Later versions append to version 0,
-/// so its topics are read whatever the version.
+/// so its topics are read whatever the version. Of one that is very long nothing is read: its names would take several times as
+/// much memory.
 // Kafka: ClassicGroup.computeSubscribedTopics
 pub(crate) fn subscribed_topics(mut metadata: Bytes) -> Option<Vec<Arc<str>>> {
-    if metadata.try_get_i16().ok()? < 0 {
+    if metadata.len() > LARGEST_SUBSCRIPTION || metadata.try_get_i16().ok()? < 0 {
+        return None;
+    }
+    if metadata.clone().try_get_i32().ok()? > MOST_TOPICS {
         return None;
     }
     let mut reader = Reader::new(metadata);

@@ -517,3 +517,25 @@ fn topics_are_read_from_subscriptions_of_any_version_and_from_nothing_else() {
     let unknown = kohort_protocol::consumer_protocol::ConsumerProtocolSubscription::MAX_VERSION;
     assert!(unknown >= 3);
 }
+
+#[test]
+fn subscriptions_of_very_many_topics_are_not_read() {
+    let subscription = |topics: usize, rest: usize| {
+        let count = u32::try_from(topics).expect("few").to_be_bytes();
+        let mut bytes = vec![0, 0];
+        bytes.extend(count);
+        for topic in 0..topics {
+            bytes.extend([0, 5]);
+            bytes.extend(std::format!("{topic:05}").bytes());
+        }
+        // User data.
+        bytes.extend(u32::try_from(rest).expect("few").to_be_bytes());
+        bytes.resize(bytes.len() + rest, 0);
+        Bytes::from(bytes)
+    };
+    let read = |topics, rest| subscribed_topics(subscription(topics, rest)).map(|topics| topics.len());
+    assert_eq!(read(50_000, 0), Some(50_000));
+    assert_eq!(read(50_001, 0), None);
+    assert_eq!(read(1, (1 << 20) - 17), Some(1));
+    assert_eq!(read(1, (1 << 20) - 16), None);
+}
