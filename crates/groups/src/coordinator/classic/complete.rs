@@ -31,7 +31,8 @@ impl Classic {
         if !gone.is_empty() {
             let remove = |member_id: &Arc<str>| self.remove(cx, member_id, MemberFate::JoinExpired);
             let members = gone.iter().map(remove).collect();
-            self.journal.note(RebalanceCause::JoinExpired { members });
+            self.journal
+                .note(RebalanceCause::JoinExpired { members, unlisted: 0 });
         }
         if !self.elect_leader() && !self.members.is_empty() {
             // Only static members are left and none waits: give them another round.

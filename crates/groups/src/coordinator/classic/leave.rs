@@ -39,7 +39,11 @@ impl Classic {
         if members.is_empty() {
             return None;
         }
-        let cause = RebalanceCause::MembersLeft { members, reason };
+        let cause = RebalanceCause::MembersLeft {
+            members,
+            unlisted: 0,
+            reason,
+        };
         match self.kind() {
             StateKind::Stable | StateKind::CompletingRebalance => self.prepare_rebalance(cx, cause),
             StateKind::PreparingRebalance => {

@@ -140,7 +140,7 @@ impl Classic {
         }
         let remove = |member_id: &Arc<str>| self.remove(cx, member_id, MemberFate::SyncExpired);
         let members = member_ids.iter().map(remove).collect();
-        self.prepare_rebalance(cx, RebalanceCause::SyncExpired { members })
+        self.prepare_rebalance(cx, RebalanceCause::SyncExpired { members, unlisted: 0 })
     }
 
     fn on_synced(&mut self, cx: &mut Cx, member_id: &str) {

@@ -41,8 +41,10 @@ pub enum RebalanceCause {
     },
     /// Members left, or were removed by an administrator.
     MembersLeft {
-        /// Who.
+        /// Who, the first [`RebalanceCause::MAX_MEMBERS`].
         members: Vec<Participant>,
+        /// How many more.
+        unlisted: usize,
         /// The reason of the first that gave one.
         reason: Option<String>,
     },
@@ -53,13 +55,17 @@ pub enum RebalanceCause {
     },
     /// Members joined and then did not ask for their assignment.
     SyncExpired {
-        /// Who.
+        /// Who, the first [`RebalanceCause::MAX_MEMBERS`].
         members: Vec<Participant>,
+        /// How many more.
+        unlisted: usize,
     },
     /// Members were there before and did not join again in time.
     JoinExpired {
-        /// Who.
+        /// Who, the first [`RebalanceCause::MAX_MEMBERS`].
         members: Vec<Participant>,
+        /// How many more.
+        unlisted: usize,
     },
     /// The assignment could not be stored.
     AssignmentNotStored {
@@ -74,6 +80,41 @@ pub enum RebalanceCause {
 }
 
 impl RebalanceCause {
+    /// How many members a cause lists, and fewer where their names have more than 64 KiB.
+    pub const MAX_MEMBERS: usize = 1_000;
+
+    /// How many bytes of names it lists where it is about several members.
+    pub(super) const MAX_NAMES: usize = 64 << 10;
+
+    /// The same with no more members than are listed; the others are counted.
+    pub(super) fn shortened(mut self) -> Self {
+        if let Self::MembersLeft {
+            members, unlisted, ..
+        }
+        | Self::SyncExpired { members, unlisted }
+        | Self::JoinExpired { members, unlisted } = &mut self
+        {
+            *unlisted += keep_names(members, Self::MAX_MEMBERS, Self::MAX_NAMES, Participant::names);
+        }
+        self
+    }
+
+    /// The bytes of the names and of the reason in it.
+    pub(super) fn names(&self) -> usize {
+        let names = self.members().iter().map(Participant::names);
+        names.sum::<usize>() + self.reason().map_or(0, str::len)
+    }
+
+    /// How many members it is about that [`RebalanceCause::members`] does not list.
+    pub fn members_unlisted(&self) -> usize {
+        match self {
+            Self::MembersLeft { unlisted, .. }
+            | Self::SyncExpired { unlisted, .. }
+            | Self::JoinExpired { unlisted, .. } => *unlisted,
+            _ => 0,
+        }
+    }
+
     /// The cause in one word, as the journal's records name it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -99,8 +140,8 @@ impl RebalanceCause {
             | Self::StaticMemberReplaced { member, .. }
             | Self::SessionExpired { member } => slice::from_ref(member),
             Self::MembersLeft { members, .. }
-            | Self::SyncExpired { members }
-            | Self::JoinExpired { members } => members,
+            | Self::SyncExpired { members, .. }
+            | Self::JoinExpired { members, .. } => members,
             Self::AssignmentNotStored { .. } | Self::GroupTooLarge { .. } => &[],
         }
     }
@@ -120,4 +161,23 @@ impl RebalanceCause {
             | Self::GroupTooLarge { .. } => None,
         }
     }
+}
+
+/// Keeps the first of a list, no more than `most` and only as long as their names have no more than `bytes`. Gives how many go.
+pub(super) fn keep_names<T>(
+    listed: &mut Vec<T>,
+    most: usize,
+    mut bytes: usize,
+    names: impl Fn(&T) -> usize,
+) -> usize {
+    let fits = |one: &&T| {
+        let left = bytes.checked_sub(names(one));
+        bytes = left.unwrap_or(bytes);
+        left.is_some()
+    };
+    let kept = listed.iter().take(most).take_while(fits).count();
+    let gone = listed.len() - kept;
+    listed.truncate(kept);
+    listed.shrink_to_fit();
+    gone
 }

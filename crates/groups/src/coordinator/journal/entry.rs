@@ -47,7 +47,8 @@ pub struct Rebalance {
     pub began_ms: i64,
     /// Why it began.
     pub cause: RebalanceCause,
-    /// What else happened while the group waited for its members, oldest first, at most [`Rebalance::MAX_LATER_CAUSES`].
+    /// What else happened while the group waited for its members, oldest first, at most [`Rebalance::MAX_LATER_CAUSES`], and fewer
+    /// where they have long names.
     pub later_causes: Vec<RebalanceCause>,
     /// How many more things happened.
     pub later_causes_unlisted: usize,
@@ -76,6 +77,8 @@ pub struct Rebalance {
     pub pauses: Vec<Pause>,
     /// Partitions that a member gave up and nobody got, in order. In a cooperative rebalance the next one gives them away.
     pub unowned: Vec<TopicPartition>,
+    /// How many members that are in the group at its end are left out, where all names have more than 2 MiB.
+    pub members_unlisted: usize,
     /// How many members that are not in the group any more are left out, over [`Rebalance::MAX_DEPARTED`].
     pub departed_unlisted: usize,
     /// How many partitions are left out of the lists, over [`Rebalance::MAX_LISTED`] in each kind.
@@ -94,11 +97,7 @@ impl Rebalance {
     pub(super) fn names(&self) -> usize {
         let members = self.members.iter().map(|member| member.member.names());
         let causes = core::iter::once(&self.cause).chain(&self.later_causes);
-        let of_causes = causes.map(|cause| {
-            let names = cause.members().iter().map(Participant::names);
-            names.sum::<usize>() + cause.reason().map_or(0, str::len)
-        });
-        members.chain(of_causes).sum()
+        members.chain(causes.map(RebalanceCause::names)).sum()
     }
 
     /// From its beginning to its end, as far as it has come.

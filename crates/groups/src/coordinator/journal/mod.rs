@@ -15,6 +15,7 @@ use bytes::Bytes;
 use kohort_machine::Instant;
 
 pub use cause::RebalanceCause;
+use cause::keep_names;
 pub use entry::{MemberFate, Participant, Pause, Rebalance, RebalanceMember, RebalanceOutcome};
 use holdings::{Departed, Holder, Partitions};
 
@@ -63,6 +64,13 @@ impl Journal {
     /// How many bytes of names those kept may have together, beside the last of them. Five hundred usual members in each are within it.
     pub(super) const MAX_NAMES: usize = 1 << 20;
 
+    /// How many bytes of names the members of one rebalance may have that are in the group at its end. Ten thousand usual ones are
+    /// within it.
+    pub(super) const MAX_MEMBER_NAMES: usize = 2 << 20;
+
+    /// How many bytes of names the later causes of one rebalance may have together.
+    pub(super) const MAX_LATER_NAMES: usize = 256 << 10;
+
     /// How many bytes of names those may have who went since the last rebalance ended, as far as they are listed.
     pub(super) const MAX_DEPARTED_NAMES: usize = 256 << 10;
 
@@ -93,7 +101,7 @@ impl Journal {
             entry: Rebalance {
                 number: self.count,
                 began_ms: wall_ms,
-                cause,
+                cause: cause.shortened(),
                 later_causes: Vec::new(),
                 later_causes_unlisted: 0,
                 generation_before,
@@ -108,6 +116,7 @@ impl Journal {
                 is_ownership_known: is_of_consumers,
                 pauses: Vec::new(),
                 unowned: Vec::new(),
+                members_unlisted: 0,
                 departed_unlisted: 0,
                 unlisted: 0,
             },
@@ -118,7 +127,11 @@ impl Journal {
     /// Something more happened while the group waits for its members.
     pub(super) fn note(&mut self, cause: RebalanceCause) {
         if let Some(Open { entry, .. }) = &mut self.open {
-            if entry.later_causes.len() < Rebalance::MAX_LATER_CAUSES {
+            let cause = cause.shortened();
+            let listed: usize = entry.later_causes.iter().map(RebalanceCause::names).sum();
+            if entry.later_causes.len() < Rebalance::MAX_LATER_CAUSES
+                && listed + cause.names() <= Self::MAX_LATER_NAMES
+            {
                 entry.later_causes.push(cause);
             } else {
                 entry.later_causes_unlisted += 1;
@@ -287,12 +300,14 @@ impl Journal {
         }
         entry.outcome = outcome;
         let settled = outcome == RebalanceOutcome::Stable || outcome == RebalanceOutcome::Empty;
-        let stayed = self
+        let mut stayed: Vec<_> = self
             .holders
             .values()
-            .map(|holder| holder.tell(open.began, settled));
+            .map(|holder| holder.tell(open.began, settled))
+            .collect();
         let departed = self.departed.iter().map(|departed| departed.tell(open.began));
-        entry.members = stayed.chain(departed).collect();
+        stayed.extend(departed);
+        entry.members = stayed;
         entry.departed_unlisted = self.departed_unlisted;
         if settled {
             let given_up = entry.members.iter().flat_map(|member| &member.gave_up);
@@ -302,9 +317,20 @@ impl Journal {
                 .collect();
             entry.unowned = unowned.into_iter().collect();
         }
+        // Only now: what they gave up counts, listed or not.
+        self.leave_out(&mut entry);
         entry.pauses.sort_by(|a, b| a.partition.cmp(&b.partition));
         shorten(&mut entry);
         entry
+    }
+
+    /// Leaves out members whose names are over the bound, and counts them. Those that went are bounded already.
+    fn leave_out(&self, entry: &mut Rebalance) {
+        let departed = entry.members.split_off(self.holders.len());
+        let names = |member: &RebalanceMember| member.member.names();
+        let most = self.holders.len();
+        entry.members_unlisted = keep_names(&mut entry.members, most, Self::MAX_MEMBER_NAMES, names);
+        entry.members.extend(departed);
     }
 }
 

@@ -277,7 +277,11 @@ fn the_end_of_the_last_member_is_a_rebalance_without_pauses_later() {
     );
     assert_eq!(
         rebalance.cause,
-        RebalanceCause::MembersLeft { members, reason: why }
+        RebalanceCause::MembersLeft {
+            members,
+            unlisted: 0,
+            reason: why
+        }
     );
     assert_eq!(rebalance.outcome, RebalanceOutcome::Empty);
     assert_eq!(
@@ -339,7 +343,10 @@ fn a_member_that_does_not_join_again_in_time_is_told_with_what_it_had() {
     give(&mut kit, joined.generation, &[(&owner, &[0, 1, 2, 3])]);
     let rebalance = last(&kit);
     let members = vec![who(&other)];
-    assert_eq!(rebalance.later_causes, [RebalanceCause::JoinExpired { members }]);
+    assert_eq!(
+        rebalance.later_causes,
+        [RebalanceCause::JoinExpired { members, unlisted: 0 }]
+    );
     let gone = part(rebalance, &other);
     assert_eq!((gone.fate, gone.joined), (MemberFate::JoinExpired, None));
     assert_eq!(gone.gave_up, all(&[2, 3]));
@@ -475,4 +482,69 @@ fn give_static(kit: &mut Kit, id: &Arc<str>, generation: i32) {
     request.assignments = vec![(id.clone(), assignment(&[0, 1]))];
     let token = kit.send(GroupRequest::Sync(request));
     kit.take_sync(token).expect("an assignment");
+}
+
+/// The bytes of all names that the causes have.
+fn names_of_causes(rebalance: &Rebalance) -> usize {
+    let causes = core::iter::once(&rebalance.cause).chain(&rebalance.later_causes);
+    let names = |who: &Participant| {
+        let instance = who.group_instance_id.as_deref().unwrap_or_default();
+        who.member_id.len() + instance.len() + who.client_id.len() + who.client_host.len()
+    };
+    causes.flat_map(RebalanceCause::members).map(names).sum()
+}
+
+#[test]
+fn causes_with_very_long_names_list_their_members_up_to_a_bound() {
+    let (mut kit, _owner, _newcomer) = joined_by_another();
+    let instances: Vec<String> = (0..100).map(|number| alloc::format!("{number:>32000}")).collect();
+    for instance in &instances {
+        kit.join(static_join(instance));
+    }
+    let leaving: Vec<_> = instances
+        .iter()
+        .map(|instance| leaving("", Some(instance)))
+        .collect();
+    // All at once, while the group waits for its members: a later cause, behind as many joins as fit.
+    kit.leave_all(leaving.clone());
+    let open = kit.harness.machine().rebalances(GROUP, kit.harness.now());
+    let open = open.last().expect("it is under way").clone();
+    // Two names of 32,000 bytes each: four joins have less than 256 KiB, five would have more.
+    assert_eq!((open.later_causes.len(), open.later_causes_unlisted), (4, 97));
+    assert!(names_of_causes(&open) <= 256 << 10);
+    // All at once from a group that has a generation: the first cause.
+    let mut kit = Kit::new();
+    for instance in &instances {
+        kit.join(static_join(instance));
+    }
+    kit.advance(6_000);
+    kit.leave_all(leaving);
+    let told = kit.rebalanced.iter().flat_map(|told| {
+        let causes = core::iter::once(&told.cause).chain(&told.later_causes);
+        causes.filter(|cause| cause.name() == "members_left")
+    });
+    let told: Vec<_> = told
+        .map(|cause| (cause.members().len(), cause.members_unlisted()))
+        .collect();
+    assert_eq!(told, [(1, 99)]);
+    assert!(
+        kit.rebalanced
+            .iter()
+            .all(|told| names_of_causes(told) <= 512 << 10)
+    );
+}
+
+#[test]
+fn the_last_rebalance_is_bounded_as_well() {
+    let mut kit = Kit::new();
+    for number in 0..100 {
+        kit.join(static_join(&alloc::format!("{number:>32000}")));
+    }
+    kit.advance(6_000);
+    let kept = kit.harness.machine().rebalances(GROUP, kit.harness.now());
+    let last = kept.last().expect("it is under way");
+    let listed = last.members.len();
+    assert_eq!(listed + last.members_unlisted, 100);
+    // A name of 32,000 bytes, and one of as many and some: 2 MiB have room for 32 of both.
+    assert_eq!(listed, 32);
 }

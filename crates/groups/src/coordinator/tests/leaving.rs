@@ -15,7 +15,11 @@ fn a_member_that_leaves_a_stable_group_starts_a_rebalance() {
     let (members, reason) = (vec![who(&ids[1])], None);
     assert_eq!(
         kit.cause(),
-        Some(&RebalanceCause::MembersLeft { members, reason })
+        Some(&RebalanceCause::MembersLeft {
+            members,
+            unlisted: 0,
+            reason
+        })
     );
     assert_eq!(
         kit.heartbeat(&ids[0], generation),
@@ -49,7 +53,11 @@ fn a_batch_of_members_leaves_with_an_outcome_each_and_one_rebalance() {
     let (members, reason) = (vec![who(&ids[1]), who(&ids[2])], None);
     assert_eq!(
         kit.cause(),
-        Some(&RebalanceCause::MembersLeft { members, reason })
+        Some(&RebalanceCause::MembersLeft {
+            members,
+            unlisted: 0,
+            reason
+        })
     );
 }
 

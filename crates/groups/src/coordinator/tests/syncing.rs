@@ -108,7 +108,10 @@ fn members_that_did_not_sync_within_the_rebalance_timeout_are_removed_and_the_gr
     assert_eq!(kit.take_sync(waiting), Err(Refusal::RebalanceInProgress));
     assert_eq!(kit.heartbeat(&leader, generation), Err(Refusal::UnknownMemberId));
     let members = vec![who(&leader)];
-    assert_eq!(kit.cause(), Some(&RebalanceCause::SyncExpired { members }));
+    assert_eq!(
+        kit.cause(),
+        Some(&RebalanceCause::SyncExpired { members, unlisted: 0 })
+    );
 }
 
 #[test]

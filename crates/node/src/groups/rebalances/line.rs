@@ -34,6 +34,8 @@ pub(super) struct Line<'a> {
     join_ms: Option<f64>,
     sync_ms: Option<f64>,
     members: Vec<Member<'a>>,
+    #[serde(skip_serializing_if = "is_none")]
+    members_unlisted: usize,
     departed_unlisted: usize,
     ownership_known: bool,
     /// Topic, partition and how long.
@@ -46,6 +48,8 @@ pub(super) struct Line<'a> {
 struct Cause<'a> {
     name: &'static str,
     members: Vec<Named<'a>>,
+    #[serde(skip_serializing_if = "is_none")]
+    members_unlisted: usize,
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<alloc::string::String>,
@@ -93,6 +97,7 @@ impl<'a> Line<'a> {
             join_ms: rebalance.join.map(millis),
             sync_ms: rebalance.sync.map(millis),
             members: rebalance.members.iter().map(member).collect(),
+            members_unlisted: rebalance.members_unlisted,
             departed_unlisted: rebalance.departed_unlisted,
             ownership_known: rebalance.is_ownership_known,
             pauses: pauses
@@ -122,10 +127,16 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Usually all are listed.
+fn is_none(unlisted: &usize) -> bool {
+    *unlisted == 0
+}
+
 fn cause(cause: &RebalanceCause) -> Cause<'_> {
     Cause {
         name: cause.name(),
         members: cause.members().iter().map(named).collect(),
+        members_unlisted: cause.members_unlisted(),
         reason: cause.reason(),
         error: match cause {
             RebalanceCause::AssignmentNotStored { refusal } => Some(refusal.to_string()),

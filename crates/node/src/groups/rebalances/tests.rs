@@ -51,6 +51,7 @@ fn rebalance() -> Rebalance {
             duration: Duration::from_millis(11_500),
         }],
         unowned: vec![at(3)],
+        members_unlisted: 0,
         departed_unlisted: 0,
         unlisted: 0,
     }

@@ -65,6 +65,8 @@ pub(super) struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     take_ms: Option<f64>,
     members: Vec<Member>,
+    #[serde(skip_serializing_if = "is_none")]
+    members_unlisted: usize,
     departed_unlisted: usize,
     ownership_known: bool,
     /// Topic, partition and how many milliseconds.
@@ -75,11 +77,18 @@ pub(super) struct Told {
 
 type ByTopic = BTreeMap<String, Vec<i32>>;
 
+/// Usually all are listed.
+fn is_none(unlisted: &usize) -> bool {
+    *unlisted == 0
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Cause {
     name: String,
     members: Vec<Named>,
+    #[serde(skip_serializing_if = "is_none")]
+    members_unlisted: usize,
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,

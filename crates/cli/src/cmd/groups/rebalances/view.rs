@@ -94,6 +94,9 @@ fn rebalance(out: &mut impl Write, told: &Told) -> io::Result<()> {
     if !told.members.is_empty() {
         members(&told.members).write(out, "  ")?;
     }
+    if told.members_unlisted > 0 {
+        writeln!(out, "  and {} members that are not listed", told.members_unlisted)?;
+    }
     if told.departed_unlisted > 0 {
         writeln!(out, "  and {} members that came and went", told.departed_unlisted)?;
     }
@@ -106,6 +109,9 @@ fn cause_text(cause: &Cause) -> String {
     if !cause.members.is_empty() {
         let members: Vec<String> = cause.members.iter().map(member_text).collect();
         text.push_str(&format!(": {}", members.join(", ")));
+    }
+    if cause.members_unlisted > 0 {
+        text.push_str(&format!(" and {} more", cause.members_unlisted));
     }
     if let Some(size) = cause.size {
         text.push_str(&format!(": {size} members"));
@@ -258,6 +264,15 @@ mod tests {
             reason: Some("the consumer is being closed".to_owned()),
             ..Cause::default()
         };
+        let more = Cause {
+            members_unlisted: 7,
+            reason: None,
+            ..cause.clone()
+        };
+        assert_eq!(
+            cause_text(&more),
+            "members left: app-1 (app, 127.0.0.1) and 7 more"
+        );
         assert_eq!(
             cause_text(&cause),
             "members left: app-1 (app, 127.0.0.1) (the consumer is being closed)"
