@@ -89,6 +89,7 @@ impl Group {
             return cx.defer(timer);
         }
         let write = self.expire(cx, &timer);
+        self.count_said(cx);
         self.append(cx, write);
         self.run(cx);
     }
@@ -110,6 +111,8 @@ impl Group {
         }
         for then in open.then {
             let write = self.on_appended(cx, then, result);
+            // What waits must know of it.
+            self.count_said(cx);
             self.append(cx, write);
         }
         self.run(cx);

@@ -263,3 +263,47 @@ fn a_group_whose_topics_would_hold_too_much_is_taken_to_read_any() {
     kit.advance(400_000);
     assert_eq!(kit.harness.machine().cx.held.topics, 0);
 }
+
+#[test]
+fn a_join_that_waits_for_an_append_knows_what_the_append_has_brought() {
+    let mut kit = kit(100_000);
+    let instance = |bytes| JoinRequest {
+        group_instance_id: Some("instance".into()),
+        ..saying(GROUP, bytes)
+    };
+    let joined = kit.join(instance(100));
+    kit.advance(3_000);
+    let (id, joined) = kit.take_joined(joined);
+    let token = kit.sync(&id, joined.generation, &[(&id, "one")]);
+    kit.take_sync(token).expect("stable");
+    // The new id of the member is stored before it counts.
+    kit.hold = true;
+    let replaced = kit.join(instance(50_000));
+    let newcomer = kit.join(saying(GROUP, 50_000));
+    assert!(kit.waits(replaced) && kit.waits(newcomer));
+    kit.release();
+    kit.take_joined(replaced);
+    assert_eq!(kit.take_join_refusal(newcomer), Refusal::NotAvailable);
+}
+
+#[test]
+fn assignments_that_are_being_stored_count_until_they_could_not_be() {
+    let mut kit = kit(100_000);
+    let much = "x".repeat(60_000);
+    let [one, two] = [GROUP, "two"].map(|group_id| {
+        let joined = kit.join(saying(group_id, 100));
+        kit.advance(3_000);
+        let (id, joined) = kit.take_joined(joined);
+        SyncRequest {
+            group_id: group_id.into(),
+            ..sync(&id, joined.generation, &[(&id, &much)])
+        }
+    });
+    kit.hold = true;
+    kit.send(GroupRequest::Sync(one));
+    let refused = kit.send(GroupRequest::Sync(two));
+    assert_eq!(kit.take_sync(refused), Err(Refusal::NotAvailable));
+    assert_eq!(kit.harness.machine().cx.held.assigned, 60_000);
+    kit.fail(AppendFailure::Unavailable);
+    assert_eq!(kit.harness.machine().cx.held.assigned, 0);
+}
