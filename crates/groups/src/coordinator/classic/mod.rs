@@ -255,7 +255,9 @@ impl Classic {
         self.leader.get_or_insert_with(|| member.id.clone());
         self.forget_pending(&member.id);
         self.said += member.said();
-        self.members.insert(member.id.clone(), member);
+        if let Some(before) = self.members.insert(member.id.clone(), member) {
+            self.said -= before.said();
+        }
     }
 
     /// The id was used, or will not be any more.

@@ -24,11 +24,21 @@ impl Classic {
         group.leader = stored.leader.clone();
         let protocol = stored.protocol.clone().unwrap_or_default();
         for member in &stored.members {
+            // Anyone may write the record: of members that are named twice the first counts.
+            let instance = member.group_instance_id.as_ref();
+            if group.members.contains_key(&member.member_id)
+                || instance.is_some_and(|instance| group.static_ids.contains_key(instance))
+            {
+                continue;
+            }
             let member = Member::from_stored(member, &protocol);
             group.journal.restore(member.participant(), &member.assignment);
             group.stored_assignments += member.assignment.len();
             group.insert(member);
         }
+        let is_member = |id: &Arc<str>| group.members.contains_key(id);
+        let leader = group.leader.take().filter(is_member);
+        group.leader = leader.or_else(|| group.members.keys().next().cloned());
         if !group.members.is_empty() {
             let unsynced = BTreeSet::new();
             group.state = State::Stable { unsynced };

@@ -146,3 +146,41 @@ fn a_run_replays_exactly() {
     let again = Coordinator::new(CoordinatorConfig::default(), 42);
     kohort_machine::testing::replay(again, kit.harness.record());
 }
+
+#[test]
+fn a_member_that_is_stored_twice_is_there_and_counts_once() {
+    let mut kit = Kit::new();
+    let (ids, _) = kit.stable(2);
+    let mut log = kit.log.clone();
+    let Some((
+        _,
+        CoordinatorRecord::Group {
+            value: Some(stored), ..
+        },
+    )) = log.last_mut()
+    else {
+        panic!("the group is stored last");
+    };
+    let mut again = stored.members[0].clone();
+    again.subscription = bytes("much longer than it was when it was stored first");
+    stored.members.push(again.clone());
+    let instance: Option<Arc<str>> = Some("instance".into());
+    for (id, group_instance_id) in [("a", &instance), ("b", &instance)] {
+        stored.members.push(StoredMember {
+            member_id: id.into(),
+            group_instance_id: group_instance_id.clone(),
+            ..again.clone()
+        });
+    }
+    stored.leader = Some("b".into());
+    let mut kit = Kit::recovered(CoordinatorConfig::default(), &log);
+    let members = kit.describe().expect("the group").members;
+    let listed: Vec<_> = members.iter().map(|member| member.member_id.clone()).collect();
+    let mut expected = vec!["a".into(), ids[0].clone(), ids[1].clone()];
+    expected.sort();
+    assert_eq!(listed, expected);
+    let machine = kit.harness.machine();
+    let classic = machine.groups[GROUP].classic.as_ref().expect("the group");
+    classic.assert_consistent();
+    assert_eq!(machine.cx.held.said, classic.recounted());
+}
