@@ -14,6 +14,9 @@ use crate::coordinator::{Client, JoinProtocol, JoinRequest};
 /// What a member takes beside what it says: itself, its timer, its place in the journal.
 const MEMBER: usize = 512;
 
+/// What follows the name in a member's id: a hyphen and a UUID.
+const UUID: usize = 37;
+
 /// What a protocol takes beside its name and metadata. A member may name very many that are empty.
 const PROTOCOL: usize = 128;
 
@@ -37,7 +40,9 @@ impl Group {
         let mut after = of_protocols(&request.protocols);
         if known.is_none() {
             let instance = request.group_instance_id.as_deref().unwrap_or_default();
-            after += MEMBER + client.id.len() + client.host.len() + instance.len();
+            // The id that it gets begins with one of these names.
+            let id = client.id.len().max(instance.len()) + UUID;
+            after += MEMBER + id + client.id.len() + client.host.len() + instance.len();
         }
         let most = match known {
             Some(member) if after <= member.came_with.saturating_add(GROWTH) => cx.config.most_said,
@@ -77,7 +82,7 @@ impl Classic {
     }
 
     /// What the assignments hold: those that are stored last, also while members wait for others, or those that are being stored.
-    pub(super) fn assigned(&self) -> usize {
+    pub(in crate::coordinator) fn assigned(&self) -> usize {
         self.stored_assignments.max(self.open_assignments)
     }
 

@@ -1,4 +1,5 @@
-//! Random runs by seed: whatever members do, each request is answered once and generations only grow.
+//! Random runs by seed: whatever members of two groups do, each request is answered once, generations only grow, and what all hold
+//! stays within its bound.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +8,13 @@ use kohort_machine::Prng;
 use super::*;
 use crate::coordinator::classic::StateKind;
 
+/// The group that shares the bound with [`GROUP`], and is not looked at otherwise.
+const OTHER: &str = "other";
+
 /// A member as a client sees itself.
 #[derive(Debug, Clone, Default)]
 struct Player {
+    group_id: &'static str,
     id: Option<Arc<str>>,
     instance: Option<String>,
     generation: i32,
@@ -32,19 +37,27 @@ struct Game {
 impl Game {
     fn new(seed: u64) -> Self {
         let mut prng = Prng::from_seed(seed);
-        let players = (0..6).map(|index| Player {
-            instance: (index >= 4).then(|| std::format!("static-{index}")),
+        let player = |group_id, index, statics| Player {
+            group_id,
+            instance: (index >= statics).then(|| std::format!("static-{index}")),
             ..Player::default()
-        });
+        };
+        let players = (0..6).map(|index| player(GROUP, index, 4));
+        let others = (0..3).map(|index| player(OTHER, index, 2));
+        let is_full = prng.chance(1, 2);
         let config = CoordinatorConfig {
             initial_rebalance_delay_ms: i32::try_from(prng.below(2) * 3_000).expect("small"),
             max_size: 5,
             inbox_limit: 4,
+            most_said: match is_full {
+                true => usize::try_from(3_000 + prng.below(60_000)).expect("small"),
+                false => usize::MAX,
+            },
             ..CoordinatorConfig::default()
         };
         Self {
             kit: Kit::with(config),
-            players: players.collect(),
+            players: players.chain(others).collect(),
             prng,
             generation: 0,
             told: 0,
@@ -55,7 +68,8 @@ impl Game {
     }
 
     fn turn(&mut self) {
-        let index = usize::try_from(self.prng.below(6)).expect("small");
+        let players = u64::try_from(self.players.len()).expect("few");
+        let index = usize::try_from(self.prng.below(players)).expect("small");
         self.collect();
         match self.prng.below(14) {
             0..=3 => self.join(index),
@@ -79,7 +93,17 @@ impl Game {
         if player.waiting.is_some() {
             return;
         }
+        let mut protocols = anonymous_join().protocols;
+        if self.prng.chance(1, 3) {
+            // It has more to say now, or less again.
+            let bytes = usize::try_from(self.prng.below(20_000)).expect("small");
+            let mut metadata = protocols[0].metadata.to_vec();
+            metadata.resize(metadata.len() + bytes, 0);
+            protocols[0].metadata = metadata.into();
+        }
         let request = JoinRequest {
+            group_id: player.group_id.into(),
+            protocols,
             member_id: player.id.clone().unwrap_or_else(|| UNKNOWN_MEMBER_ID.into()),
             group_instance_id: player.instance.as_deref().map(Arc::from),
             requires_known_member_id: self.prng.chance(1, 2),
@@ -98,17 +122,30 @@ impl Game {
         let all: Vec<Arc<str>> = self
             .players
             .iter()
+            .filter(|other| other.group_id == player.group_id)
             .filter_map(|player| player.id.clone())
             .collect();
-        let told: Vec<(&str, &str)> = all.iter().map(|id| (&**id, &**id)).collect();
-        let token = self.kit.sync(id, player.generation, &told);
+        let much = "x".repeat(usize::try_from(self.prng.below(10_000)).expect("small"));
+        let is_long = self.prng.chance(1, 4);
+        let given = |id| if is_long { &*much } else { id };
+        let told: Vec<(&str, &str)> = all.iter().map(|id| (&**id, given(id))).collect();
+        let token = self.kit.send(GroupRequest::Sync(SyncRequest {
+            group_id: player.group_id.into(),
+            ..sync(id, player.generation, &told)
+        }));
         self.players[index].waiting = Some(token);
     }
 
     fn heartbeat(&mut self, index: usize) {
         let player = self.players[index].clone();
         if let Some(id) = &player.id {
-            let answer = self.kit.heartbeat(id, player.generation);
+            let token = self.kit.send(GroupRequest::Heartbeat(HeartbeatRequest {
+                group_id: player.group_id.into(),
+                ..heartbeat(id, player.generation)
+            }));
+            let GroupResponse::Heartbeat(answer) = self.kit.take(token) else {
+                panic!("a heartbeat is answered at once");
+            };
             self.learn(index, answer.err());
         }
     }
@@ -116,7 +153,10 @@ impl Game {
     fn commit(&mut self, index: usize) {
         let player = self.players[index].clone();
         if let (Some(id), None) = (&player.id, player.waiting) {
-            let request = commit(id, player.generation, 1);
+            let request = CommitOffsetsRequest {
+                group_id: player.group_id.into(),
+                ..commit(id, player.generation, 1)
+            };
             let token = self.kit.send(GroupRequest::CommitOffsets(request));
             self.players[index].waiting = Some(token);
         }
@@ -126,7 +166,7 @@ impl Game {
         let player = self.players[index].clone();
         if let (Some(id), None) = (&player.id, player.waiting) {
             self.left.insert(id.clone());
-            let (group_id, members) = (GROUP.into(), vec![leaving(id, None)]);
+            let (group_id, members) = (player.group_id.into(), vec![leaving(id, None)]);
             let token = self
                 .kit
                 .send(GroupRequest::Leave(LeaveRequest { group_id, members }));
@@ -186,8 +226,16 @@ impl Game {
             self.generation = classic.generation();
             classic.assert_consistent();
         }
-        let said = classic.map_or(0, |classic| classic.recounted());
-        assert_eq!(machine.cx.held.said, said);
+        let groups = machine.groups.values();
+        let all: Vec<_> = groups.filter_map(|group| group.classic.as_ref()).collect();
+        let said = all.iter().map(|classic| classic.recounted()).sum();
+        let assigned = all.iter().map(|classic| classic.assigned()).sum();
+        let held = machine.cx.held;
+        assert_eq!((held.said, held.assigned), (said, assigned));
+        let most = machine.cx.config.most_said;
+        assert!(held.said <= most, "{held:?} of {most}");
+        assert!(held.assigned <= most, "{held:?} of {most}");
+        assert!(held.topics <= most, "{held:?} of {most}");
         self.check_journal();
     }
 
@@ -247,7 +295,10 @@ impl Game {
             RebalanceCause::MembersLeft { members, .. } => {
                 assert!(members.iter().all(|member| self.left.contains(&member.member_id)));
             }
-            RebalanceCause::AssignmentNotStored { .. } => assert!(self.has_failed),
+            RebalanceCause::AssignmentNotStored { refusal } => {
+                let is_full = self.kit.harness.machine().cx.config.most_said < usize::MAX;
+                assert!(self.has_failed || (is_full && *refusal == Refusal::NotAvailable));
+            }
             RebalanceCause::StaticMemberReplaced { member, .. } => {
                 assert!(member.group_instance_id.is_some());
             }
