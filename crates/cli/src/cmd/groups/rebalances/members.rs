@@ -1,12 +1,12 @@
 //! What consumers write of their rebalances themselves, with `kohort.rebalance.journal.file`: each file is of one member or of several,
 //! and the lines of one generation are one rebalance.
 
+mod files;
 mod line;
 mod pauses;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use self::line::Line;
 use super::{Cause, Known, Member, Named, Source, Told, keep_last};
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 /// The last `count` rebalances of each group that the files tell of.
 pub(in super::super) fn told_by(files: &[PathBuf], count: usize) -> Result<BTreeMap<String, Known>, Failure> {
     let mut by_group: BTreeMap<String, Vec<Line>> = BTreeMap::new();
-    for line in read(files)? {
+    for line in files::read(files)? {
         by_group.entry(line.group.clone()).or_default().push(line);
     }
     let known = by_group.into_iter().map(|(group, lines)| {
@@ -25,42 +25,6 @@ pub(in super::super) fn told_by(files: &[PathBuf], count: usize) -> Result<BTree
         (group, Known { source, rebalances })
     });
     Ok(known.collect())
-}
-
-/// The lines of the files, and of the older ones that were set aside as `FILE.1`.
-fn read(files: &[PathBuf]) -> Result<Vec<Line>, Failure> {
-    let mut seen = BTreeSet::new();
-    let mut lines = Vec::new();
-    for file in files {
-        let mut older = file.clone().into_os_string();
-        older.push(".1");
-        for path in [Path::new(&older), file].into_iter() {
-            let is_there = path.exists() || path == file;
-            // One that is named twice, as by a pattern of the shell, is read once.
-            if is_there && seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())) {
-                read_one(path, &mut lines)?;
-            }
-        }
-    }
-    Ok(lines)
-}
-
-fn read_one(path: &Path, lines: &mut Vec<Line>) -> Result<(), Failure> {
-    let bytes = fs::read(path).map_err(|error| Failure::because(path.display(), &error))?;
-    let mut unread = 0;
-    for text in bytes.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
-        match line::parse(text) {
-            Some(line) => lines.push(line),
-            None => unread += 1,
-        }
-    }
-    if unread > 0 {
-        anstream::eprintln!(
-            "kohort: {}: {unread} lines are left out, because they are no rebalances, cut, or of a newer form",
-            path.display()
-        );
-    }
-    Ok(())
 }
 
 /// The lines of one group as rebalances, oldest first.
