@@ -8,9 +8,12 @@ mod pauses;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use self::line::Line;
+use self::line::{Line, Moment};
 use super::{Cause, Known, Member, Named, Source, Told, keep_last};
 use crate::failure::Failure;
+
+/// By how many milliseconds clocks of machines may differ without that a rebalance is told as two.
+const SKEW_MS: f64 = 10_000.0;
 
 /// The last `count` rebalances of each group that the files tell of.
 pub(in super::super) fn told_by(files: &[PathBuf], count: usize) -> Result<BTreeMap<String, Known>, Failure> {
@@ -29,60 +32,56 @@ pub(in super::super) fn told_by(files: &[PathBuf], count: usize) -> Result<BTree
 
 /// The lines of one group as rebalances, oldest first.
 fn rebalances(mut lines: Vec<Line>) -> Vec<Told> {
-    lines.sort_by_key(|line| line.began_ms);
+    lines.sort_by(|one, other| one.began_ms.total_cmp(&other.began_ms));
     let pauses = pauses::of(&lines);
-    let mut merged: Vec<Vec<usize>> = Vec::new();
+    let mut merged: Vec<Vec<Part<'_>>> = Vec::new();
     // A leader's id is new in each process, so that a group that began anew is not taken for the one before.
     let mut reached: BTreeMap<(i32, &str), usize> = BTreeMap::new();
-    for (index, line) in lines.iter().enumerate() {
-        match (line.generation, &line.leader) {
-            (Some(generation), Some(leader)) => {
-                let at = *reached.entry((generation, leader)).or_insert(merged.len());
-                match merged.get_mut(at) {
-                    Some(with) => with.push(index),
-                    None => merged.push(vec![index]),
+    for (line, pauses) in lines.iter().zip(&pauses) {
+        let part = Part { line, pauses };
+        // Without a leader it did not come to a generation, or left one.
+        let generation = line.generation.zip(line.leader.as_deref());
+        let with = generation.and_then(|generation| reached.get(&generation));
+        match with.and_then(|at| merged.get_mut(*at)) {
+            Some(parts) if is_part_of(line, parts) => parts.push(part),
+            _ => {
+                if let Some(generation) = generation {
+                    reached.insert(generation, merged.len());
                 }
+                merged.push(vec![part]);
             }
-            // It did not come to a generation, or left one.
-            _ => merged.push(vec![index]),
         }
     }
-    let told = merged.into_iter().map(|parts| {
-        let parts: Vec<Part<'_>> = parts
-            .into_iter()
-            .filter_map(|index| {
-                let line = lines.get(index)?;
-                let before = line.generation_before(lines.get(..index)?);
-                let pauses = pauses.get(index)?;
-                Some(Part { line, before, pauses })
-            })
-            .collect();
-        rebalance(&parts)
-    });
-    told.collect()
+    merged.iter().map(|parts| rebalance(parts)).collect()
+}
+
+/// Whether a line of the same generation is of the same rebalance. A static member that returns within its session, and a member that
+/// joins again without need, get the generation that the group is in.
+// Kafka: GroupMetadataManager.updateStaticMemberThenRebalanceOrCompleteJoin, GroupMetadataManager.classicGroupJoinExistingMember
+fn is_part_of(line: &Line, parts: &[Part<'_>]) -> bool {
+    let end = parts.iter().map(|part| part.line.end_ms()).fold(0.0, f64::max);
+    let is_there = parts.iter().any(|part| part.line.is_of_same_member(line));
+    !is_there && line.began_ms <= end + SKEW_MS
 }
 
 /// One member's part in a rebalance.
 struct Part<'a> {
     line: &'a Line,
-    /// The generation that it was in before.
-    before: Option<i32>,
     pauses: &'a [(String, i32, f64)],
 }
 
 fn rebalance(parts: &[Part<'_>]) -> Told {
     let lines = || parts.iter().map(|part| part.line);
-    let began_ms = lines().map(|line| line.began_ms).min().unwrap_or(0);
-    // From the beginning of the rebalance to what this member did after so many of its phases.
-    let after = |line: &Line, phases: &[Option<f64>]| {
-        let since = (line.began_ms - began_ms) as f64;
-        let sum = phases.iter().try_fold(since, |sum, phase| Some(sum + (*phase)?));
-        sum.map(to_the_microsecond)
+    let began_ms = lines().map(|line| line.began_ms).fold(f64::INFINITY, f64::min);
+    // From the beginning of the rebalance to when this member had come so far.
+    let after = |line: &Line, moment: Moment| {
+        let until = line.until(moment)?;
+        Some(to_the_microsecond(line.began_ms - began_ms + until))
     };
-    let joins = |line: &Line| after(line, &[line.giving_up_ms]).filter(|_| !line.is_way_out());
-    let joined = |line: &Line| after(line, &[line.giving_up_ms, line.joining_ms]);
-    let synced = |line: &Line| after(line, &[line.giving_up_ms, line.joining_ms, line.syncing_ms]);
-    let taken = |line: &Line| synced(line).and_then(|synced| Some(synced + line.taking_ms?));
+    let joins = |line: &Line| after(line, Moment::Prepared).filter(|_| !line.is_way_out());
+    let joined = |line: &Line| after(line, Moment::Joined);
+    let synced = |line: &Line| after(line, Moment::Synced);
+    let taken = |line: &Line| after(line, Moment::Taken);
     let last = |of: &dyn Fn(&Line) -> Option<f64>| lines().filter_map(of).reduce(f64::max);
     let prepare_ms = lines().filter_map(joins).reduce(f64::min);
     let since = |of: Option<f64>, before: Option<f64>| Some(to_the_microsecond((of? - before?).max(0.0)));
@@ -91,10 +90,10 @@ fn rebalance(parts: &[Part<'_>]) -> Told {
     let one = |of: fn(&Line) -> Option<&String>| lines().find_map(of).cloned();
     let has_left = lines().all(Line::is_way_out);
     Told {
-        began_ms: Some(began_ms),
+        began_ms: Some(began_ms as i64),
         cause: (!causes.is_empty()).then(|| causes.remove(0)),
         later_causes: causes,
-        generation_before: parts.iter().filter_map(|part| part.before).max(),
+        generation_before: lines().filter_map(Line::was_in).max(),
         generation: lines().find_map(|line| line.generation).filter(|_| !has_left),
         assignor: one(|line| line.assignor.as_ref()),
         leader: one(|line| line.leader.as_ref()),
@@ -122,6 +121,7 @@ fn rebalance(parts: &[Part<'_>]) -> Told {
             .collect(),
         ownership_known: true,
         pauses: parts.iter().flat_map(|part| part.pauses).cloned().collect(),
+        partitions_unlisted: lines().map(|line| line.partitions_unlisted).sum(),
         ..Told::default()
     }
 }

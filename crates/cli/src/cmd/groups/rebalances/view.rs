@@ -219,8 +219,9 @@ fn millis(millis: f64) -> String {
         format!("{:.1} s", millis / 1000.0)
     } else if millis >= 10.0 {
         format!("{millis:.0} ms")
-    } else if millis == 0.0 {
-        "0 ms".to_owned()
+    } else if millis.fract() == 0.0 {
+        // What two clocks tell is not known to more.
+        format!("{millis} ms")
     } else {
         format!("{millis:.2} ms")
     }
@@ -232,10 +233,12 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
-        let texts = [0.0, 0.25, 9.994, 37.4, 999.0, 1000.0, 13_049.0].map(millis);
+        let texts = [0.0, 0.25, 2.0, 9.994, 37.4, 999.0, 1000.0, 13_049.0].map(millis);
         assert_eq!(
             texts,
-            ["0 ms", "0.25 ms", "9.99 ms", "37 ms", "999 ms", "1.0 s", "13.0 s"]
+            [
+                "0 ms", "0.25 ms", "2 ms", "9.99 ms", "37 ms", "999 ms", "1.0 s", "13.0 s"
+            ]
         );
     }
 

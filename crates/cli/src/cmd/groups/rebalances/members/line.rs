@@ -14,11 +14,14 @@ pub(super) struct Line {
     pub(super) group: String,
     pub(super) member: Option<String>,
     client_id: String,
-    instance_id: Option<String>,
-    pub(super) began_ms: i64,
+    pub(super) instance_id: Option<String>,
+    /// Not in whole milliseconds.
+    pub(super) began_ms: f64,
     pub(super) took_ms: f64,
     pub(super) cause: Said,
     pub(super) later_causes: Vec<Said>,
+    /// The generation that it was in before, and the one that it reached, or left.
+    pub(super) generation_before: Option<i32>,
     pub(super) generation: Option<i32>,
     pub(super) leader: Option<String>,
     pub(super) assignor: Option<String>,
@@ -34,6 +37,20 @@ pub(super) struct Line {
     /// Topic, partition, and how many milliseconds after the beginning.
     pub(super) stopped: Vec<(String, i32, f64)>,
     pub(super) pauses: Vec<(String, i32, f64)>,
+    pub(super) partitions_unlisted: usize,
+}
+
+/// How far a member has come in a rebalance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Moment {
+    /// It has given up what has to go before, and joins, or leaves.
+    Prepared,
+    /// Its JoinGroup is answered.
+    Joined,
+    /// Its SyncGroup is answered.
+    Synced,
+    /// It has taken what it got.
+    Taken,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -64,16 +81,35 @@ impl Line {
         matches!(self.cause.name.as_str(), "leaving" | "failed")
     }
 
-    /// The generation that the member was in before, as far as the lines before this one tell.
-    pub(super) fn generation_before(&self, lines: &[Self]) -> Option<i32> {
-        if self.is_way_out() {
-            return self.generation;
+    /// How many milliseconds it took from the beginning to there, if it came so far.
+    pub(super) fn until(&self, moment: Moment) -> Option<f64> {
+        let phases = [
+            (Moment::Prepared, self.giving_up_ms),
+            (Moment::Joined, self.joining_ms),
+            (Moment::Synced, self.syncing_ms),
+            (Moment::Taken, self.taking_ms),
+        ];
+        let mut phases = phases.into_iter().filter(|(of, _)| *of <= moment);
+        let sum = phases.try_fold(0.0, |sum, (_, phase)| Some(sum + phase?));
+        sum.map(super::to_the_microsecond)
+    }
+
+    /// When it ended, in ms since 1970.
+    pub(super) fn end_ms(&self) -> f64 {
+        self.began_ms + self.took_ms
+    }
+
+    /// The generation that the member was in before.
+    pub(super) fn was_in(&self) -> Option<i32> {
+        match self.is_way_out() {
+            true => self.generation,
+            false => self.generation_before,
         }
-        let member = self.member.as_ref()?;
-        let before = lines
-            .iter()
-            .rev()
-            .find(|line| line.member.as_ref() == Some(member));
-        before.and_then(|line| line.generation)
+    }
+
+    /// Whether both are of one member, be it in another process since.
+    pub(super) fn is_of_same_member(&self, other: &Self) -> bool {
+        let is_same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+        is_same(&self.member, &other.member) || is_same(&self.instance_id, &other.instance_id)
     }
 }

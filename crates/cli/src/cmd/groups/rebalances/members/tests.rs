@@ -16,6 +16,7 @@ fn line(member: &str, began_ms: i64, generation: i32, more: Value) -> Line {
         "began_ms": began_ms,
         "took_ms": 100.0,
         "cause": {"name": "rebalance_in_progress", "reason": "told"},
+        "generation_before": generation - 1,
         "generation": generation,
         "leader": "a",
         "assignor": "range",
@@ -33,7 +34,12 @@ fn line(member: &str, began_ms: i64, generation: i32, more: Value) -> Line {
 
 fn first_join(member: &str, began_ms: i64, generation: i32, got: Value) -> Line {
     let cause = json!({"name": "first_join", "reason": "subscribed"});
-    line(member, began_ms, generation, json!({"cause": cause, "got": got}))
+    line(
+        member,
+        began_ms,
+        generation,
+        json!({"cause": cause, "generation_before": null, "got": got}),
+    )
 }
 
 fn leaving(member: &str, began_ms: i64, generation: i32) -> Line {
@@ -100,6 +106,64 @@ fn a_group_that_began_anew_is_not_taken_for_the_one_before() {
         line("b", 9_000, 1, json!({"leader": "b"})),
     ]);
     assert_eq!(told.len(), 2);
+}
+
+fn parts(told: &[Told]) -> Vec<usize> {
+    told.iter().map(|told| told.members.len()).collect()
+}
+
+// Its generation stays, and so does its leader, hours later.
+#[test]
+fn a_static_member_that_returns_within_its_session_is_told_alone() {
+    let of_till = |member, began_ms| {
+        let cause = json!({"name": "first_join", "reason": "subscribed"});
+        let more = json!({"cause": cause, "instance_id": "till-1", "generation_before": null});
+        line(member, began_ms, 2, more)
+    };
+    let told = rebalances(vec![
+        line("a", 1000, 2, json!({})),
+        of_till("till-1-old", 1000),
+        of_till("till-1-new", 1400),
+        of_till("till-1-newer", 9_000_000),
+    ]);
+    assert_eq!(parts(&told), [2, 1, 1]);
+    assert_eq!(told[2].began_ms, Some(9_000_000));
+}
+
+// Kafka answers with the generation that it is in when a member joins that follows and offers what it offered.
+#[test]
+fn a_member_that_joins_a_stable_group_again_is_told_alone() {
+    let told = rebalances(vec![
+        line("a", 1000, 2, json!({})),
+        line("b", 1000, 2, json!({})),
+        line("b", 5000, 2, json!({})),
+    ]);
+    assert_eq!(parts(&told), [2, 1]);
+    // The same when the first line of it is missing.
+    let told = rebalances(vec![
+        line("a", 1000, 2, json!({})),
+        line("b", 11_101, 2, json!({})),
+        line("c", 11_150, 2, json!({})),
+    ]);
+    assert_eq!(parts(&told), [1, 2]);
+}
+
+#[test]
+fn a_member_whose_clock_is_seconds_behind_is_told_with_the_others() {
+    let told = rebalances(vec![
+        line("a", 1000, 2, json!({})),
+        line("b", 11_000, 2, json!({})),
+    ]);
+    assert_eq!(parts(&told), [2]);
+}
+
+#[test]
+fn partitions_that_lines_leave_out_are_counted_together() {
+    let told = rebalances(vec![
+        line("a", 1000, 2, json!({"partitions_unlisted": 3})),
+        line("b", 1000, 2, json!({"partitions_unlisted": 4})),
+    ]);
+    assert_eq!(told[0].partitions_unlisted, 7);
 }
 
 #[test]
@@ -192,6 +256,73 @@ fn nothing_is_said_of_a_partition_that_was_with_somebody_unknown_in_between() {
         line("a", 9000, 5, json!({"got": {"t": [1]}})),
     ]);
     assert_eq!(pauses(&told[1]), []);
+}
+
+/// What b got of a partition that a gave up so many ms after 1000, on the way from generation 1 to 2.
+fn pauses_of_what_stopped(after: f64, generation: i32, more: Value) -> Vec<(String, i32, f64)> {
+    let mut gave_up = json!({"gave_up": {"t": [1]}, "stopped": [["t", 1, after]]});
+    let (fields, more) = (gave_up.as_object_mut().unwrap(), more.as_object().unwrap());
+    fields.extend(more.clone());
+    let told = rebalances(vec![
+        line("a", 1000, 2, gave_up),
+        // In another rebalance than a's, be it of the same generation.
+        line("b", 9000, generation, json!({"leader": "b", "got": {"t": [1]}})),
+    ]);
+    told[1].pauses.clone()
+}
+
+fn at_1(ms: f64) -> Vec<(String, i32, f64)> {
+    vec![("t".to_owned(), 1, ms)]
+}
+
+// An eager member's share is read in the generation that it joins; who reads it in the next one had it from somebody else.
+#[test]
+fn what_is_given_up_before_joining_is_read_again_in_that_generation() {
+    assert_eq!(pauses_of_what_stopped(5.0, 2, json!({})), at_1(8095.0));
+    assert_eq!(pauses_of_what_stopped(5.0, 3, json!({})), []);
+}
+
+#[test]
+fn what_is_given_up_after_syncing_is_read_again_in_the_generation_after() {
+    assert_eq!(pauses_of_what_stopped(60.0, 2, json!({})), []);
+    assert_eq!(pauses_of_what_stopped(60.0, 3, json!({})), at_1(8040.0));
+    assert_eq!(pauses_of_what_stopped(60.0, 4, json!({})), []);
+}
+
+#[test]
+fn what_is_lost_is_read_again_in_the_generation_after_the_one_that_was_lost() {
+    let lost = |generation, before: Option<i32>| {
+        let more = json!({"lost": {"t": [1]}, "generation": 8, "generation_before": before});
+        pauses_of_what_stopped(0.0, generation, more)
+    };
+    assert_eq!(lost(6, Some(5)), at_1(8100.0));
+    for (generation, before) in [(8, Some(5)), (9, Some(5)), (6, None)] {
+        assert_eq!(lost(generation, before), []);
+    }
+}
+
+#[test]
+fn a_beginning_that_seems_to_come_just_before_the_end_is_no_pause_and_one_long_before_is_none_of_it() {
+    let at = |began_ms| {
+        let told = rebalances(vec![
+            leaving("b", 2000, 2),
+            line("a", began_ms, 3, json!({"got": {"t": [1]}})),
+        ]);
+        let all = told.iter().flat_map(|told| told.pauses.clone());
+        all.collect::<Vec<_>>()
+    };
+    // It takes 100 ms.
+    assert_eq!(at(1896), at_1(0.0));
+    assert_eq!(at(1800), []);
+}
+
+#[test]
+fn what_two_clocks_tell_is_told_in_whole_milliseconds() {
+    let told = rebalances(vec![
+        leaving("b", 2000, 2),
+        line("a", 2400, 3, json!({"began_ms": 2400.75, "got": {"t": [1]}})),
+    ]);
+    assert_eq!(pauses(&told[1]), [("t", 1, 501.0)]);
 }
 
 #[test]
