@@ -209,8 +209,6 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
         let delivery = Delivery::new(&engine_config);
         let buffers = SocketBuffers::new(config.receive_buffer_bytes, config.send_buffer_bytes);
         let transport = self.transport.unwrap_or_else(|| Transport::tcp(buffers));
-        let wall_ms = Wall::start().now_ms();
-        let engine = ConsumerEngine::new(engine_config, seed_or(config.kohort_seed), wall_ms)?;
         let client_id: Arc<str> = client_id.into();
         let group_id: Option<Arc<str>> = config.group_id.as_deref().map(Into::into);
         let file = match (&config.kohort_rebalance_journal_file, &group_id) {
@@ -224,14 +222,17 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
             }
             _ => None,
         };
+        // After the file: to open it may take its time.
+        let wall_ms = Wall::start().now_ms();
+        let engine = ConsumerEngine::new(engine_config, seed_or(config.kohort_seed), wall_ms)?;
         let (writer, journal) = journal(file.clone());
         let (channel, to_consumer, inputs) = Channel::new();
         let max_frame = max_frame(&config);
         let runtime = spawn(config.kohort_runtime, move || {
-            let clock = Clock::start();
+            let (clock, start) = Clock::start_with_wall();
             Driver::new(
                 engine,
-                ConsumerHost::new(to_consumer, assignors, writer, wall_ms),
+                ConsumerHost::new(to_consumer, assignors, writer, start),
                 inputs,
                 transport,
                 max_frame,

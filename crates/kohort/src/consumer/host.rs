@@ -17,7 +17,7 @@ use kohort_groups::member::Computed;
 use kohort_machine::Token;
 
 use super::channel::{Input, ToConsumer, Told};
-use super::journal::{JournalWriter, wall};
+use super::journal::JournalWriter;
 use super::pattern::TopicPattern;
 use super::{LatePoll, Rebalance};
 use crate::task::Host;
@@ -34,7 +34,7 @@ pub(super) struct ConsumerHost {
     /// What topics are matched with.
     pattern: Option<TopicPattern>,
     journal: JournalWriter,
-    /// Wall time at the engine's start.
+    /// Wall time at the start of the driver's clock.
     start: SystemTime,
     /// The callback that the consumer has to run, and the report that it has to make.
     owed_callback: Option<u64>,
@@ -50,14 +50,14 @@ impl ConsumerHost {
         consumer: ToConsumer,
         assignors: Vec<Arc<dyn Assignor>>,
         journal: JournalWriter,
-        wall_ms: i64,
+        start: SystemTime,
     ) -> Self {
         Self {
             consumer,
             assignors,
             pattern: None,
             journal,
-            start: wall(wall_ms),
+            start,
             owed_callback: None,
             owed_report: None,
             last: None,

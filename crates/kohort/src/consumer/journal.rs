@@ -10,7 +10,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use kohort_engine::consumer::RebalanceBegan;
 use kohort_groups::TopicPartition;
@@ -263,9 +263,4 @@ impl JournalWriter {
 
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The wall time that so many milliseconds since 1970 are.
-pub(super) fn wall(ms: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }

@@ -17,6 +17,20 @@ impl Clock {
         }
     }
 
+    /// A clock and the wall time at its start, which is read again when something else ran between the two.
+    pub(crate) fn start_with_wall() -> (Self, SystemTime) {
+        const CLOSE: Duration = Duration::from_micros(100);
+        const ATTEMPTS: usize = 10;
+        let mut both = (Self::start(), SystemTime::now());
+        for _ in 1..ATTEMPTS {
+            if both.0.start.elapsed() < CLOSE {
+                break;
+            }
+            both = (Self::start(), SystemTime::now());
+        }
+        both
+    }
+
     pub(crate) fn now(&self) -> Instant {
         let nanos = self.start.elapsed().as_nanos();
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

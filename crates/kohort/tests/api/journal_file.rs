@@ -87,7 +87,7 @@ fn expected(name: &str, rebalance: &Rebalance) -> Value {
         "client_id": name,
         "instance_id": null,
         "number": rebalance.number,
-        "began_ms": began.as_millis() as u64,
+        "began_ms": millis(began),
         "took_ms": millis(rebalance.duration),
         "cause": said(&rebalance.cause),
         "later_causes": rebalance.retries.iter().map(said).collect::<Value>(),

@@ -34,7 +34,7 @@ pub(super) struct Line<'a> {
     client_id: &'a str,
     instance_id: Option<&'a str>,
     number: u64,
-    began_ms: u64,
+    began_ms: f64,
     took_ms: f64,
     cause: Said,
     later_causes: Vec<Said>,
@@ -113,9 +113,9 @@ fn timed(partitions: &[(TopicPartition, Duration)]) -> Timed<'_> {
         .collect()
 }
 
-fn since_1970(at: SystemTime) -> u64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+/// Not in whole milliseconds: others compare it with theirs.
+fn since_1970(at: SystemTime) -> f64 {
+    millis(at.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// In milliseconds, to the microsecond.
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(
             line,
             concat!(
-                r#"{"version":1,"group":"g","member":"m","client_id":"c","instance_id":null,"number":2,"began_ms":1001000,"#,
+                r#"{"version":1,"group":"g","member":"m","client_id":"c","instance_id":null,"number":2,"began_ms":1001000.25,"#,
                 r#""took_ms":5000.0,"cause":{"name":"first_join","reason":"subscribed"},"later_causes":[],"generation":7,"#,
                 r#""leader":"m","assignor":"range","outcome":"assigned","giving_up_ms":0.0,"joining_ms":2000.0,"#,
                 r#""syncing_ms":1000.0,"taking_ms":2000.0,"kept":3,"gave_up":{"t":[0]},"lost":{},"got":{"t":[0,1]},"#,

@@ -1,6 +1,13 @@
 //! What a consumer remembers of its rebalances.
 
+use std::time::UNIX_EPOCH;
+
 use super::*;
+
+/// The wall time at the start; not in whole milliseconds, as it is not anywhere.
+fn start() -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(1_000_000_250)
+}
 
 pub(super) fn rebalance(number: u64) -> Rebalance {
     let second = Duration::from_secs(1);
@@ -26,7 +33,7 @@ pub(super) fn rebalance(number: u64) -> Rebalance {
             pauses: vec![(TopicPartition::new("t", 0), 5 * second)],
             outcome: Outcome::Assigned,
         },
-        wall(1_000_000),
+        start(),
     )
 }
 
@@ -46,7 +53,7 @@ fn a_line_says_whether_who_ended_is_a_member_still() {
 #[test]
 fn times_are_wall_time_and_phases_follow_each_other() {
     let rebalance = rebalance(1);
-    assert_eq!(rebalance.began, wall(1_001_000));
+    assert_eq!(rebalance.began, start() + Duration::from_secs(1));
     assert_eq!(rebalance.duration, Duration::from_secs(5));
     let seconds = |phase: Option<Duration>| phase.map(|phase| phase.as_secs());
     let phases = rebalance.phases;
@@ -103,9 +110,12 @@ fn one_that_is_under_way_is_there_until_it_ends() {
         cause: Cause::FirstJoin,
         at: Instant::ZERO + Duration::from_secs(1),
     };
-    writer.began(began, wall(1_000_000));
+    writer.began(began, start());
     let under_way = journal.under_way().expect("it began");
-    assert_eq!((under_way.number, under_way.began), (1, wall(1_001_000)));
+    assert_eq!(
+        (under_way.number, under_way.began),
+        (1, start() + Duration::from_secs(1))
+    );
     writer.ended(rebalance(1));
     assert_eq!(journal.under_way(), None);
 }
