@@ -1,6 +1,7 @@
 //! The rebalance journal: what a consumer remembers of the rebalances that it took part in. Why and when they happen is the
-//! member's to say (`kohort-groups`). In memory it is here; `file` writes it to a file, a `line` for each.
+//! member's to say (`kohort-groups`). In memory it is here; `file` has it written to a file, a `line` for each.
 
+mod append;
 mod file;
 mod line;
 #[cfg(test)]

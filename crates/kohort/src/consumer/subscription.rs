@@ -173,7 +173,7 @@ impl<K, V> Consumer<K, V> {
 
     /// Commits what `poll` has returned (with `enable.auto.commit`), runs the listener, leaves the group, and ends the network
     /// task; all of that within `timeout`. A static member (`group.instance.id`) does not leave. What is noted for
-    /// `kohort.rebalance.journal.file` is written then, the leaving too.
+    /// `kohort.rebalance.journal.file` is written then, the leaving too, as far as the time suffices.
     ///
     /// Cancel safety: when it is dropped halfway the consumer is gone, and the rest happens in the background.
     ///
@@ -197,7 +197,7 @@ impl<K, V> Consumer<K, V> {
         let deadline = Instant::now().checked_add(timeout);
         let result = self.leave(Command::Close { timeout, leave }).await;
         self.core.run_commit_callbacks();
-        // A task that is gone has left the file to whoever drops it last.
+        // A task that is gone may have taken the timers with it.
         let is_gone = matches!(result, Err(CloseError::TaskGone));
         if let Some(file) = self.journal_file.as_ref().filter(|_| !is_gone) {
             // A time that has no end on the clock has no timer.

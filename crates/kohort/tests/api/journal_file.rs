@@ -1,12 +1,15 @@
 //! `kohort.rebalance.journal.file`: what a consumer writes of its rebalances, for programs that are not it.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use kohort::config::ConfigError;
-use kohort::consumer::{BuildError, Callbacks, ConsumerBuilder, Rebalance};
+use kohort::consumer::{BuildError, Callbacks, ConsumerBuilder, Outcome, Rebalance};
 use kohort::{Consumer, TopicPartition};
 use kohort_broker::Broker;
 use serde_json::{Value, json};
@@ -56,6 +59,21 @@ fn lines(file: &Path) -> Vec<Value> {
     text.lines().map(line).collect()
 }
 
+/// The lines of a file that is to have so many: a thread writes it that knows nothing of a paused clock.
+fn so_many_lines(file: &Path, count: usize) -> Vec<Value> {
+    let began = Instant::now();
+    while std::fs::read_to_string(file)
+        .expect("the file is there")
+        .matches('\n')
+        .count()
+        < count
+    {
+        assert!(began.elapsed() < SOON, "{:?}", lines(file));
+        thread::yield_now();
+    }
+    lines(file)
+}
+
 fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
@@ -75,8 +93,8 @@ fn of_t(partitions: &[TopicPartition]) -> Value {
     }
 }
 
-/// The line that a rebalance is to be.
-fn expected(name: &str, rebalance: &Rebalance) -> Value {
+/// The line that a rebalance is to be, of a member that was in the generation `before`.
+fn expected(name: &str, before: Option<i32>, rebalance: &Rebalance) -> Value {
     let phase = |phase: Option<Duration>| phase.map(millis);
     let said = |cause: &kohort::consumer::Cause| json!({"name": cause.name(), "reason": cause.to_string()});
     let began = rebalance.began.duration_since(UNIX_EPOCH).expect("after 1970");
@@ -91,6 +109,7 @@ fn expected(name: &str, rebalance: &Rebalance) -> Value {
         "took_ms": millis(rebalance.duration),
         "cause": said(&rebalance.cause),
         "later_causes": rebalance.retries.iter().map(said).collect::<Value>(),
+        "generation_before": before,
         "generation": rebalance.generation,
         "leader": rebalance.leader.as_deref(),
         "assignor": rebalance.assignor.as_deref(),
@@ -105,6 +124,7 @@ fn expected(name: &str, rebalance: &Rebalance) -> Value {
         "got": of_t(&rebalance.got),
         "stopped": timed(&rebalance.stopped),
         "pauses": timed(&rebalance.pauses),
+        "partitions_unlisted": 0,
     })
 }
 
@@ -139,8 +159,14 @@ async fn each_rebalance_that_ended_is_a_line_while_another_member_comes_and_goes
     first.close(SOON).await.expect("it leaves");
 
     for (file, name, journal) in [(&ours, "first", &journal), (&theirs, "second", &other)] {
-        let told: Vec<Value> = journal.ended().iter().map(|each| expected(name, each)).collect();
-        assert_eq!(lines(file), told);
+        let mut before = None;
+        let line = |each: &Rebalance| {
+            let line = expected(name, before, each);
+            before = each.generation.filter(|_| each.outcome != Outcome::Left);
+            line
+        };
+        let told: Vec<Value> = journal.ended().iter().map(line).collect();
+        assert_eq!(so_many_lines(file, told.len()), told);
     }
     let outcomes = |file| -> Vec<(Value, Value)> {
         let each = lines(file).into_iter();
@@ -177,15 +203,59 @@ async fn consumers_may_share_a_file_and_one_that_is_dropped_writes_its_leaving_i
         member.subscribe(["t"]).expect("a topic");
     }
     settle(&mut [&mut first, &mut second], &[2, 2]).await;
+    let journals = [first.rebalance_journal(), second.rebalance_journal()];
     drop(second);
     settle(&mut [&mut first], &[4]).await;
     first.close(SOON).await.expect("it leaves");
-    let left: Vec<_> = lines(&file)
+    let ended = journals.iter().map(|journal| journal.ended().len()).sum();
+    let left: Vec<_> = so_many_lines(&file, ended)
         .into_iter()
         .filter(|line| line["outcome"] == "left")
         .map(|line| line["client_id"].clone())
         .collect();
-    assert_eq!(left, ["second", "first"]);
+    // Two threads write.
+    let left = |name: &str| left.iter().filter(|left| *left == name).count();
+    assert_eq!((left("first"), left("second")), (1, 1));
+}
+
+#[test]
+fn a_lock_that_others_keep_holds_up_neither_close_nor_drop_nor_the_end_of_the_runtime() {
+    let dir = Dir::new();
+    let file = dir.file("locked");
+    let lock = File::create(&file).expect("a directory");
+    lock.lock().expect("nobody has it");
+    let (over, is_over) = mpsc::channel();
+    let of_members = file.clone();
+    let members = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let broker = broker("t", 4).await;
+            let second = Duration::from_secs(1);
+            for closes in [true, false] {
+                let mut member = member(&broker, &of_members, "c").build().expect("a file");
+                member.subscribe(["t"]).expect("a topic");
+                settle(&mut [&mut member], &[4]).await;
+                let began = tokio::time::Instant::now();
+                match closes {
+                    true => member.close(second).await.expect("it leaves"),
+                    false => drop(member),
+                }
+                assert!(began.elapsed() <= 2 * second, "{:?}", began.elapsed());
+            }
+        });
+        drop(runtime);
+        over.send(()).expect("the test waits");
+    });
+    is_over
+        .recv_timeout(SOON)
+        .expect("it ends while the file is locked");
+    members.join().expect("it is over");
+    assert!(lines(&file).is_empty());
+    drop(lock);
 }
 
 #[tokio::test]

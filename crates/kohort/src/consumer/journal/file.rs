@@ -1,30 +1,29 @@
-//! The journal's file: a line of JSON for each rebalance that ended. Threads for blocking work write it, so that neither `poll`
-//! nor the network task waits for a disk; only `close` does, within its time.
-//!
-//! Others may write to the same file, in this process or in another one: a line is appended in one piece, under the file's lock.
+//! The journal's file: a line of JSON for each rebalance that ended. A thread of its own writes it, so that neither `poll` nor the
+//! network task nor the end of a runtime waits for a disk or a lock; only `close` does, within its time.
 
+use core::fmt::Display;
 use core::mem;
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
+use kohort_groups::member::Outcome;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 
 use super::Rebalance;
+use super::append::{append, open};
 use super::line::{Line, Names};
 use crate::config::ConfigError;
 
-/// The size from which a file is set aside as `FILE.1`, in the place of the one before, and begun anew.
+/// The size that a file does not pass: it is set aside as `FILE.1` before, in the place of the one there, and begun anew.
 const LARGEST: u64 = 4 << 20;
 
-/// How many lines may wait for a disk that does not take them.
-const MOST_WAITING: usize = 1_000;
-
-/// How often a file that others begin anew is opened again.
-const ATTEMPTS: usize = 5;
+/// How many bytes may wait for a disk that does not take them, or for a lock. A line that is larger alone is not written, so that
+/// no file is larger than [`LARGEST`].
+const MOST_WAITING: usize = 4 << 20;
 
 /// A consumer's file. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -36,18 +35,22 @@ pub(in super::super) struct JournalFile {
 struct Shared {
     path: PathBuf,
     names: Names,
-    waiting: Mutex<Waiting>,
+    queue: Mutex<Queue>,
     /// Whether all is written that can be.
     is_idle: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Queue {
     lines: VecDeque<Vec<u8>>,
+    /// The bytes of these lines and of the one that is being written.
+    bytes: usize,
     /// A thread is at it.
     is_busy: bool,
     /// How many lines are missing since the last that was written.
     missing: u64,
+    /// The generation that the member is in after what was noted last.
+    generation: Option<i32>,
 }
 
 impl JournalFile {
@@ -64,7 +67,7 @@ impl JournalFile {
         let shared = Shared {
             path,
             names,
-            waiting: Mutex::default(),
+            queue: Mutex::default(),
             is_idle: watch::Sender::new(true),
         };
         Ok(Self {
@@ -72,26 +75,34 @@ impl JournalFile {
         })
     }
 
-    /// Has the rebalance written; does not wait for it. Called inside of a runtime.
+    /// Has the rebalance written; does not wait for it.
     pub(super) fn note(&self, rebalance: &Rebalance) {
-        let Ok(mut line) = serde_json::to_vec(&Line::of(&self.shared.names, rebalance)) else {
+        let before = self.shared.lock().follow(rebalance);
+        let Ok(mut line) = serde_json::to_vec(&Line::of(&self.shared.names, rebalance, before)) else {
             return;
         };
         line.push(b'\n');
-        let mut waiting = self.shared.lock();
-        if waiting.lines.len() == MOST_WAITING {
-            waiting.missing += 1;
+        let mut queue = self.shared.lock();
+        if queue.bytes + line.len() > MOST_WAITING {
+            drop(queue);
+            return self.shared.miss("too much waits for the disk");
+        }
+        queue.bytes += line.len();
+        queue.lines.push_back(line);
+        if mem::replace(&mut queue.is_busy, true) {
             return;
         }
-        waiting.lines.push_back(line);
-        if mem::replace(&mut waiting.is_busy, true) {
-            return;
-        }
-        drop(waiting);
+        drop(queue);
         self.shared.is_idle.send_replace(false);
         let shared = Arc::clone(&self.shared);
-        // Nobody waits for the thread; what it did not come to is written when the last handle is dropped.
-        drop(spawn_blocking(move || shared.write()));
+        // Nobody waits for the thread: it has its share of the queue, and goes on when the consumer and its runtime are gone.
+        let begun = thread::Builder::new().name("kohort-journal".to_owned());
+        if let Err(error) = begun.spawn(move || shared.write()) {
+            let error = error.to_string();
+            while let Some(line) = self.shared.next() {
+                self.shared.tell(&line, Err(io::Error::other(error.as_str())));
+            }
+        }
     }
 
     /// Waits until all that was noted is written, or could not be.
@@ -101,144 +112,82 @@ impl JournalFile {
     }
 }
 
+impl Queue {
+    /// The generation that the member was in before this rebalance.
+    fn follow(&mut self, rebalance: &Rebalance) -> Option<i32> {
+        let before = self.generation;
+        self.generation = match rebalance.outcome {
+            Outcome::Left => None,
+            _ => rebalance.generation.or(before),
+        };
+        before
+    }
+}
+
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes what waits until nothing does.
     fn write(&self) {
-        loop {
-            let lines = {
-                let mut waiting = self.lock();
-                if waiting.lines.is_empty() {
-                    waiting.is_busy = false;
-                    self.is_idle.send_replace(true);
-                    return;
-                }
-                mem::take(&mut waiting.lines)
-            };
-            for line in &lines {
-                self.tell(append(&self.path, line, LARGEST));
-            }
+        while let Some(line) = self.next() {
+            self.tell(&line, append(&self.path, &line, LARGEST));
         }
     }
 
-    /// One warning for lines that fail one after another.
-    fn tell(&self, written: io::Result<()>) {
-        let path = self.path.display();
-        let mut waiting = self.lock();
-        match written {
-            Ok(()) => match mem::take(&mut waiting.missing) {
-                0 => {}
-                missing => tracing::warn!(%path, missing, "the journal of rebalances is written again"),
-            },
-            Err(error) => {
-                if waiting.missing == 0 {
-                    tracing::warn!(%path, %error, "the journal of rebalances cannot be written; the consumer goes on");
-                }
-                waiting.missing += 1;
-            }
+    /// The next line; that there is none ends the thread's work.
+    fn next(&self) -> Option<Vec<u8>> {
+        let mut queue = self.lock();
+        let line = queue.lines.pop_front();
+        if line.is_none() {
+            queue.is_busy = false;
+            self.is_idle.send_replace(true);
+        }
+        line
+    }
+
+    /// What became of a line that does not wait any more.
+    fn tell(&self, line: &[u8], written: io::Result<()>) {
+        let mut queue = self.lock();
+        queue.bytes -= line.len();
+        if let Err(error) = written {
+            drop(queue);
+            return self.miss(error);
+        }
+        let missing = mem::take(&mut queue.missing);
+        drop(queue);
+        if missing > 0 {
+            let path = self.path.display();
+            tracing::warn!(%path, missing, "the journal of rebalances is written again");
         }
     }
-}
 
-/// The runtime may have ended before a thread came to what waits.
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.write();
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).read(true).open(path)
-}
-
-/// The file with its lock, which ends with it. Where a file system has no locks, it has to do without: then two that begin the file
-/// anew at the same time lose what was set aside.
-fn open_locked(path: &Path, largest: u64) -> io::Result<File> {
-    let mut file = open(path)?;
-    for _ in 1..ATTEMPTS {
-        let _ = file.lock();
-        // Whoever had the lock before may have set it aside, and not yet begun it anew.
-        let there = fs::metadata(path).map_or(0, |there| there.len());
-        if file.metadata()?.len() < largest || there >= largest {
-            break;
+    /// A line that will not be written. One warning for those that follow each other.
+    fn miss(&self, why: impl Display) {
+        let mut queue = self.lock();
+        queue.missing += 1;
+        let is_first = queue.missing == 1;
+        drop(queue);
+        if is_first {
+            let path = self.path.display();
+            tracing::warn!(%path, %why, "the journal of rebalances cannot be written; the consumer goes on");
         }
-        file = open(path)?;
     }
-    Ok(file)
-}
-
-/// Where the file's predecessor is.
-fn predecessor(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".1");
-    name.into()
-}
-
-/// Appends a line, all of it or nothing.
-fn append(path: &Path, line: &[u8], largest: u64) -> io::Result<()> {
-    let mut file = open_locked(path, largest)?;
-    if file.metadata()?.len() >= largest {
-        fs::rename(path, predecessor(path))?;
-        // The old one stays locked until this one is.
-        let anew = open_locked(path, largest)?;
-        file = anew;
-    }
-    let length = file.metadata()?.len();
-    let mut line = line.to_vec();
-    if length > 0 && !ends_a_line(&mut file)? {
-        // A process ended in the midst of one.
-        line.insert(0, b'\n');
-    }
-    file.write_all(&line).inspect_err(|_| {
-        // Half a line would spoil the next one. That failing, the next one begins on a line of its own.
-        let _ = file.set_len(length);
-    })
-}
-
-fn ends_a_line(file: &mut File) -> io::Result<bool> {
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use std::thread;
-    use std::time::{Duration, Instant};
+    use core::time::Duration;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
 
-    use super::super::tests::rebalance;
+    use kohort_groups::TopicPartition;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Level, Metadata, Subscriber};
+
+    use super::super::tests::{Dir, rebalance};
     use super::*;
-
-    /// A directory of a test's own, which goes with it.
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new() -> Self {
-            static COUNT: AtomicU64 = AtomicU64::new(0);
-            let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("kohort-journal-{}-{number}", std::process::id());
-            let dir = std::env::temp_dir().join(name);
-            fs::create_dir_all(&dir).expect("a directory");
-            Self(dir)
-        }
-
-        fn file(&self) -> PathBuf {
-            self.0.join("journal.jsonl")
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            // What is left is the system's to remove.
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn opened(path: &Path) -> JournalFile {
         let names = Names {
@@ -269,84 +218,90 @@ mod tests {
         assert_eq!(numbers(&dir.file()), (1..=50).collect::<Vec<_>>());
     }
 
-    #[test]
-    fn what_the_runtime_did_not_come_to_is_written_with_the_last_handle() {
-        let dir = Dir::new();
-        let file = opened(&dir.file());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .max_blocking_threads(1)
-            .build()
-            .expect("a runtime");
-        let (begun, end) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-        let (is_begun, may_end) = (Arc::clone(&begun), Arc::clone(&end));
-        runtime.spawn_blocking(move || {
-            is_begun.wait();
-            may_end.wait();
-        });
-        begun.wait();
-        let entered = runtime.enter();
-        file.note(&rebalance(1));
-        drop(entered);
-        // The one thread is busy until the runtime is told to end.
-        runtime.shutdown_background();
-        end.wait();
-        drop(file);
-        // The thread may have to drop its share of it first.
+    /// Waits until the thread, which nobody waits for otherwise, has written so many.
+    fn wait_for(path: &Path, count: usize) {
         let began = Instant::now();
-        while numbers(&dir.file()).is_empty() {
+        while fs::read_to_string(path).expect("a file").matches('\n').count() < count {
             assert!(began.elapsed() < Duration::from_secs(10), "nothing is written");
             thread::yield_now();
         }
-        assert_eq!(numbers(&dir.file()), [1]);
     }
 
     #[test]
-    fn lines_of_many_at_once_stay_whole_and_none_is_lost() {
+    fn who_is_dropped_while_others_have_the_lock_waits_for_nothing_and_what_waits_is_written() {
         let dir = Dir::new();
-        let path = dir.file();
-        // So that the file is begun anew once: from 100 lines of 41 bytes on.
-        let largest = 4_100;
-        thread::scope(|scope| {
-            for writer in 0..4 {
-                let path = &path;
-                scope.spawn(move || {
-                    for number in 0..48 {
-                        let line = format!("{writer} {number:02} {}\n", "x".repeat(35));
-                        append(path, line.as_bytes(), largest).expect("it is written");
-                    }
-                });
+        let file = opened(&dir.file());
+        let lock = open(&dir.file()).expect("a file");
+        lock.lock().expect("nobody has it");
+        file.note(&rebalance(1));
+        file.note(&rebalance(2));
+        drop(file);
+        assert!(numbers(&dir.file()).is_empty());
+        drop(lock);
+        wait_for(&dir.file(), 2);
+        assert_eq!(numbers(&dir.file()), [1, 2]);
+    }
+
+    /// Counts warnings of the thread that it is set for.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<AtomicUsize>);
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() <= Level::WARN
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes_and_the_first_that_does_not_fit_is_a_warning() {
+        let dir = Dir::new();
+        let file = opened(&dir.file());
+        let warnings = Warnings::default();
+        let _set = tracing::subscriber::set_default(warnings.clone());
+        let mut large = rebalance(1);
+        large.gave_up = (0..10_000)
+            .map(|number| TopicPartition::new("t".repeat(100), number))
+            .collect();
+        large.stopped = large
+            .gave_up
+            .iter()
+            .map(|gone| (gone.clone(), Duration::ZERO))
+            .collect();
+        for told in 1..=2 {
+            let lock = open(&dir.file()).expect("a file");
+            lock.lock().expect("nobody has it");
+            // Each of them has more than 1 MB, most of it in `stopped`.
+            for _ in 0..10 {
+                file.note(&large);
             }
-        });
-        let mut lines: Vec<String> = Vec::new();
-        for path in [predecessor(&path), path] {
-            let text = fs::read_to_string(path).expect("a file");
-            lines.extend(text.lines().map(str::to_owned));
+            let missing = {
+                let queue = file.shared.lock();
+                assert!(queue.bytes <= MOST_WAITING, "{}", queue.bytes);
+                queue.missing
+            };
+            assert!(missing >= 6, "{missing}");
+            assert_eq!(warnings.0.load(Ordering::Relaxed), told);
+            drop(lock);
+            file.written().await;
+            let queue = file.shared.lock();
+            assert_eq!((queue.missing, queue.bytes), (0, 0));
         }
-        assert!(lines.iter().all(|line| line.len() == 40), "{lines:?}");
-        lines.sort();
-        lines.dedup();
-        assert_eq!(lines.len(), 4 * 48);
-    }
-
-    #[test]
-    fn a_file_that_is_too_large_takes_the_place_of_its_predecessor() {
-        let dir = Dir::new();
-        let path = dir.file();
-        for line in ["one\n", "two\n", "three\n", "four\n", "five\n"] {
-            append(&path, line.as_bytes(), 8).expect("it is written");
-        }
-        let text = |path: &Path| fs::read_to_string(path).expect("a file");
-        assert_eq!(text(&predecessor(&path)), "three\nfour\n");
-        assert_eq!(text(&path), "five\n");
-    }
-
-    #[test]
-    fn after_half_a_line_the_next_one_begins_on_its_own() {
-        let dir = Dir::new();
-        fs::write(dir.file(), "{\"ver").expect("a file");
-        append(&dir.file(), b"whole\n", LARGEST).expect("it is written");
-        let text = fs::read_to_string(dir.file()).expect("a file");
-        assert_eq!(text, "{\"ver\nwhole\n");
     }
 
     #[tokio::test]

@@ -13,6 +13,9 @@ use super::{Cause, Rebalance};
 /// The version of the form: raised when a field changes its meaning.
 const VERSION: u32 = 1;
 
+/// How many partitions a line lists of each kind; a member may have more than anyone reads.
+const MOST_LISTED: usize = 10_000;
+
 /// Partitions by topic.
 type ByTopic<'a> = BTreeMap<&'a str, Vec<i32>>;
 /// Topic, partition and how many milliseconds.
@@ -38,6 +41,7 @@ pub(super) struct Line<'a> {
     took_ms: f64,
     cause: Said,
     later_causes: Vec<Said>,
+    generation_before: Option<i32>,
     generation: Option<i32>,
     leader: Option<&'a str>,
     assignor: Option<&'a str>,
@@ -52,6 +56,7 @@ pub(super) struct Line<'a> {
     got: ByTopic<'a>,
     stopped: Timed<'a>,
     pauses: Timed<'a>,
+    partitions_unlisted: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,8 +66,12 @@ struct Said {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn of(names: &'a Names, rebalance: &'a Rebalance) -> Self {
+    /// `before` is the generation that the member was in.
+    pub(super) fn of(names: &'a Names, rebalance: &'a Rebalance, before: Option<i32>) -> Self {
         let phases = rebalance.phases;
+        // What is in the other lists is in one of these.
+        let lists = [&rebalance.gave_up, &rebalance.got];
+        let unlisted = lists.map(|list| list.len().saturating_sub(MOST_LISTED));
         Self {
             version: VERSION,
             group: &names.group,
@@ -74,6 +83,7 @@ impl<'a> Line<'a> {
             took_ms: millis(rebalance.duration),
             cause: said(&rebalance.cause),
             later_causes: rebalance.retries.iter().map(said).collect(),
+            generation_before: before,
             generation: rebalance.generation,
             leader: rebalance.leader.as_deref(),
             assignor: rebalance.assignor.as_deref(),
@@ -88,6 +98,7 @@ impl<'a> Line<'a> {
             got: by_topic(&rebalance.got),
             stopped: timed(&rebalance.stopped),
             pauses: timed(&rebalance.pauses),
+            partitions_unlisted: unlisted.iter().sum(),
         }
     }
 }
@@ -101,14 +112,14 @@ fn said(cause: &Cause) -> Said {
 
 fn by_topic(partitions: &[TopicPartition]) -> ByTopic<'_> {
     let mut by_topic = ByTopic::new();
-    for TopicPartition { topic, partition } in partitions {
+    for TopicPartition { topic, partition } in partitions.iter().take(MOST_LISTED) {
         by_topic.entry(topic).or_default().push(*partition);
     }
     by_topic
 }
 
 fn timed(partitions: &[(TopicPartition, Duration)]) -> Timed<'_> {
-    let each = partitions.iter();
+    let each = partitions.iter().take(MOST_LISTED);
     each.map(|(at, duration)| (&*at.topic, at.partition, millis(*duration)))
         .collect()
 }
@@ -129,24 +140,40 @@ mod tests {
     use super::super::tests::rebalance;
     use super::*;
 
-    // The form is other programs' to read: a change that this test notices changes the version, or only adds a field.
-    #[test]
-    fn a_line_has_the_fields_that_the_documentation_names() {
-        let names = Names {
+    fn names() -> Names {
+        Names {
             group: "g".into(),
             client_id: "c".into(),
             instance_id: None,
-        };
-        let line = serde_json::to_string(&Line::of(&names, &rebalance(2))).expect("it is JSON");
+        }
+    }
+
+    // The form is other programs' to read: a change that this test notices changes the version, or only adds a field.
+    #[test]
+    fn a_line_has_the_fields_that_the_documentation_names() {
+        let line = serde_json::to_string(&Line::of(&names(), &rebalance(2), Some(6))).expect("it is JSON");
         assert_eq!(
             line,
             concat!(
                 r#"{"version":1,"group":"g","member":"m","client_id":"c","instance_id":null,"number":2,"began_ms":1001000.25,"#,
-                r#""took_ms":5000.0,"cause":{"name":"first_join","reason":"subscribed"},"later_causes":[],"generation":7,"#,
+                r#""took_ms":5000.0,"cause":{"name":"first_join","reason":"subscribed"},"later_causes":[],"generation_before":6,"generation":7,"#,
                 r#""leader":"m","assignor":"range","outcome":"assigned","giving_up_ms":0.0,"joining_ms":2000.0,"#,
                 r#""syncing_ms":1000.0,"taking_ms":2000.0,"kept":3,"gave_up":{"t":[0]},"lost":{},"got":{"t":[0,1]},"#,
-                r#""stopped":[["t",0,0.0]],"pauses":[["t",0,5000.0]]}"#
+                r#""stopped":[["t",0,0.0]],"pauses":[["t",0,5000.0]],"partitions_unlisted":0}"#
             )
         );
+    }
+
+    #[test]
+    fn a_line_lists_ten_thousand_partitions_of_each_kind_and_counts_the_rest() {
+        let mut rebalance = rebalance(2);
+        let of = |count: i32| (0..count).map(|number| TopicPartition::new("t", number));
+        rebalance.gave_up = of(10_003).collect();
+        rebalance.stopped = of(10_003).map(|gone| (gone, Duration::ZERO)).collect();
+        rebalance.got = of(10_001).collect();
+        let names = names();
+        let line = Line::of(&names, &rebalance, None);
+        let listed = [line.gave_up["t"].len(), line.stopped.len(), line.got["t"].len()];
+        assert_eq!((listed, line.partitions_unlisted), ([10_000; 3], 4));
     }
 }

@@ -1,8 +1,36 @@
 //! What a consumer remembers of its rebalances.
 
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use super::*;
+
+/// A directory of a test's own, which goes with it.
+pub(super) struct Dir(pub(super) PathBuf);
+
+impl Dir {
+    pub(super) fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("kohort-journal-{}-{number}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(&dir).expect("a directory");
+        Self(dir)
+    }
+
+    pub(super) fn file(&self) -> PathBuf {
+        self.0.join("journal.jsonl")
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        // What is left is the system's to remove.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
 
 /// The wall time at the start; not in whole milliseconds, as it is not anywhere.
 fn start() -> SystemTime {
