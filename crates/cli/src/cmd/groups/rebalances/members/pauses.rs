@@ -97,7 +97,7 @@ fn changes(lines: &[Line]) -> Vec<(Partition<'_>, At, Change)> {
 /// next owner's.
 fn read_again_in(line: &Line, partition: Partition<'_>, after: f64) -> Option<i32> {
     let next = |generation: Option<i32>| generation?.checked_add(1);
-    if line.is_leaving() {
+    if line.is_way_out() {
         return next(line.generation);
     }
     let (topic, number) = partition;
