@@ -37,7 +37,7 @@ pub(crate) fn write(out: &mut impl Write, record: &Printed<'_>) -> io::Result<()
 
 /// kcat's flat list of name, value, name, value; none for a record without headers.
 fn headers(out: &mut impl Write, record: &Printed<'_>) -> io::Result<()> {
-    if record.headers.len() == 0 {
+    if record.headers.is_empty() {
         return Ok(());
     }
     let parts = || {
