@@ -68,12 +68,6 @@ impl Taken {
         })
     }
 
-    /// What is handed out, when it is of one chunk, as in most polls of few records.
-    pub fn only_in_hand(&self) -> Option<InHand> {
-        let first = self.first.as_ref().filter(|_| self.more.is_empty())?;
-        Some(first.in_hand())
-    }
-
     /// The number of records.
     pub fn len(&self) -> usize {
         self.records

@@ -108,7 +108,8 @@ impl<K, V> Consumer<K, V> {
 
     async fn take_slowly(&mut self, timeout: Duration) -> Result<Taken, PollError> {
         if self.core.is_unsubscribing {
-            self.go_on_unsubscribing().await?;
+            // The group waits for what an `unsubscribe` that was dropped has not done.
+            self.run_what_came(Failing::Over).await?;
         }
         if !self.interest.is_any() || self.core.is_unsubscribing {
             return Err(PollError::NotSubscribed);
@@ -125,13 +126,7 @@ impl<K, V> Consumer<K, V> {
             if self.core.channel.shared.take_wakeup() {
                 return Err(PollError::Wakeup);
             }
-            self.core.take_mail();
-            self.core.run_commit_callbacks();
-            let done = run_due(&mut self.core, self.listener.as_mut(), Failing::Again).await;
-            if matches!(done, Err(PollError::Wakeup)) {
-                self.core.channel.shared.take_wakeup();
-            }
-            done?;
+            self.run_what_came(Failing::Again).await?;
             if self.core.channel.has_mail() {
                 continue;
             }
@@ -179,11 +174,11 @@ impl<K, V> Consumer<K, V> {
         }
     }
 
-    /// The group waits for what an `unsubscribe` that was dropped has not done.
-    async fn go_on_unsubscribing(&mut self) -> Result<(), PollError> {
+    /// Takes in what has come, and runs what is due for it. A wakeup that ended a call of the listener is reported with it.
+    async fn run_what_came(&mut self, failing: Failing) -> Result<(), PollError> {
         self.core.take_mail();
         self.core.run_commit_callbacks();
-        let done = run_due(&mut self.core, self.listener.as_mut(), Failing::Over).await;
+        let done = run_due(&mut self.core, self.listener.as_mut(), failing).await;
         if matches!(done, Err(PollError::Wakeup)) {
             self.core.channel.shared.take_wakeup();
         }
@@ -320,10 +315,7 @@ impl Core {
         let taken = self.delivery.take(max);
         self.report_if_due();
         let taken = taken?;
-        match taken.only_in_hand() {
-            Some(only) => self.channel.shared.in_hand.write(::core::iter::once(only)),
-            None => self.channel.shared.in_hand.write(taken.in_hand()),
-        }
+        self.channel.shared.in_hand.write(taken.in_hand());
         Ok(taken)
     }
 }
