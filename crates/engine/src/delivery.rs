@@ -1,21 +1,22 @@
 //! The caller's side of a consumer: what was fetched and not yet handed out, and the positions of what was.
 //!
 //! [`Delivery`] is a plain struct that lives with the one who polls. It takes what the engine tells ([`ToCaller`]), hands out
-//! records ([`Delivery::take`]), and reports progress ([`Delivery::progress`], [`Delivery::report`]). Checksums and
-//! decompression happen here, once a batch. No channel, lock, clock, or allocation per record is involved.
+//! records to a [`Sink`] ([`Delivery::hand_out`]), and reports progress ([`Delivery::progress`], [`Delivery::report`]). Checksums
+//! and decompression happen here, once a batch. No channel, lock, clock, or allocation per record is involved.
 //!
 //! What does not live here: what is fetched and when ([`crate::consumer`]), and what a record means to the user (`kohort`).
 //!
 //! # How a poll goes
 //!
 //! 1. Give each waiting [`ToCaller`] to [`Delivery::accept`]; do what it says is [`Due`], in that order.
-//! 2. [`Delivery::take`]. If that is empty, send [`Delivery::progress`] if there is any, wait for the next [`ToCaller`], and
+//! 2. [`Delivery::hand_out`]. If that is nothing, send [`Delivery::progress`] if there is any, wait for the next [`ToCaller`], and
 //!    begin again.
 //! 3. Send [`Delivery::progress`] if there is any; hand out what was taken.
 
 mod fetched;
 mod memory;
 mod opening;
+mod portion;
 mod queue;
 mod report;
 mod table;
@@ -31,11 +32,12 @@ use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_records::Decompressor;
 
 use crate::consumer::{
-    CallbackKind, Change, ConsumerConfig, IsolationLevel, PollError, Position, PositionReset, Progress,
-    Reset, Seek, SeekTo, SlotId, ToCaller,
+    CallbackKind, Change, ConsumerConfig, InHand, IsolationLevel, PollError, Position, PositionReset,
+    Progress, Reset, Seek, SeekTo, SlotId, ToCaller,
 };
 pub use memory::HeldUp;
 use memory::Memory;
+pub use portion::{Portion, Sink};
 use queue::Queue;
 pub use table::NotAssigned;
 use table::Table;
@@ -118,8 +120,8 @@ pub struct Delivery {
     /// The last take ended before a batch that may not be decompressed yet.
     is_stopped: bool,
     decompressor: Decompressor,
-    /// Memory for what is taken next.
-    spare: Vec<TakenChunk>,
+    /// What was handed out last.
+    in_hand: Vec<InHand>,
     low_water: u64,
     report_after: u64,
 }
@@ -142,7 +144,7 @@ impl Delivery {
             largest_batch: usize::try_from(largest_batch).unwrap_or(usize::MAX),
             decompressor: memory.decompressor(),
             memory,
-            spare: Vec::new(),
+            in_hand: Vec::new(),
             budget: config.memory_budget,
             is_stopped: false,
             low_water: config.low_water(),

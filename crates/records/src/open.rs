@@ -143,6 +143,22 @@ impl OpenBatch {
         self.opened.record_at(cursor)
     }
 
+    /// The record at the cursor, which moves behind it, as a batch of its own whose bytes are copied: it does not keep this one
+    /// in memory. `wrap` makes a handle of the bytes. `None` at the end.
+    pub fn copy_at(&self, cursor: &mut Cursor, wrap: impl FnOnce(Vec<u8>) -> Bytes) -> Option<Self> {
+        let begin = cursor.position;
+        self.record_at(cursor)?;
+        let whole = &self.opened;
+        let bytes = whole.records.get(begin..cursor.position)?;
+        Some(Self::of(Opened {
+            header: whole.header,
+            records: wrap(bytes.to_vec()),
+            count: 1,
+            next_offset: whole.next_offset,
+            incremental: whole.incremental,
+        }))
+    }
+
     /// All records.
     pub fn iter(&self) -> Records<'_> {
         self.opened.iter()
@@ -398,28 +414,6 @@ impl Chunk {
     /// The batch.
     pub const fn batch(&self) -> &OpenBatch {
         &self.batch
-    }
-
-    /// The records one by one, each as a batch of its own whose bytes are copied: it does not keep this one in memory. `wrap`
-    /// makes a handle of the bytes.
-    pub fn copies<'a>(
-        &'a self,
-        wrap: impl Fn(Vec<u8>) -> Bytes + 'a,
-    ) -> impl Iterator<Item = OpenBatch> + 'a {
-        let mut cursor = self.start;
-        (0..self.count).map_while(move |_| {
-            let begin = cursor.position;
-            self.batch.record_at(&mut cursor)?;
-            let whole = &self.batch.opened;
-            let bytes = whole.records.get(begin..cursor.position)?;
-            Some(OpenBatch::of(Opened {
-                header: whole.header,
-                records: wrap(bytes.to_vec()),
-                count: 1,
-                next_offset: whole.next_offset,
-                incremental: whole.incremental,
-            }))
-        })
     }
 }
 

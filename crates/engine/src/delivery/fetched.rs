@@ -2,10 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use kohort_records::{Batch, BatchError, Batches, Cursor, OpenBatch};
+use kohort_records::{BatchError, Batches, Cursor, OpenBatch};
 
 use crate::consumer::{FetchEpoch, PollError, SlotId};
 
@@ -41,10 +40,8 @@ pub(super) struct Run {
 pub(super) struct Open {
     pub(super) batch: OpenBatch,
     pub(super) cursor: Cursor,
-    /// Where it begins in [`Run::batches`]; `None` when it was put back and is not in there, as it was never compressed.
-    pub(super) at: Option<usize>,
-    /// The batch as it was fetched, if it was compressed.
-    pub(super) source: Option<Arc<Batch>>,
+    /// Where it begins in [`Run::batches`].
+    pub(super) at: usize,
     /// The batch's part of [`Run::held`], given free when it is done.
     pub(super) size: u64,
     /// Why the batch ends before its end.

@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use kohort_groups::TopicPartition;
-use kohort_records::{Decompressor, Held, OpenBatch, Tally};
+use kohort_records::{Decompressor, Held, Tally};
 
-use super::{Delivery, TakenChunk};
-use crate::consumer::SlotId;
+use super::Delivery;
+use super::portion::Portion;
 
 /// All memory of one consumer's batches.
 #[derive(Debug, Default)]
@@ -42,6 +42,12 @@ impl Memory {
     /// A block that a fetch brought.
     pub(super) fn block(&self, bytes: u64) -> Arc<Held> {
         Arc::new(self.blocks.count(bytes))
+    }
+
+    /// A record that is copied out, which counts by its own size and that of its allocations.
+    pub(super) fn copied(&self, bytes: Vec<u8>, share: &Tally) -> Bytes {
+        let block = self.block(bytes.len() as u64 + BESIDE_A_COPY);
+        lease(Bytes::from(bytes), &block, share)
     }
 
     pub(super) fn decompressed(&self) -> u64 {
@@ -84,6 +90,14 @@ pub(super) struct Shares {
 }
 
 impl Shares {
+    /// Whether records that are kept should not keep their whole batch in memory: with this portion, a quarter of the budget is
+    /// with the user. `buffered` are the bytes in the queue.
+    pub(super) fn are_tight(&self, buffered: u64, budget: u64, portion: &Portion<'_>) -> bool {
+        let buffered = buffered.saturating_sub(portion.leaves());
+        let with_user = self.whole.bytes().saturating_sub(buffered);
+        with_user > 0 && with_user >= budget / 4
+    }
+
     /// The share of a new assignment.
     pub(super) fn begin(&mut self, partition: &Arc<TopicPartition>) -> Tally {
         let share = self.whole.part();
@@ -160,34 +174,5 @@ impl Delivery {
             .into_iter()
             .map(|(_, partition)| TopicPartition::clone(partition))
             .collect()
-    }
-
-    /// Whether records that are kept should not keep their whole batch in memory: half of the budget is with the user.
-    pub fn is_tight(&self) -> bool {
-        let with_user = self
-            .table
-            .shares
-            .whole
-            .bytes()
-            .saturating_sub(self.table.buffered);
-        with_user > 0 && with_user >= self.budget / 2
-    }
-
-    /// The records of a chunk one by one, copied out, each a batch of its own that counts by its own size and
-    /// that of its allocations.
-    pub fn copies<'a>(&'a self, chunk: &'a TakenChunk) -> impl Iterator<Item = OpenBatch> + 'a {
-        let share = self.share(chunk.slot);
-        chunk.chunk.copies(move |bytes| {
-            let bytes = Bytes::from(bytes);
-            let block = self.memory.block(bytes.len() as u64 + BESIDE_A_COPY);
-            match share {
-                Some(share) => lease(bytes, &block, share),
-                None => bytes,
-            }
-        })
-    }
-
-    fn share(&self, slot: SlotId) -> Option<&Tally> {
-        self.table.get(slot).map(|entry| &entry.share)
     }
 }

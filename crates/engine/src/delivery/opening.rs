@@ -1,15 +1,15 @@
-//! Taking records: the front of the queue is drained before the next item's turn, each batch is checked and opened once.
+//! Handing records out: the front of the queue is drained before the next item's turn, each batch is checked and opened once.
 
-use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use kohort_records::{Batch, Compression, ControlRecord, Decompressor, Tally};
 
 use super::Delivery;
-use super::fetched::{Content, Fetched, Open, Run, Unreadable};
-use super::table::Entry;
-use super::taken::{Taken, TakenChunk};
-use crate::consumer::{PollError, Position};
+use super::fetched::{Content, Open, Run, Unreadable};
+use super::portion::{Portion, Sink, known_epoch};
+use super::taken::Taken;
+use crate::consumer::{InHand, PollError, Position};
 
 /// What became of the front of the queue.
 enum Turn {
@@ -24,26 +24,39 @@ enum Turn {
 }
 
 impl Delivery {
-    /// Takes up to `max` records, in the order in which they were fetched: what one fetch brought for one partition is
-    /// handed out before the next partition's turn, so no partition waits for more than what is buffered of the others.
+    /// As [`Delivery::hand_out`], into what keeps the batches.
     ///
-    /// The positions move behind the records taken.
+    /// # Errors
+    ///
+    /// As `hand_out`.
+    pub fn take(&mut self, max: usize) -> Result<Taken, PollError> {
+        let mut taken = Taken::default();
+        self.hand_out(max, &mut taken)?;
+        Ok(taken)
+    }
+
+    /// Hands out up to `max` records, in the order in which they were fetched: what one fetch brought for one partition is
+    /// handed out before the next partition's turn, so no partition waits for more than what is buffered of the others. Gives
+    /// their number.
+    ///
+    /// The positions move behind the records that the sink takes, and up to one that it does not.
     ///
     /// # Errors
     ///
     /// The error of one partition, once everything before it was handed out by earlier calls. The position stays. An
     /// unreadable batch gives the same error at each call until the caller seeks, or pauses the partition.
     // Kafka: FetchCollector.collectFetch
-    pub fn take(&mut self, max: usize) -> Result<Taken, PollError> {
-        let mut taken = Taken::within(core::mem::take(&mut self.spare));
+    pub fn hand_out(&mut self, max: usize, sink: &mut dyn Sink) -> Result<usize, PollError> {
+        let mut count = 0;
         self.is_stopped = false;
-        while taken.len() < max {
+        self.in_hand.clear();
+        while count < max {
             let is_full = self.is_full_of_decompressed();
             let Some(front) = self.queue.front_mut() else {
                 break;
             };
             let slot = front.slot;
-            let Some(entry) = self.table.get_mut(slot) else {
+            let Some(entry) = self.table.entries.get_mut(&slot) else {
                 self.queue.pop_front(&mut self.table, self.low_water);
                 continue;
             };
@@ -53,7 +66,7 @@ impl Delivery {
             }
             let run = match &mut front.content {
                 Content::Batches(run) => run,
-                Content::Halt(_) if !taken.is_empty() => break,
+                Content::Halt(_) if count > 0 => break,
                 Content::Halt(error) => {
                     let (error, epoch) = (error.take(), front.epoch);
                     self.queue.pop_front(&mut self.table, self.low_water);
@@ -78,47 +91,59 @@ impl Delivery {
                 share: &entry.share,
                 decompressor: &mut self.decompressor,
             };
-            let turn = match run.ready(position, &mut taken, &mut opening) {
-                Some(turn) => turn,
-                None => {
-                    let before = *position;
-                    take_open(run, entry, max - taken.len(), slot, before, &mut taken);
-                    run.close_drained(entry, &mut taken);
+            let mut flow = ControlFlow::Continue(());
+            let turn = match run.ready(position, &mut opening) {
+                Ok(open) => {
+                    let first = position.offset;
+                    let mut portion = Portion::new(&entry.partition, open, max - count);
+                    if self
+                        .table
+                        .shares
+                        .are_tight(self.table.buffered, self.budget, &portion)
+                    {
+                        portion.copy_out(&self.memory, &entry.share);
+                    }
+                    flow = sink.take(&mut portion);
+                    count += portion.taken();
+                    if let Some(next) = portion.next_position() {
+                        let last = next.offset - 1;
+                        *position = next;
+                        note(&mut self.in_hand, InHand { slot, first, last });
+                    }
+                    if let Some(stopped_at) = portion.stopped_at() {
+                        position.offset = position.offset.max(stopped_at);
+                    }
+                    run.close_drained(position);
                     Turn::More
                 }
+                Err(turn) => turn,
             };
             let given_free = held - run.held;
+            self.table.free(slot, given_free, self.low_water);
             match turn {
-                Turn::More => self.table.free(slot, given_free, self.low_water),
-                Turn::Drained => {
-                    self.table.free(slot, given_free, self.low_water);
-                    self.queue.pop_front(&mut self.table, self.low_water);
-                }
+                Turn::More if flow.is_continue() => {}
+                Turn::More => return Ok(count),
+                Turn::Drained => self.queue.pop_front(&mut self.table, self.low_water),
                 Turn::Full => {
-                    self.table.free(slot, given_free, self.low_water);
                     self.is_stopped = true;
                     break;
                 }
-                Turn::Unreadable(unreadable) => {
-                    self.table.free(slot, given_free, self.low_water);
-                    if !taken.is_empty() {
-                        break;
-                    }
-                    return Err(self.unreadable(slot, unreadable));
-                }
+                Turn::Unreadable(_) if count > 0 => break,
+                Turn::Unreadable(unreadable) => return Err(self.unreadable(slot, unreadable)),
             }
         }
-        if taken.is_empty() {
+        if count == 0 {
             // The caller is about to wait: what it gave free must not keep the engine from asking for more.
             let held = self.held();
             self.table.ran_dry(held);
         }
-        Ok(taken)
+        Ok(count)
     }
 
-    /// Drops what was taken; the next take uses its memory.
-    pub fn reuse(&mut self, taken: Taken) {
-        self.spare = taken.into_spare();
+    /// What the last [`Delivery::hand_out`] handed out of each partition: runs of offsets in the order of the records, those of
+    /// one partition that follow each other as one.
+    pub fn in_hand(&self) -> &[InHand] {
+        &self.in_hand
     }
 
     #[cold]
@@ -136,87 +161,13 @@ impl Delivery {
             error: unreadable.error,
         }
     }
-
-    /// Takes back the end of what [`Delivery::take`] gave: `chunk`, from the record at `from_offset` on. The next take begins
-    /// with that record. For a record that cannot be handed out: give back the chunks after it, the last one first, then its
-    /// own. A chunk whose partition was revoked or sought meanwhile is dropped.
-    pub fn put_back(&mut self, chunk: TakenChunk, from_offset: i64) {
-        let Some(entry) = self.table.get_mut(chunk.slot) else {
-            return;
-        };
-        if entry.epoch != chunk.epoch {
-            return;
-        }
-        let batch = chunk.chunk.batch().clone();
-        let mut cursor = chunk.chunk.start();
-        batch.skip_to(&mut cursor, from_offset);
-        entry.position = Some(Position {
-            offset: from_offset.max(chunk.before.offset),
-            leader_epoch: chunk.before.leader_epoch,
-        });
-        // The rest of the batch may still be open.
-        if let Some(Fetched {
-            slot,
-            content: Content::Batches(run),
-            ..
-        }) = self.queue.front_mut()
-            && *slot == chunk.slot
-            && let Some(open) = &mut run.open
-            && open.batch.base_offset() == batch.base_offset()
-        {
-            open.cursor = cursor;
-            return;
-        }
-        let open = Open {
-            batch,
-            cursor,
-            at: chunk.source.is_some().then_some(0),
-            source: chunk.source,
-            size: 0,
-            cut: None,
-        };
-        self.queue.push_front(Fetched {
-            slot: chunk.slot,
-            epoch: chunk.epoch,
-            content: Content::Batches(Box::new(Run::of_open(open))),
-        });
-    }
 }
 
-/// Hands out of the open batch.
-fn take_open(
-    run: &mut Run,
-    entry: &mut Entry,
-    max: usize,
-    slot: crate::consumer::SlotId,
-    before: Position,
-    taken: &mut Taken,
-) {
-    let Some(open) = &mut run.open else {
-        return;
-    };
-    let chunk = open.batch.take(&mut open.cursor, max);
-    if chunk.is_empty() {
-        return;
+fn note(in_hand: &mut Vec<InHand>, run: InHand) {
+    match in_hand.last_mut() {
+        Some(before) if before.slot == run.slot => before.last = run.last,
+        _ => in_hand.push(run),
     }
-    let leader_epoch = known_epoch(open.batch.partition_leader_epoch());
-    entry.position = Some(Position {
-        offset: chunk.next_offset(),
-        leader_epoch,
-    });
-    taken.push(TakenChunk {
-        partition: Arc::clone(&entry.partition),
-        slot,
-        epoch: entry.epoch,
-        chunk,
-        source: open.source.clone(),
-        before,
-        leader_epoch,
-    });
-}
-
-fn known_epoch(epoch: i32) -> Option<i32> {
-    (epoch >= 0).then_some(epoch)
 }
 
 /// What opening a batch needs beside the batch.
@@ -231,48 +182,21 @@ struct Opening<'a> {
 }
 
 impl Run {
-    fn of_open(open: Open) -> Self {
-        let source = open.source.as_ref();
-        let is_alone = source.is_none();
-        let mut batches =
-            kohort_records::batches(source.map(|batch| batch.bytes().clone()).unwrap_or_default());
-        batches.next();
-        Self {
-            batches,
-            open: Some(open),
-            unreadable: None,
-            held: 0,
-            is_alone,
-            aborted: None,
-        }
-    }
-
-    /// Makes sure that a batch with a record is open, and gives `None`; or says why there is none. `position` moves over what is
-    /// not handed out.
-    fn ready(
-        &mut self,
-        position: &mut Position,
-        taken: &mut Taken,
-        opening: &mut Opening<'_>,
-    ) -> Option<Turn> {
+    /// Makes sure that a batch with a record is open; or says why there is none. `position` moves over what is not handed out.
+    fn ready(&mut self, position: &mut Position, opening: &mut Opening<'_>) -> Result<&mut Open, Turn> {
         loop {
-            if let Some(open) = &mut self.open {
-                if open.cursor.index() < open.batch.len() {
-                    return None;
-                }
-                self.close_batch(position, taken);
-            }
-            if let Some(unreadable) = &self.unreadable {
-                return Some(Turn::Unreadable(unreadable.clone()));
+            self.close_drained(position);
+            if self.open.is_some() || self.unreadable.is_some() {
+                break;
             }
             let at = self.batches.position();
             match self.batches.next() {
-                None => return Some(Turn::Drained),
+                None => break,
                 Some(Ok(batch)) if opening.is_full && is_compressed(&batch) => {
                     self.batches.rewind(at);
-                    return Some(Turn::Full);
+                    return Err(Turn::Full);
                 }
-                Some(Ok(batch)) => self.open_batch(&batch, at, position, taken, opening),
+                Some(Ok(batch)) => self.open_batch(&batch, at, position, opening),
                 Some(Err(error)) => {
                     self.unreadable = Some(Unreadable {
                         error,
@@ -281,20 +205,17 @@ impl Run {
                 }
             }
         }
-    }
-
-    /// Gives the open batch free as soon as its last record is taken.
-    fn close_drained(&mut self, entry: &mut Entry, taken: &mut Taken) {
-        if let (Some(open), Some(position)) = (&self.open, &mut entry.position)
-            && open.cursor.index() >= open.batch.len()
-        {
-            self.close_batch(position, taken);
+        match (&mut self.open, &self.unreadable) {
+            (Some(open), _) => Ok(open),
+            (None, Some(unreadable)) => Err(Turn::Unreadable(unreadable.clone())),
+            (None, None) => Err(Turn::Drained),
         }
     }
 
-    /// The open batch is done.
-    fn close_batch(&mut self, position: &mut Position, taken: &mut Taken) {
-        let Some(open) = self.open.take() else {
+    /// Gives the open batch free as soon as its last record is taken.
+    fn close_drained(&mut self, position: &mut Position) {
+        let is_drained = |open: &mut Open| open.cursor.index() >= open.batch.len();
+        let Some(open) = self.open.take_if(is_drained) else {
             return;
         };
         self.held = self.held.saturating_sub(open.size);
@@ -302,36 +223,25 @@ impl Run {
             position,
             open.batch.next_offset(),
             open.batch.partition_leader_epoch(),
-            taken,
         );
         self.unreadable = open.cut;
     }
 
-    /// Gives the open batch's memory free before its end; it is opened again when its turn comes. One that was put back and
-    /// never was compressed is nowhere else, and stays.
+    /// Gives the open batch's memory free before its end; it is opened again when its turn comes.
     pub(super) fn close_early(&mut self) {
-        if let Some(open) = self.open.take_if(|open| open.at.is_some())
-            && let Some(at) = open.at
-        {
-            self.batches.rewind(at);
+        if let Some(open) = self.open.take() {
+            self.batches.rewind(open.at);
         }
     }
 
-    fn open_batch(
-        &mut self,
-        batch: &Batch,
-        at: usize,
-        position: &mut Position,
-        taken: &mut Taken,
-        opening: &mut Opening<'_>,
-    ) {
+    fn open_batch(&mut self, batch: &Batch, at: usize, position: &mut Position, opening: &mut Opening<'_>) {
         let size = batch.size() as u64;
         // A marker below the position still ends its producer's transaction.
         if batch.next_offset() <= position.offset && !batch.is_control() {
             self.held = self.held.saturating_sub(size);
             return;
         }
-        if let Err(unreadable) = self.try_open(batch, at, position, taken, opening) {
+        if let Err(unreadable) = self.try_open(batch, at, position, opening) {
             self.unreadable = Some(unreadable);
         }
     }
@@ -342,7 +252,6 @@ impl Run {
         batch: &Batch,
         at: usize,
         position: &mut Position,
-        taken: &mut Taken,
         opening: &mut Opening<'_>,
     ) -> Result<(), Unreadable> {
         let size = batch.size() as u64;
@@ -368,12 +277,7 @@ impl Run {
             }
         }
         if skip {
-            move_to(
-                position,
-                batch.next_offset(),
-                batch.partition_leader_epoch(),
-                taken,
-            );
+            move_to(position, batch.next_offset(), batch.partition_leader_epoch());
             self.held = self.held.saturating_sub(size);
             return Ok(());
         }
@@ -390,8 +294,7 @@ impl Run {
         self.open = Some(Open {
             batch: open,
             cursor,
-            at: Some(at),
-            source: is_compressed(batch).then(|| Arc::new(batch.clone())),
+            at,
             size,
             cut: cut.map(unreadable),
         });
@@ -409,12 +312,11 @@ fn is_abort_marker(batch: &Batch, opening: &mut Opening<'_>) -> Result<bool, koh
     Ok(matches!(marker, Some(Ok(ControlRecord::Abort { .. }))))
 }
 
-fn move_to(position: &mut Position, offset: i64, leader_epoch: i32, taken: &mut Taken) {
+fn move_to(position: &mut Position, offset: i64, leader_epoch: i32) {
     if offset > position.offset {
         *position = Position {
             offset,
             leader_epoch: known_epoch(leader_epoch),
         };
-        taken.advance();
     }
 }

@@ -71,10 +71,6 @@ impl Queue {
         }
     }
 
-    pub(super) fn push_front(&mut self, item: Fetched) {
-        self.items.push_front(item);
-    }
-
     pub(super) fn front_mut(&mut self) -> Option<&mut Fetched> {
         self.items.front_mut()
     }

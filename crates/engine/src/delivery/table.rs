@@ -43,7 +43,7 @@ pub(super) struct Entry {
 /// All assigned partitions, by slot and by name.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    entries: BTreeMap<SlotId, Entry>,
+    pub(super) entries: BTreeMap<SlotId, Entry>,
     by_name: BTreeMap<Arc<TopicPartition>, SlotId>,
     /// Manual assignments so far: their slots are odd.
     own_slots: u64,

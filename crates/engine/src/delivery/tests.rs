@@ -2,8 +2,12 @@
 
 mod memory;
 
+extern crate std;
+
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 
 use bytes::{Bytes, BytesMut};
 use kohort_records::{BatchBuilder, Compression, ControlRecord, control};
@@ -98,6 +102,44 @@ fn offsets(taken: &Taken) -> Vec<(i32, i64)> {
 
 fn take(delivery: &mut Delivery, max: usize) -> Vec<(i32, i64)> {
     offsets(&delivery.take(max).unwrap())
+}
+
+/// Takes records up to one with this offset.
+#[derive(Default)]
+struct Until {
+    offset: i64,
+    taken: Vec<(i32, i64)>,
+    /// The next offset after each portion.
+    next: Vec<i64>,
+    values: Vec<Bytes>,
+}
+
+impl Until {
+    fn offset(offset: i64) -> Self {
+        Self {
+            offset,
+            ..Self::default()
+        }
+    }
+}
+
+impl Sink for Until {
+    fn take(&mut self, portion: &mut Portion<'_>) -> ControlFlow<()> {
+        let number = portion.partition().partition;
+        let done = portion.try_for_each(|record| {
+            if record.offset == self.offset {
+                return Err(());
+            }
+            self.taken.push((number, record.offset));
+            self.values.extend(record.value.map(|value| record.share(value)));
+            Ok(())
+        });
+        self.next.extend(portion.next_offset());
+        match done {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(()) => ControlFlow::Break(()),
+        }
+    }
 }
 
 #[test]
@@ -233,8 +275,8 @@ fn a_control_batch_moves_the_position_without_a_record() {
     let commit = ControlRecord::Commit { coordinator_epoch: 0 };
     let marker = control::build_marker(0, 0, 0, 7, 0, commit).unwrap();
     give(&mut delivery, 0, marker);
-    let taken = delivery.take(500).unwrap();
-    assert!(taken.is_empty() && taken.is_advanced());
+    assert_eq!(take(&mut delivery, 500), []);
+    assert!(delivery.in_hand().is_empty());
     assert_eq!(delivery.position(&partition(0)).unwrap().unwrap().offset, 1);
 }
 
@@ -389,36 +431,73 @@ fn a_halt_of_an_older_epoch_is_dropped() {
 }
 
 #[test]
-fn what_is_put_back_comes_again_before_anything_else() {
+fn a_record_that_is_not_taken_comes_again_before_anything_else() {
     let mut delivery = delivery(2);
     give(&mut delivery, 0, run(&[batch(0, 3), batch(3, 2)]));
     give(&mut delivery, 2, batch(0, 1));
-    let taken = delivery.take(500).unwrap();
-    let mut chunks: Vec<_> = taken.into_iter().collect();
-    assert_eq!(chunks.len(), 3);
-    for (chunk, from) in [
-        (chunks.pop().unwrap(), 0),
-        (chunks.pop().unwrap(), 3),
-        (chunks.pop().unwrap(), 1),
-    ] {
-        delivery.put_back(chunk, from);
-    }
+    let mut until = Until::offset(1);
+    assert_eq!(delivery.hand_out(500, &mut until).unwrap(), 1);
+    assert_eq!(until.taken, [(0, 0)]);
     assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(1)));
-    assert_eq!(take(&mut delivery, 2), [(0, 1), (0, 2)]);
-    assert_eq!(take(&mut delivery, 500), [(0, 3), (0, 4), (1, 0)]);
+    for _ in 0..2 {
+        let mut until = Until::offset(1);
+        assert_eq!(delivery.hand_out(500, &mut until).unwrap(), 0);
+        assert!(delivery.in_hand().is_empty());
+    }
+    let mut until = Until::offset(4);
+    assert_eq!(delivery.hand_out(500, &mut until).unwrap(), 3);
+    assert_eq!(until.taken, [(0, 1), (0, 2), (0, 3)]);
+    assert_eq!(until.next, [3, 4]);
+    assert_eq!(
+        delivery.in_hand(),
+        [InHand {
+            slot: SlotId(0),
+            first: 1,
+            last: 3
+        }]
+    );
+    assert_eq!(take(&mut delivery, 500), [(0, 4), (1, 0)]);
 }
 
 #[test]
-fn what_is_put_back_after_a_seek_is_dropped() {
+fn after_a_seek_a_record_that_was_not_taken_does_not_come_again() {
     let mut delivery = delivery(1);
     give(&mut delivery, 0, batch(0, 3));
-    let chunk = delivery.take(500).unwrap().into_iter().next().unwrap();
+    delivery.hand_out(500, &mut Until::offset(2)).unwrap();
     delivery
         .seek(&partition(0), SeekTo::Position(Position::new(9)))
         .unwrap();
-    delivery.put_back(chunk, 0);
     assert_eq!(take(&mut delivery, 500), []);
     assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(9)));
+}
+
+#[test]
+fn the_position_stands_at_a_record_that_is_not_taken_be_it_behind_a_gap() {
+    let mut delivery = delivery(1);
+    give(&mut delivery, 0, batch(4, 3));
+    delivery.hand_out(500, &mut Until::offset(4)).unwrap();
+    assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(4)));
+    assert_eq!(take(&mut delivery, 500), [(0, 4), (0, 5), (0, 6)]);
+}
+
+#[test]
+fn what_a_sink_panics_at_is_not_taken() {
+    struct Panics;
+    impl Sink for Panics {
+        fn take(&mut self, portion: &mut Portion<'_>) -> ControlFlow<()> {
+            let _never: Result<(), ()> = portion.try_for_each(|record| match record.offset {
+                2 => panic!("no such record"),
+                _ => Ok(()),
+            });
+            ControlFlow::Continue(())
+        }
+    }
+    let mut delivery = delivery(1);
+    give(&mut delivery, 0, batch(0, 4));
+    let handing = AssertUnwindSafe(|| delivery.hand_out(500, &mut Panics).is_ok());
+    assert!(std::panic::catch_unwind(handing).is_err());
+    assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(0)));
+    assert_eq!(take(&mut delivery, 500), [(0, 0), (0, 1), (0, 2), (0, 3)]);
 }
 
 #[test]
@@ -503,18 +582,6 @@ fn assigning_again_keeps_the_position_of_what_stays() {
 fn a_seek_of_a_partition_that_is_not_assigned_is_an_error() {
     let error = delivery(1).seek(&partition(4), SeekTo::End).unwrap_err();
     assert_eq!(error.partition, partition(4));
-}
-
-#[test]
-fn what_is_put_back_of_a_batch_that_is_still_open_is_handed_out_once() {
-    let mut delivery = delivery(1);
-    give(&mut delivery, 0, batch(0, 10));
-    let chunk = delivery.take(5).unwrap().into_iter().next().unwrap();
-    delivery.put_back(chunk, 3);
-    let rest: Vec<_> = (3..10).map(|offset| (0, offset)).collect();
-    assert_eq!(take(&mut delivery, 500), rest);
-    assert_eq!(take(&mut delivery, 500), []);
-    assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(10)));
 }
 
 #[test]

@@ -103,8 +103,8 @@ impl<K, V> Consumer<K, V> {
     /// # Errors
     /// As there.
     pub fn poll(&mut self, timeout: Duration) -> Result<ConsumerRecords<K, V>, PollError> {
-        match self.inner.poll_ready() {
-            Some(records) => records,
+        match self.inner.decoded_ready()? {
+            Some(records) => Ok(records),
             None => wait(&self.runtime, self.inner.poll(timeout)),
         }
     }
@@ -114,8 +114,8 @@ impl<K, V> Consumer<K, V> {
     /// # Errors
     /// As there.
     pub fn poll_raw(&mut self, timeout: Duration) -> Result<RawRecords, PollError> {
-        match self.inner.take_ready() {
-            Some(taken) => taken.map(RawRecords::new),
+        match self.inner.raw_ready()? {
+            Some(records) => Ok(records),
             None => wait(&self.runtime, self.inner.poll_raw(timeout)),
         }
     }

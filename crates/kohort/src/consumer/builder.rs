@@ -254,6 +254,7 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
             journal_file: file,
             interest: Interest::Nothing,
             max_poll_records: usize::try_from(config.max_poll_records).unwrap_or(1),
+            last_count: 0,
             group_id,
             client_id,
             is_closed: false,

@@ -117,7 +117,7 @@ impl LastPoll {
     const RUNS: usize = 16;
 
     /// Only the consumer writes.
-    pub(super) fn write(&self, in_hand: impl Iterator<Item = InHand>) {
+    pub(super) fn write(&self, in_hand: &[InHand]) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);

@@ -5,6 +5,7 @@ mod builder;
 mod channel;
 mod commit;
 mod core;
+mod decode;
 mod error;
 mod host;
 mod journal;
@@ -89,6 +90,8 @@ pub struct Consumer<K, V> {
     journal_file: Option<JournalFile>,
     interest: Interest,
     max_poll_records: usize,
+    /// How many records the last poll decoded that found some: as many are likely next.
+    last_count: usize,
     group_id: Option<Arc<str>>,
     client_id: Arc<str>,
     is_closed: bool,

@@ -3,16 +3,17 @@
 use core::time::Duration;
 
 use kohort_engine::consumer::{CallbackKind, Event};
-use kohort_engine::delivery::{Due, Taken, TakenChunk};
-use kohort_records::RecordView;
+use kohort_engine::delivery::{Due, Sink, Taken};
 use tokio::time::Instant;
 
 use super::channel::Heard;
 use super::core::Core;
+use super::decode::Decoding;
 use super::listener::{AnyListener, RebalanceContext};
-use super::records::{Run, Runs};
-use super::{Consumer, ConsumerRecord, ConsumerRecords, PollError, RawRecords};
-use crate::deserialize::{BoxError, Context, Origin, Payload, RecordDeserializationError};
+use super::{Consumer, ConsumerRecords, PollError, RawRecords};
+
+/// Records, if there are any.
+type Polled<R> = Result<Option<R>, PollError>;
 
 /// How often a poll looks whether records that hold up fetching were dropped.
 const MEMORY_CHECK: Duration = Duration::from_millis(10);
@@ -56,8 +57,8 @@ impl<K, V> Consumer<K, V> {
     /// ```
     // Kafka: KafkaConsumer.poll
     pub async fn poll(&mut self, timeout: Duration) -> Result<ConsumerRecords<K, V>, PollError> {
-        let taken = self.take(timeout).await?;
-        self.decode(taken)
+        let records = self.poll_for(timeout, Self::take_decoded).await?;
+        Ok(records.unwrap_or_default())
     }
 
     /// As [`poll`](Self::poll), without decoding: records borrow their key, value and headers from the batches returned.
@@ -77,36 +78,60 @@ impl<K, V> Consumer<K, V> {
     /// # }
     /// ```
     pub async fn poll_raw(&mut self, timeout: Duration) -> Result<RawRecords, PollError> {
-        self.take(timeout).await.map(RawRecords::new)
+        let records = self.poll_for(timeout, Self::take_raw).await?;
+        Ok(records.unwrap_or_default())
     }
 
-    async fn take(&mut self, timeout: Duration) -> Result<Taken, PollError> {
+    /// Polls for what `take` gives; `None` when the time passes without.
+    async fn poll_for<R>(&mut self, timeout: Duration, take: impl Fn(&mut Self) -> Polled<R>) -> Polled<R> {
         // A loop of polls that never wait must let the network task run, too, if both share one thread.
         tokio::task::coop::consume_budget().await;
-        match self.take_ready() {
-            Some(taken) => taken,
-            // Boxed, so that the future of a poll that finds records is small.
-            None => Box::pin(self.take_slowly(timeout)).await,
+        match self.take_ready(&take) {
+            Ok(None) => {}
+            taken => return taken,
         }
+        // Boxed, so that the future of a poll that finds records is small.
+        Box::pin(self.take_slowly(timeout, &take)).await
     }
 
     /// Records that are there, when nothing else is due: the path without a channel, lock or clock.
-    pub(crate) fn take_ready(&mut self) -> Option<Result<Taken, PollError>> {
+    fn take_ready<R>(&mut self, take: impl Fn(&mut Self) -> Polled<R>) -> Polled<R> {
         self.core.channel.shared.count_poll();
-        if !self.core.is_quiet() {
-            return None;
-        }
-        match self.core.take_records(self.max_poll_records) {
-            Ok(taken) if taken.is_empty() => None,
-            taken => Some(taken),
+        match self.core.is_quiet() {
+            true => take(self),
+            false => Ok(None),
         }
     }
 
-    pub(crate) fn poll_ready(&mut self) -> Option<Result<ConsumerRecords<K, V>, PollError>> {
-        Some(self.take_ready()?.and_then(|taken| self.decode(taken)))
+    pub(crate) fn raw_ready(&mut self) -> Polled<RawRecords> {
+        self.take_ready(Self::take_raw)
     }
 
-    async fn take_slowly(&mut self, timeout: Duration) -> Result<Taken, PollError> {
+    pub(crate) fn decoded_ready(&mut self) -> Polled<ConsumerRecords<K, V>> {
+        self.take_ready(Self::take_decoded)
+    }
+
+    fn take_raw(&mut self) -> Polled<RawRecords> {
+        let mut taken = Taken::default();
+        self.core.take_records(self.max_poll_records, &mut taken)?;
+        Ok((!taken.is_empty()).then(|| RawRecords::new(taken)))
+    }
+
+    fn take_decoded(&mut self) -> Polled<ConsumerRecords<K, V>> {
+        let mut decoding = Decoding::new(&*self.key, &*self.value, self.last_count);
+        self.core.take_records(self.max_poll_records, &mut decoding)?;
+        let records = decoding.into_records()?;
+        if let Some(records) = &records {
+            self.last_count = records.count();
+        }
+        Ok(records)
+    }
+
+    async fn take_slowly<R>(
+        &mut self,
+        timeout: Duration,
+        take: &impl Fn(&mut Self) -> Polled<R>,
+    ) -> Polled<R> {
         if self.core.is_unsubscribing {
             // The group waits for what an `unsubscribe` that was dropped has not done.
             self.run_what_came(Failing::Over).await?;
@@ -130,9 +155,8 @@ impl<K, V> Consumer<K, V> {
             if self.core.channel.has_mail() {
                 continue;
             }
-            let taken = self.core.take_records(self.max_poll_records)?;
-            if !taken.is_empty() {
-                return Ok(taken);
+            if let Some(taken) = take(self)? {
+                return Ok(Some(taken));
             }
             // Nobody tells when the user drops records. They may have been dropped since nothing was taken for them.
             let held_up = self.core.delivery.held_up();
@@ -141,7 +165,7 @@ impl<K, V> Consumer<K, V> {
                 && sleep.deadline() <= Instant::now()
             {
                 if yielded {
-                    return held_up.map_or_else(|| Ok(Taken::default()), |held_up| Err(held_up.into()));
+                    return held_up.map_or(Ok(None), |held_up| Err(held_up.into()));
                 }
                 // A poll without time still lets the network task work.
                 yielded = true;
@@ -184,139 +208,18 @@ impl<K, V> Consumer<K, V> {
         }
         done
     }
-
-    /// Decodes what was taken up to the first record that cannot be; that one and those after it are put back. When records that
-    /// are kept hold much memory, those decoded now are copied out of their batches first.
-    fn decode(&mut self, taken: Taken) -> Result<ConsumerRecords<K, V>, PollError> {
-        let mut records = Vec::with_capacity(taken.len());
-        let mut runs = Runs::default();
-        let mut failure = None;
-        let is_tight = self.core.delivery.is_tight();
-        for (at, chunk) in taken.chunks().enumerate() {
-            let begin = records.len();
-            let mut next_offset = chunk.next_position().offset;
-            let decoded = match is_tight && chunk.records().batch().len() > 1 {
-                false => self.decode_chunk(chunk, chunk.records().iter(), &mut records),
-                true => self
-                    .core
-                    .delivery
-                    .copies(chunk)
-                    .try_for_each(|copy| self.decode_chunk(chunk, copy.iter(), &mut records)),
-            };
-            if let Err(error) = decoded {
-                next_offset = error.offset();
-                failure = Some((at, error));
-            }
-            if records.len() > begin {
-                runs.push(Run {
-                    range: begin..records.len(),
-                    next_offset,
-                });
-            }
-            if failure.is_some() {
-                break;
-            }
-        }
-        match &failure {
-            Some((at, error)) => self.put_back(taken, *at, error.offset()),
-            None => self.core.delivery.reuse(taken),
-        }
-        if let Some((_, error)) = failure
-            && records.is_empty()
-        {
-            return Err(PollError::Deserialization(error));
-        }
-        Ok(ConsumerRecords { records, runs })
-    }
-
-    /// Decodes records of a chunk up to the first that cannot be.
-    fn decode_chunk<'a>(
-        &self,
-        chunk: &TakenChunk,
-        views: impl Iterator<Item = RecordView<'a>>,
-        records: &mut Vec<ConsumerRecord<K, V>>,
-    ) -> Result<(), Box<RecordDeserializationError>> {
-        for view in views {
-            records.push(self.decode_record(chunk.partition(), chunk.leader_epoch(), &view)?);
-        }
-        Ok(())
-    }
-
-    fn decode_record(
-        &self,
-        partition: &std::sync::Arc<kohort_groups::TopicPartition>,
-        leader_epoch: Option<i32>,
-        view: &RecordView<'_>,
-    ) -> Result<ConsumerRecord<K, V>, Box<RecordDeserializationError>> {
-        let mut context = Context {
-            topic: &partition.topic,
-            headers: view.headers.clone(),
-            origin: Origin::Key,
-        };
-        let failed = |origin, source: BoxError| {
-            Box::new(RecordDeserializationError {
-                partition: (**partition).clone(),
-                origin,
-                record: view.to_copy(),
-                source,
-            })
-        };
-        let key = self.key.deserialize(&context, Payload::of(view.key, view));
-        let key = key.map_err(|source| failed(Origin::Key, source))?;
-        context.origin = Origin::Value;
-        let value = self.value.deserialize(&context, Payload::of(view.value, view));
-        let value = value.map_err(|source| failed(Origin::Value, source))?;
-        let headers = match view.headers.is_empty() {
-            true => Vec::new(),
-            false => shared_headers(view),
-        };
-        Ok(ConsumerRecord {
-            offset: view.offset,
-            timestamp: view.timestamp,
-            timestamp_type: view.timestamp_type,
-            key,
-            value,
-            headers,
-            leader_epoch,
-            serialized_key_size: view.key.map(<[u8]>::len),
-            serialized_value_size: view.value.map(<[u8]>::len),
-            partition: std::sync::Arc::clone(partition),
-        })
-    }
-
-    fn put_back(&mut self, taken: Taken, first: usize, offset: i64) {
-        let back: Vec<_> = taken.into_iter().skip(first).collect();
-        let count = back.len();
-        for (at, chunk) in back.into_iter().rev().enumerate() {
-            let is_first = at + 1 == count;
-            let from = match is_first {
-                true => offset,
-                false => i64::MIN,
-            };
-            self.core.delivery.put_back(chunk, from);
-        }
-    }
-}
-
-#[inline(never)]
-fn shared_headers(view: &RecordView<'_>) -> Vec<kohort_records::Header> {
-    let headers = view.headers.clone().map(|header| kohort_records::Header {
-        key: view.share(header.key),
-        value: header.value.map(|value| view.share(value)),
-    });
-    headers.collect()
 }
 
 impl Core {
-    fn take_records(&mut self, max: usize) -> Result<Taken, PollError> {
+    fn take_records(&mut self, max: usize, sink: &mut dyn Sink) -> Result<(), PollError> {
         if self.subscribing.is_some() {
-            return Ok(Taken::default());
+            return Ok(());
         }
-        let taken = self.delivery.take(max);
+        let handed_out = self.delivery.hand_out(max, sink);
         self.report_if_due();
-        let taken = taken?;
-        self.channel.shared.in_hand.write(taken.in_hand());
-        Ok(taken)
+        handed_out?;
+        self.channel.shared.in_hand.write(self.delivery.in_hand());
+        Ok(())
     }
 }
 

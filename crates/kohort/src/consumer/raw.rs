@@ -18,8 +18,7 @@ use kohort_records::RecordView;
 pub struct RawRecords(Taken);
 
 impl RawRecords {
-    pub(crate) fn new(mut taken: Taken) -> Self {
-        taken.forget_sources();
+    pub(crate) fn new(taken: Taken) -> Self {
         Self(taken)
     }
 

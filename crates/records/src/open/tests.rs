@@ -429,14 +429,18 @@ fn a_record_that_is_copied_out_reads_the_same_and_lets_its_batch_go() {
     let mut cursor = open.cursor();
     open.take(&mut cursor, 1);
     let chunk = open.take(&mut cursor, 2);
-    let copies: Vec<_> = chunk.copies(Bytes::from).collect();
-    assert_eq!(copies.len(), 2);
-    for (copy, record) in copies.iter().zip(&chunk) {
+    let mut cursor = chunk.start();
+    for record in &chunk {
+        let copy = open.copy_at(&mut cursor, Bytes::from).unwrap();
+        assert_eq!(copy.len(), 1);
         let copied = copy.iter().next().unwrap();
         assert_eq!(copied.to_owned(), record.to_owned());
         assert_ne!(copied.value.unwrap().as_ptr(), record.value.unwrap().as_ptr());
         assert!(copy.size() < open.size());
     }
+    assert_eq!(cursor.index(), 3);
+    open.take(&mut cursor, 5);
+    assert!(open.copy_at(&mut cursor, Bytes::from).is_none());
 }
 
 #[test]

@@ -283,7 +283,7 @@ impl Rig {
                 .collect::<Vec<_>>()
         };
         let taken = taken?;
-        self.in_hand = taken.in_hand().collect();
+        self.in_hand = self.delivery.in_hand().to_vec();
         let records = taken.chunks().flat_map(of_chunk).collect();
         if let Some(kept) = &mut self.kept {
             kept.push(taken);

@@ -161,25 +161,44 @@ fn what_is_kept_of_a_partition_that_was_revoked_still_counts_and_has_its_name() 
 fn records_that_are_copied_out_count_by_their_own_size() {
     let mut delivery = delivery_with(16_000, 1);
     give(&mut delivery, 0, large(0, Compression::None));
-    let taken = delivery.take(500).unwrap();
-    assert!(delivery.is_tight());
-    let copies: Vec<_> = delivery
-        .copies(taken.chunks().next().unwrap())
-        .skip(3)
-        .take(2)
-        .collect();
-    let offsets: Vec<_> = copies
-        .iter()
-        .filter_map(|copy| copy.iter().next())
-        .map(|it| it.offset)
-        .collect();
-    assert_eq!(offsets, [3, 4]);
-    drop(taken);
+    let mut all = Until::offset(-1);
+    assert_eq!(delivery.hand_out(500, &mut all).unwrap(), 10);
+    all.values.truncate(2);
     // Their values, and a little for headers and allocations.
     assert!((2_150..2_500).contains(&delivery.held()), "{}", delivery.held());
-    assert!(!delivery.is_tight());
-    drop(copies);
+    drop(all);
     assert_eq!(delivery.held(), 0);
+}
+
+#[test]
+fn records_share_their_batch_until_a_quarter_of_the_budget_is_with_the_user() {
+    let mut delivery = delivery_with(80_000, 1);
+    let batches: Vec<_> = (0..3).map(|n| large(n * 10, Compression::None)).collect();
+    for batch in &batches {
+        give(&mut delivery, 0, batch.clone());
+    }
+    let (mut one, mut two) = (Until::offset(-1), Until::offset(-1));
+    assert_eq!(delivery.hand_out(10, &mut one).unwrap(), 10);
+    one.values.truncate(1);
+    let first = batches[0].len() as u64;
+    assert_eq!(delivery.held(), first, "the whole batch");
+    assert_eq!(delivery.hand_out(500, &mut two).unwrap(), 20);
+    two.values.drain(..19);
+    assert!(
+        (first + 1_075..first + 1_250).contains(&delivery.held()),
+        "{}",
+        delivery.held()
+    );
+}
+
+#[test]
+fn a_copied_record_that_is_not_taken_comes_again() {
+    let mut delivery = delivery_with(16_000, 1);
+    give(&mut delivery, 0, large(0, Compression::None));
+    let mut until = Until::offset(7);
+    assert_eq!(delivery.hand_out(500, &mut until).unwrap(), 7);
+    assert_eq!(until.next, [7]);
+    assert_eq!(take(&mut delivery, 500), [(0, 7), (0, 8), (0, 9)]);
 }
 
 #[test]
@@ -248,15 +267,11 @@ fn a_partition_that_is_resumed_in_front_of_an_open_batch_is_handed_out() {
 }
 
 #[test]
-fn what_was_put_back_and_paused_keeps_nothing_decompressed() {
+fn what_was_not_taken_and_is_paused_keeps_nothing_decompressed() {
     let mut delivery = delivery_with(30_000, 2);
     let two = run(&[large(0, Compression::Lz4), large(10, Compression::Lz4)]);
     give(&mut delivery, 0, two);
-    let taken = delivery.take(500).unwrap();
-    assert_eq!(taken.len(), 20);
-    for chunk in taken.into_iter().collect::<Vec<_>>().into_iter().rev() {
-        delivery.put_back(chunk, 3);
-    }
+    assert_eq!(delivery.hand_out(500, &mut Until::offset(3)).unwrap(), 3);
     delivery.pause(&partition(0)).unwrap();
     give(&mut delivery, 2, large(0, Compression::Lz4));
     assert_eq!(take(&mut delivery, 500).len(), 10);
