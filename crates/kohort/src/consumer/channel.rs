@@ -231,9 +231,11 @@ impl Channel {
         self.inputs.clone()
     }
 
-    /// Whether something has come; costs one read of a counter.
+    /// Whether something has come; costs one read of a counter. What is received before its sender has counted it has not come
+    /// twice: whoever waited for the count to catch up would keep a processor from the sender.
     pub(super) fn has_mail(&self) -> bool {
-        self.shared.sent.load(Ordering::Acquire) != self.received
+        let sent = self.shared.sent.load(Ordering::Acquire);
+        sent.wrapping_sub(self.received).cast_signed() > 0
     }
 
     /// What has come, without waiting.
@@ -317,5 +319,24 @@ impl WakeupHandle {
         {
             self.shared.sent.fetch_add(1, Ordering::Release);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_received_before_it_was_counted_is_not_waited_for() {
+        let (mut channel, to_consumer, _inputs) = Channel::new();
+        assert!(to_consumer.sender.send(Told::Wakeup).is_ok());
+        assert!(channel.try_next().is_some());
+        assert!(!channel.has_mail());
+        to_consumer.shared.sent.fetch_add(1, Ordering::Release);
+        assert!(!channel.has_mail());
+        to_consumer.send(Told::Wakeup);
+        assert!(channel.has_mail());
+        assert!(channel.try_next().is_some());
+        assert!(!channel.has_mail());
     }
 }
