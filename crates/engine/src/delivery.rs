@@ -9,7 +9,7 @@
 //! # How a poll goes
 //!
 //! 1. Give each waiting [`ToCaller`] to [`Delivery::accept`]; do what it says is [`Due`], in that order.
-//! 2. [`Delivery::hand_out`]. If that is nothing, send [`Delivery::progress`] if there is any, wait for the next [`ToCaller`], and
+//! 2. [`Delivery::hand_out`]. If there is nothing, send [`Delivery::progress`] if there is any, wait for the next [`ToCaller`], and
 //!    begin again.
 //! 3. Send [`Delivery::progress`] if there is any; hand out what was taken.
 
@@ -117,7 +117,7 @@ pub struct Delivery {
     memory: Memory,
     /// `kohort.memory.budget`.
     budget: u64,
-    /// The last take ended before a batch that may not be decompressed yet.
+    /// Handing out ended before a batch that may not be decompressed yet.
     is_stopped: bool,
     decompressor: Decompressor,
     /// What was handed out last.

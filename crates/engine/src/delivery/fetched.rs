@@ -30,6 +30,10 @@ pub(super) struct Run {
     pub(super) unreadable: Option<Unreadable>,
     /// Bytes that count as buffered until this run is done.
     pub(super) held: u64,
+    /// Bytes that are done, and in memory until all of this run is.
+    pub(super) drained: u64,
+    /// The part of them that still counts as buffered.
+    pub(super) to_free: u64,
     /// Whether nothing else lies in the same block of memory.
     pub(super) is_alone: bool,
     pub(super) aborted: Option<Box<Aborted>>,
@@ -44,6 +48,8 @@ pub(super) struct Open {
     pub(super) at: usize,
     /// The batch's part of [`Run::held`], given free when it is done.
     pub(super) size: u64,
+    /// Whether the records lie in memory of their own.
+    pub(super) is_decompressed: bool,
     /// Why the batch ends before its end.
     pub(super) cut: Option<Unreadable>,
 }

@@ -13,7 +13,6 @@ use kohort_groups::TopicPartition;
 use kohort_records::{Decompressor, Held, Tally};
 
 use super::Delivery;
-use super::portion::Portion;
 
 /// All memory of one consumer's batches.
 #[derive(Debug, Default)]
@@ -90,11 +89,10 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Whether records that are kept should not keep their whole batch in memory: with this portion, a quarter of the budget is
-    /// with the user. `buffered` are the bytes in the queue.
-    pub(super) fn are_tight(&self, buffered: u64, budget: u64, portion: &Portion<'_>) -> bool {
-        let buffered = buffered.saturating_sub(portion.leaves());
-        let with_user = self.whole.bytes().saturating_sub(buffered);
+    /// Whether records that are kept should not keep what was fetched with them: a quarter of the budget is with the user, and not
+    /// `queued`.
+    pub(super) fn are_tight(&self, budget: u64, queued: u64) -> bool {
+        let with_user = self.whole.bytes().saturating_sub(queued);
         with_user > 0 && with_user >= budget / 4
     }
 
@@ -133,14 +131,14 @@ impl Delivery {
         decompressed > 0 && (decompressed >= self.budget / 2 || self.memory.blocks() >= self.budget)
     }
 
-    /// Whether the last [`Delivery::take`] or the engine, as far as it was told, waits for records to be dropped. Nobody tells
+    /// Whether the last [`Delivery::hand_out`] or the engine, as far as it was told, waits for records to be dropped. Nobody tells
     /// when they are, so take again soon. Unlike [`Delivery::held_up`] this stays so when they were dropped since that take.
     pub fn is_waiting_for_memory(&self) -> bool {
         self.is_stopped || (self.table.reported_held > 0 && self.table.reported_held >= self.budget)
     }
 
     /// Why there is nothing to take, when that is because records handed out earlier hold too much memory. Only after a
-    /// [`Delivery::take`] that gave nothing.
+    /// [`Delivery::hand_out`] that gave nothing.
     pub fn held_up(&self) -> Option<HeldUp> {
         let held = self.held();
         let is_full = held > 0 && held >= self.budget;

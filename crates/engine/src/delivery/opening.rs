@@ -1,7 +1,7 @@
 //! Handing records out: the front of the queue is drained before the next item's turn, each batch is checked and opened once.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
 
 use kohort_records::{Batch, Compression, ControlRecord, Decompressor, Tally};
 
@@ -9,7 +9,7 @@ use super::Delivery;
 use super::fetched::{Content, Open, Run, Unreadable};
 use super::portion::{Portion, Sink, known_epoch};
 use super::taken::Taken;
-use crate::consumer::{InHand, PollError, Position};
+use crate::consumer::{InHand, PollError, Position, Seek, SeekTo};
 
 /// What became of the front of the queue.
 enum Turn {
@@ -82,7 +82,6 @@ impl Delivery {
                 self.queue.pop_front(&mut self.table, self.low_water);
                 continue;
             };
-            let held = run.held;
             let mut opening = Opening {
                 check_crcs: self.check_crcs,
                 read_committed: self.read_committed,
@@ -91,38 +90,43 @@ impl Delivery {
                 share: &entry.share,
                 decompressor: &mut self.decompressor,
             };
-            let mut flow = ControlFlow::Continue(());
+            let mut is_over = false;
             let turn = match run.ready(position, &mut opening) {
-                Ok(open) => {
+                Ok((open, pinned)) => {
                     let first = position.offset;
                     let mut portion = Portion::new(&entry.partition, open, max - count);
                     if self
                         .table
                         .shares
-                        .are_tight(self.table.buffered, self.budget, &portion)
+                        .are_tight(self.budget, self.table.buffered + pinned)
                     {
                         portion.copy_out(&self.memory, &entry.share);
                     }
-                    flow = sink.take(&mut portion);
+                    let flow = sink.take(&mut portion);
+                    // A sink that takes nothing would be offered the same again and again.
+                    is_over = flow.is_break() || portion.taken() == 0;
                     count += portion.taken();
                     if let Some(next) = portion.next_position() {
                         let last = next.offset - 1;
                         *position = next;
                         note(&mut self.in_hand, InHand { slot, first, last });
                     }
-                    if let Some(stopped_at) = portion.stopped_at() {
-                        position.offset = position.offset.max(stopped_at);
+                    if let Some(stopped_at) = portion.stopped_at().filter(|at| *at > position.offset) {
+                        *position = Position {
+                            offset: stopped_at,
+                            leader_epoch: portion.leader_epoch(),
+                        };
                     }
                     run.close_drained(position);
                     Turn::More
                 }
                 Err(turn) => turn,
             };
-            let given_free = held - run.held;
-            self.table.free(slot, given_free, self.low_water);
+            let drained = core::mem::take(&mut run.to_free);
+            self.table.free(slot, drained, self.low_water);
             match turn {
-                Turn::More if flow.is_continue() => {}
-                Turn::More => return Ok(count),
+                Turn::More if is_over => return Ok(count),
+                Turn::More => {}
                 Turn::Drained => self.queue.pop_front(&mut self.table, self.low_water),
                 Turn::Full => {
                     self.is_stopped = true;
@@ -138,6 +142,22 @@ impl Delivery {
             self.table.ran_dry(held);
         }
         Ok(count)
+    }
+
+    /// Takes back what the last [`Delivery::hand_out`] handed out, as nobody has it: it ended by a panic. The positions are what they
+    /// were before, and records from there on are fetched again. Gives the jumps for the engine.
+    pub fn take_back(&mut self) -> Vec<Seek> {
+        let mut seeks: Vec<Seek> = Vec::new();
+        for InHand { slot, first, .. } in core::mem::take(&mut self.in_hand) {
+            if seeks.iter().any(|seek| seek.slot == slot) {
+                continue;
+            }
+            let Some(partition) = self.table.get(slot).map(|entry| Arc::clone(&entry.partition)) else {
+                continue;
+            };
+            seeks.extend(self.seek(&partition, SeekTo::Position(Position::new(first))));
+        }
+        seeks
     }
 
     /// What the last [`Delivery::hand_out`] handed out of each partition: runs of offsets in the order of the records, those of
@@ -182,8 +202,13 @@ struct Opening<'a> {
 }
 
 impl Run {
-    /// Makes sure that a batch with a record is open; or says why there is none. `position` moves over what is not handed out.
-    fn ready(&mut self, position: &mut Position, opening: &mut Opening<'_>) -> Result<&mut Open, Turn> {
+    /// Makes sure that a batch with a record is open; or says why there is none. `position` moves over what is not handed out. Gives
+    /// what is [pinned](Self::pinned), too.
+    fn ready(
+        &mut self,
+        position: &mut Position,
+        opening: &mut Opening<'_>,
+    ) -> Result<(&mut Open, u64), Turn> {
         loop {
             self.close_drained(position);
             if self.open.is_some() || self.unreadable.is_some() {
@@ -205,11 +230,27 @@ impl Run {
                 }
             }
         }
+        let pinned = self.pinned();
         match (&mut self.open, &self.unreadable) {
-            (Some(open), _) => Ok(open),
+            (Some(open), _) => Ok((open, pinned)),
             (None, Some(unreadable)) => Err(Turn::Unreadable(unreadable.clone())),
             (None, None) => Err(Turn::Drained),
         }
+    }
+
+    /// A batch is done. The bytes are counted free later, so that a panic in between forgets none.
+    fn drain(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.held);
+        self.held -= bytes;
+        self.drained += bytes;
+        self.to_free += bytes;
+    }
+
+    /// Bytes that are in memory, and not buffered, because this is still in the queue.
+    fn pinned(&self) -> u64 {
+        let decompressed = self.open.as_ref().filter(|open| open.is_decompressed);
+        let decompressed = decompressed.map_or(0, |open| open.batch.size() as u64);
+        (self.drained - self.to_free).saturating_add(decompressed)
     }
 
     /// Gives the open batch free as soon as its last record is taken.
@@ -218,7 +259,7 @@ impl Run {
         let Some(open) = self.open.take_if(is_drained) else {
             return;
         };
-        self.held = self.held.saturating_sub(open.size);
+        self.drain(open.size);
         move_to(
             position,
             open.batch.next_offset(),
@@ -238,7 +279,7 @@ impl Run {
         let size = batch.size() as u64;
         // A marker below the position still ends its producer's transaction.
         if batch.next_offset() <= position.offset && !batch.is_control() {
-            self.held = self.held.saturating_sub(size);
+            self.drain(size);
             return;
         }
         if let Err(unreadable) = self.try_open(batch, at, position, opening) {
@@ -278,7 +319,7 @@ impl Run {
         }
         if skip {
             move_to(position, batch.next_offset(), batch.partition_leader_epoch());
-            self.held = self.held.saturating_sub(size);
+            self.drain(size);
             return Ok(());
         }
         if is_compressed(batch) {
@@ -296,6 +337,7 @@ impl Run {
             cursor,
             at,
             size,
+            is_decompressed: is_compressed(batch),
             cut: cut.map(unreadable),
         });
         Ok(())

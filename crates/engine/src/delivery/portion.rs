@@ -12,8 +12,8 @@ use crate::consumer::Position;
 
 /// Who takes the records that [`Delivery::hand_out`](super::Delivery::hand_out) hands out.
 pub trait Sink {
-    /// Takes records of the portion, from its beginning on. What is left of it is handed out next, in this call or, if this
-    /// breaks, in the next one.
+    /// Takes records of the portion, from its beginning on. What is left of it is handed out next: in this call or, if this breaks
+    /// or takes none, in the next one.
     fn take(&mut self, portion: &mut Portion<'_>) -> ControlFlow<()>;
 }
 
@@ -46,15 +46,10 @@ impl<'a> Portion<'a> {
         }
     }
 
-    /// Records are copied out of their batch, unless it is of one record alone.
+    /// Records are copied out, unless one has memory of its own in any case.
     pub(super) fn copy_out(&mut self, memory: &'a Memory, share: &'a Tally) {
-        self.copied = (self.open.batch.len() > 1).then_some((memory, share));
-    }
-
-    /// The bytes that leave the queue if all is taken.
-    pub(super) fn leaves(&self) -> u64 {
-        let is_last = self.open.cursor.index() + self.max == self.open.batch.len();
-        if is_last { self.open.size } else { 0 }
+        let is_its_own = self.open.is_decompressed && self.open.batch.len() == 1;
+        self.copied = (!is_its_own).then_some((memory, share));
     }
 
     pub(super) fn taken(&self) -> usize {

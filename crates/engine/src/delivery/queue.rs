@@ -52,6 +52,8 @@ impl Queue {
                 open: None,
                 unreadable: None,
                 held,
+                drained: 0,
+                to_free: 0,
                 is_alone: held == block.bytes(),
                 aborted,
             })),
@@ -96,6 +98,7 @@ impl Queue {
                 let rest = run.batches.rest();
                 let block = memory.block(rest.len() as u64);
                 run.batches = batches(lease(Bytes::copy_from_slice(&rest), &block, &entry.share));
+                run.drained = 0;
                 run.is_alone = true;
             }
         }
@@ -136,6 +139,6 @@ impl Queue {
 
 fn free(item: &Fetched, table: &mut Table, low_water: u64) {
     if let Content::Batches(run) = &item.content {
-        table.free(item.slot, run.held, low_water);
+        table.free(item.slot, run.held + run.to_free, low_water);
     }
 }

@@ -47,7 +47,7 @@ pub(super) enum Input {
 /// Shared by the consumer, its task and its wakeup handles.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Messages sent to the consumer so far.
+    /// Messages that the task has sent to the consumer so far, without wakeups.
     sent: AtomicU64,
     polls: AtomicU64,
     inside: AtomicBool,
@@ -231,8 +231,8 @@ impl Channel {
         self.inputs.clone()
     }
 
-    /// Whether something has come; costs one read of a counter. What is received before its sender has counted it has not come
-    /// twice: whoever waited for the count to catch up would keep a processor from the sender.
+    /// Whether the task has sent something; costs one read of a counter. What is received before the task has counted it is not
+    /// waited for: that would keep a processor from the task.
     pub(super) fn has_mail(&self) -> bool {
         let sent = self.shared.sent.load(Ordering::Acquire);
         sent.wrapping_sub(self.received).cast_signed() > 0
@@ -241,15 +241,22 @@ impl Channel {
     /// What has come, without waiting.
     pub(super) fn try_next(&mut self) -> Option<Told> {
         let told = self.told.try_recv().ok()?;
-        self.received = self.received.wrapping_add(1);
+        self.count_received(&told);
         Some(told)
     }
 
     /// Waits for what comes next; `None` when the task is gone. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Option<Told> {
         let told = self.told.recv().await?;
-        self.received = self.received.wrapping_add(1);
+        self.count_received(&told);
         Some(told)
+    }
+
+    fn count_received(&mut self, told: &Told) {
+        // A wakeup has a flag of its own. Counted, it could stand for a message of the task that was not received.
+        if !matches!(told, Told::Wakeup) {
+            self.received = self.received.wrapping_add(1);
+        }
     }
 
     /// As [`next`](Self::next), until the timer fires.
@@ -315,9 +322,8 @@ impl WakeupHandle {
         // Once is enough until a call has taken the flag, however often this is called.
         if !self.shared.wakeup.swap(true, Ordering::AcqRel)
             && let Some(sender) = self.waker.upgrade()
-            && sender.send(Told::Wakeup).is_ok()
         {
-            self.shared.sent.fetch_add(1, Ordering::Release);
+            let _consumer_is_gone = sender.send(Told::Wakeup);
         }
     }
 }
@@ -326,17 +332,32 @@ impl WakeupHandle {
 mod tests {
     use super::*;
 
+    fn lost(step: u64) -> Told {
+        Told::Engine(Box::new(ToCaller::BecameLost { step }))
+    }
+
     #[test]
     fn what_was_received_before_it_was_counted_is_not_waited_for() {
         let (mut channel, to_consumer, _inputs) = Channel::new();
-        assert!(to_consumer.sender.send(Told::Wakeup).is_ok());
+        assert!(to_consumer.sender.send(lost(1)).is_ok());
         assert!(channel.try_next().is_some());
         assert!(!channel.has_mail());
         to_consumer.shared.sent.fetch_add(1, Ordering::Release);
         assert!(!channel.has_mail());
-        to_consumer.send(Told::Wakeup);
+        to_consumer.send(lost(2));
         assert!(channel.has_mail());
         assert!(channel.try_next().is_some());
         assert!(!channel.has_mail());
+    }
+
+    #[test]
+    fn a_wakeup_does_not_hide_what_the_task_has_sent() {
+        let (mut channel, to_consumer, _inputs) = Channel::new();
+        channel.wakeup_handle().wakeup();
+        assert!(channel.shared.is_woken());
+        assert!(!channel.has_mail());
+        assert!(matches!(channel.try_next(), Some(Told::Wakeup)));
+        to_consumer.send(lost(1));
+        assert!(channel.has_mail());
     }
 }

@@ -37,13 +37,19 @@ impl<'a, K, V> Decoding<'a, K, V> {
     /// What was decoded, if anything was; else the failure, if there was one.
     pub(super) fn into_records(self) -> Result<Option<ConsumerRecords<K, V>>, PollError> {
         let Self {
-            records,
+            mut records,
             runs,
             failure,
             ..
         } = self;
         match failure {
-            _ if !records.is_empty() => Ok(Some(ConsumerRecords { records, runs })),
+            _ if !records.is_empty() => {
+                // Fewer came than were likely: whoever keeps them should not keep the room.
+                if records.len() < records.capacity() / 2 {
+                    records.shrink_to_fit();
+                }
+                Ok(Some(ConsumerRecords { records, runs }))
+            }
             Some(error) => Err(PollError::Deserialization(error)),
             None => Ok(None),
         }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kohort_engine::consumer::{CallbackKind, Event};
+use kohort_engine::consumer::{CallbackKind, Change, Event};
 use kohort_engine::delivery::{Due, Sink, Taken};
 use tokio::time::Instant;
 
@@ -120,11 +120,13 @@ impl<K, V> Consumer<K, V> {
     fn take_decoded(&mut self) -> Polled<ConsumerRecords<K, V>> {
         let mut decoding = Decoding::new(&*self.key, &*self.value, self.last_count);
         self.core.take_records(self.max_poll_records, &mut decoding)?;
-        let records = decoding.into_records()?;
-        if let Some(records) = &records {
-            self.last_count = records.count();
+        let records = decoding.into_records();
+        match &records {
+            Ok(Some(records)) => self.last_count = records.count(),
+            Ok(None) => {}
+            Err(_) => self.last_count = 0,
         }
-        Ok(records)
+        records
     }
 
     async fn take_slowly<R>(
@@ -215,11 +217,31 @@ impl Core {
         if self.subscribing.is_some() {
             return Ok(());
         }
-        let handed_out = self.delivery.hand_out(max, sink);
+        let mut handing = Handing {
+            core: self,
+            is_done: false,
+        };
+        let handed_out = handing.core.delivery.hand_out(max, sink);
+        handing.is_done = true;
+        drop(handing);
         self.report_if_due();
-        handed_out?;
         self.channel.shared.in_hand.write(self.delivery.in_hand());
-        Ok(())
+        handed_out.map(drop).map_err(PollError::from)
+    }
+}
+
+/// While records are handed out: if a deserializer panics, all of this poll is taken back, and comes again in the next one.
+struct Handing<'a> {
+    core: &'a mut Core,
+    is_done: bool,
+}
+
+impl Drop for Handing<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let seeks = self.core.delivery.take_back();
+            self.core.change(Change::Seek(seeks));
+        }
     }
 }
 

@@ -1,5 +1,12 @@
 //! Records that cannot be decoded: what comes before them, what is said, how to go on.
 
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
 use kohort::consumer::PollError;
 use kohort::deserialize::{Json, Origin, from_fn};
 use kohort::{Consumer, Producer, ProducerRecord};
@@ -129,4 +136,50 @@ async fn json_and_numbers_go_there_and_back_with_headers() {
         .map(|h| (h.name().into_owned(), h.value.clone()))
         .collect();
     assert_eq!(headers, [("trace".to_owned(), Some("abc".into()))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_decoded_before_a_deserializer_panics_comes_again() {
+    let broker = broker("t", 1).await;
+    let producer = crate::support::producer(&broker).build().expect("valid settings");
+    for value in ["0", "1", "2", "3"] {
+        producer
+            .send(ProducerRecord::new("t", None, value.to_owned()))
+            .await
+            .expect("it is written, in a batch of its own");
+    }
+    let panics = Arc::new(AtomicBool::new(true));
+    let is_panicking = Arc::clone(&panics);
+    let number = from_fn(move |_, payload| {
+        let text = std::str::from_utf8(payload.as_slice().ok_or("null")?)?;
+        assert!(text != "3" || !is_panicking.load(Ordering::Relaxed), "three");
+        Ok(text.parse::<i64>()?)
+    });
+    let mut reader: Consumer<(), i64> = Consumer::builder()
+        .bootstrap_servers(broker.bootstrap_servers())
+        .transport(transport(&broker))
+        .set("auto.offset.reset", "earliest")
+        .value_deserializer(number)
+        .build()
+        .expect("valid settings");
+    reader.assign([partition(0)]).expect("a partition");
+    let polled = {
+        let mut poll = pin!(reader.poll(SOON));
+        poll_fn(
+            |cx| match catch_unwind(AssertUnwindSafe(|| poll.as_mut().poll(cx))) {
+                Ok(poll) => poll.map(Some),
+                Err(_) => Poll::Ready(None),
+            },
+        )
+        .await
+    };
+    assert!(polled.is_none(), "{polled:?}");
+    assert_eq!(reader.position(&partition(0)).await.expect("known"), 0);
+    panics.store(false, Ordering::Relaxed);
+    let mut read = Vec::new();
+    while read.len() < 4 {
+        let records = reader.poll(SOON).await.expect("no error");
+        read.extend(records.into_iter().map(|record| record.value));
+    }
+    assert_eq!(read, [0, 1, 2, 3]);
 }

@@ -157,48 +157,109 @@ fn what_is_kept_of_a_partition_that_was_revoked_still_counts_and_has_its_name() 
     assert_eq!(delivery.held_up(), None);
 }
 
+/// Whether the value lies in the bytes.
+fn lies_in(bytes: &Bytes, value: &Bytes) -> bool {
+    bytes.as_ptr_range().contains(&value.as_ptr())
+}
+
 #[test]
-fn records_that_are_copied_out_count_by_their_own_size() {
-    let mut delivery = delivery_with(16_000, 1);
+fn records_are_copied_out_from_a_quarter_of_the_budget_on_that_is_with_the_user() {
+    let size = large(0, Compression::None).len() as u64;
+    for (budget, is_copied) in [(4 * size, true), (4 * size + 4, false)] {
+        let mut delivery = delivery_with(budget, 1);
+        let batches = [0, 10, 20].map(|base| large(base, Compression::None));
+        for batch in &batches {
+            give(&mut delivery, 0, batch.clone());
+        }
+        // The first is with the user as soon as the second is asked for.
+        let (mut kept, mut next) = (Until::offset(-1), Until::offset(-1));
+        assert_eq!(delivery.hand_out(10, &mut kept).unwrap(), 10);
+        assert!(kept.values.iter().all(|value| lies_in(&batches[0], value)));
+        assert_eq!(delivery.hand_out(10, &mut next).unwrap(), 10);
+        assert!(
+            next.values
+                .iter()
+                .all(|value| lies_in(&batches[1], value) != is_copied)
+        );
+        drop(kept);
+        let mut last = Until::offset(-1);
+        drop(next);
+        assert_eq!(delivery.hand_out(10, &mut last).unwrap(), 10);
+        assert!(last.values.iter().all(|value| lies_in(&batches[2], value)));
+    }
+}
+
+#[test]
+fn copies_count_by_their_own_size() {
+    let size = large(0, Compression::None).len() as u64;
+    let mut delivery = delivery_with(4 * size, 1);
     give(&mut delivery, 0, large(0, Compression::None));
-    let mut all = Until::offset(-1);
-    assert_eq!(delivery.hand_out(500, &mut all).unwrap(), 10);
-    all.values.truncate(2);
+    let kept = delivery.take(500).unwrap();
+    give(&mut delivery, 0, large(10, Compression::None));
+    let mut copies = Until::offset(-1);
+    assert_eq!(delivery.hand_out(500, &mut copies).unwrap(), 10);
+    assert_eq!(take(&mut delivery, 500), []);
+    copies.values.drain(2..);
+    drop(kept);
     // Their values, and a little for headers and allocations.
     assert!((2_150..2_500).contains(&delivery.held()), "{}", delivery.held());
-    drop(all);
+    drop(copies);
     assert_eq!(delivery.held(), 0);
 }
 
 #[test]
-fn records_share_their_batch_until_a_quarter_of_the_budget_is_with_the_user() {
-    let mut delivery = delivery_with(80_000, 1);
-    let batches: Vec<_> = (0..3).map(|n| large(n * 10, Compression::None)).collect();
-    for batch in &batches {
-        give(&mut delivery, 0, batch.clone());
+fn a_record_in_a_batch_of_its_own_does_not_keep_what_was_fetched_with_it() {
+    let size = large(0, Compression::None).len() as u64;
+    let mut delivery = delivery_with(4 * size, 1);
+    give(&mut delivery, 0, large(0, Compression::None));
+    let kept = delivery.take(500).unwrap();
+    let single = |offset: i64| {
+        let mut builder = BatchBuilder::new(Compression::None, None).unwrap();
+        builder.append(offset, None, Some(&[7; 1000]), &[]).unwrap();
+        builder.build(offset).unwrap()
+    };
+    give(&mut delivery, 0, run(&(10..20).map(single).collect::<Vec<_>>()));
+    let mut singles = Until::offset(-1);
+    assert_eq!(delivery.hand_out(500, &mut singles).unwrap(), 10);
+    drop(kept);
+    singles.values.drain(..9);
+    assert!((1_075..1_250).contains(&delivery.held()), "{}", delivery.held());
+}
+
+#[test]
+fn what_is_drained_and_still_in_the_queue_is_not_taken_for_the_users() {
+    for compression in [Compression::None, Compression::Lz4] {
+        let mut delivery = delivery_with(40_000, 1);
+        let batches = (0..2).map(|n| large(n * 10, compression));
+        let records = run(&batches.collect::<Vec<_>>());
+        give(&mut delivery, 0, records.clone());
+        for _ in 0..4 {
+            let mut until = Until::offset(-1);
+            assert_eq!(delivery.hand_out(5, &mut until).unwrap(), 5);
+            let first = &until.values[0];
+            match compression {
+                Compression::None => assert!(until.values.iter().all(|value| lies_in(&records, value))),
+                // The values of one batch follow each other in memory.
+                _ => assert!(until.values[1].as_ptr().addr() - first.as_ptr().addr() < 1_100),
+            }
+        }
     }
-    let (mut one, mut two) = (Until::offset(-1), Until::offset(-1));
-    assert_eq!(delivery.hand_out(10, &mut one).unwrap(), 10);
-    one.values.truncate(1);
-    let first = batches[0].len() as u64;
-    assert_eq!(delivery.held(), first, "the whole batch");
-    assert_eq!(delivery.hand_out(500, &mut two).unwrap(), 20);
-    two.values.drain(..19);
-    assert!(
-        (first + 1_075..first + 1_250).contains(&delivery.held()),
-        "{}",
-        delivery.held()
-    );
 }
 
 #[test]
 fn a_copied_record_that_is_not_taken_comes_again() {
-    let mut delivery = delivery_with(16_000, 1);
+    let size = large(0, Compression::None).len() as u64;
+    let mut delivery = delivery_with(4 * size, 1);
     give(&mut delivery, 0, large(0, Compression::None));
-    let mut until = Until::offset(7);
+    let _kept = delivery.take(500).unwrap();
+    let second = large(10, Compression::None);
+    give(&mut delivery, 0, second.clone());
+    let mut until = Until::offset(17);
     assert_eq!(delivery.hand_out(500, &mut until).unwrap(), 7);
-    assert_eq!(until.next, [7]);
-    assert_eq!(take(&mut delivery, 500), [(0, 7), (0, 8), (0, 9)]);
+    assert!(until.values.iter().all(|value| !lies_in(&second, value)));
+    assert_eq!(until.next, [17]);
+    assert_eq!(delivery.position(&partition(0)).unwrap(), Some(Position::new(17)));
+    assert_eq!(take(&mut delivery, 500), [(0, 17), (0, 18), (0, 19)]);
 }
 
 #[test]
