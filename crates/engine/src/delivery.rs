@@ -124,6 +124,7 @@ pub struct Delivery {
     in_hand: Vec<InHand>,
     low_water: u64,
     report_after: u64,
+    unreported: u64,
 }
 
 impl Delivery {
@@ -149,6 +150,7 @@ impl Delivery {
             is_stopped: false,
             low_water: config.low_water(),
             report_after: config.low_water().min(config.memory_budget / 4),
+            unreported: config.unreported(),
         }
     }
 
@@ -369,7 +371,7 @@ impl Delivery {
     }
 
     /// The report that is due, if one is: some partition's buffer ran low, a [`Halt`](crate::consumer::Halt) was reached, or
-    /// there was nothing to take and records handed out earlier were dropped.
+    /// there was nothing to take and records handed out earlier were dropped, or more than a little was taken.
     pub fn progress(&mut self) -> Option<Progress> {
         self.table
             .is_report_due(self.report_after)

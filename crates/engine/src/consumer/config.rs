@@ -165,4 +165,10 @@ impl ConsumerConfig {
             .unwrap_or(0)
             .min(self.memory_budget / 4)
     }
+
+    /// Bytes that the caller may have consumed without a word: a report wakes the network task, which costs more than a few small
+    /// records do.
+    pub(crate) fn unreported(&self) -> u64 {
+        (64 * 1024).min(self.memory_budget / 64)
+    }
 }

@@ -222,25 +222,31 @@ impl ConsumerEngine {
     /// nothing held at all a broker is asked in any case: its answer has at least one batch, however large. What paused
     /// partitions hold must not starve the others, as it may stay for long: when the caller has nothing else to take, a little
     /// is asked for beyond the budget. What the user keeps is another matter: when that fills the budget, nothing is asked for.
+    ///
+    /// What the caller may have consumed without a word is taken for consumed, or a broker could wait for a word that does not
+    /// come; so that the bound holds if it is not consumed, as much of the budget is left out.
     fn reserve(&self, partitions: usize, room: Room) -> Option<u64> {
         let budget = self.config.memory_budget;
+        let unreported = self.config.unreported();
+        let usable = budget - unreported;
         let held = self.fetches.held;
         let per_partition = u64::try_from(self.config.max_partition_fetch_bytes).unwrap_or(0);
         let wanted = per_partition.saturating_mul(partitions as u64);
         let limit = u64::try_from(self.config.fetch_max_bytes).unwrap_or(0);
         let wanted = wanted.min(limit).min(room.share);
-        let ahead = self.fetches.reserved().saturating_add(self.partitions.buffered());
+        let buffered = self.partitions.buffered().saturating_sub(unreported);
+        let ahead = self.fetches.reserved().saturating_add(buffered);
         let used = ahead.saturating_add(held);
-        let left = budget
+        let left = usable
             .saturating_sub(used)
-            .min((budget / 2).saturating_sub(ahead));
+            .min((usable / 2).saturating_sub(ahead));
         if used == 0 || wanted <= left {
             return Some(wanted);
         }
         if left > wanted / 2 {
             return Some(left);
         }
-        if room.takeable > 0 || held >= budget {
+        if room.takeable > unreported || held >= budget {
             return None;
         }
         Some(wanted.min(left.max(per_partition.min(budget - held))))

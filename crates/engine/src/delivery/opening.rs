@@ -139,7 +139,7 @@ impl Delivery {
         if count == 0 {
             // The caller is about to wait: what it gave free must not keep the engine from asking for more.
             let held = self.held();
-            self.table.ran_dry(held);
+            self.table.ran_dry(held, self.unreported);
         }
         Ok(count)
     }

@@ -26,9 +26,10 @@ impl Table {
         self.freed = self.freed.saturating_add(bytes);
     }
 
-    /// There is nothing left to hand out, and so many bytes are held.
-    pub(super) fn ran_dry(&mut self, held: u64) {
-        self.ran_low |= self.freed > 0 || held < self.reported_held;
+    /// There is nothing left to hand out, and so many bytes are held. Up to `unreported` bytes that left the queue are not worth a
+    /// report: the engine counts on them.
+    pub(super) fn ran_dry(&mut self, held: u64, unreported: u64) {
+        self.ran_low |= self.freed > unreported || held < self.reported_held;
     }
 
     pub(super) fn is_report_due(&self, report_after: u64) -> bool {

@@ -714,14 +714,33 @@ fn a_seek_of_a_partition_that_is_not_assigned_is_an_error() {
 }
 
 #[test]
-fn progress_is_due_when_nothing_is_left_however_little_was_given_free() {
+fn what_left_the_queue_is_reported_when_nothing_is_left_unless_it_is_little() {
     let mut delivery = delivery(1);
+    let little = batch(0, 1);
+    give(&mut delivery, 0, little.clone());
+    assert_eq!(take(&mut delivery, 500), [(0, 0)]);
+    assert_eq!(take(&mut delivery, 500), []);
+    assert_eq!(delivery.progress(), None);
+    let more = batch(1, 10_000);
+    assert!(more.len() > 64 * 1024, "{}", more.len());
+    give(&mut delivery, 0, more.clone());
+    assert_eq!(take(&mut delivery, 10_000).len(), 10_000);
+    assert_eq!(delivery.progress(), None);
+    assert_eq!(take(&mut delivery, 500), []);
+    let freed = delivery.progress().unwrap().positions[0].freed;
+    assert_eq!(freed, (little.len() + more.len()) as u64);
+    assert_eq!(take(&mut delivery, 500), []);
+    assert_eq!(delivery.progress(), None);
+}
+
+#[test]
+fn with_a_small_budget_less_is_little() {
+    let mut config = config();
     let one = batch(0, 1);
+    config.memory_budget = one.len() as u64 * 64 - 1;
+    let mut delivery = delivery_of(&config, 1);
     give(&mut delivery, 0, one.clone());
     take(&mut delivery, 500);
-    assert_eq!(delivery.progress(), None);
     take(&mut delivery, 500);
     assert_eq!(delivery.progress().unwrap().positions[0].freed, one.len() as u64);
-    take(&mut delivery, 500);
-    assert_eq!(delivery.progress(), None);
 }
