@@ -4,7 +4,7 @@ use ::core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kohort_engine::consumer::{Change, Command, LeaveGroup};
+use kohort_engine::consumer::{Change, Command, Event, LeaveGroup};
 use kohort_groups::TopicPartition;
 use tokio::time::Instant;
 
@@ -175,7 +175,9 @@ impl<K, V> Consumer<K, V> {
     /// task; all of that within `timeout`. A static member (`group.instance.id`) does not leave. What is noted for
     /// `kohort.rebalance.journal.file` is written then, the leaving too, as far as the time suffices.
     ///
-    /// Cancel safety: when it is dropped halfway the consumer is gone, and the rest happens in the background.
+    /// Cancel safety: when it is dropped halfway the consumer is gone. The network task commits what `poll` has returned, with
+    /// `enable.auto.commit`, and leaves the group in the background; the listener is not called any more. One that is dropped before it
+    /// was polled is a consumer that is dropped: nothing is committed.
     ///
     /// # Errors
     /// [`CloseError::Unfinished`] when the last commit failed or the group could not be told within `timeout` (Java writes that in
@@ -195,6 +197,9 @@ impl<K, V> Consumer<K, V> {
         self.is_closed = true;
         self.core.is_closing = true;
         let deadline = Instant::now().checked_add(timeout);
+        // Should this be dropped, the task commits what it knows of: an older position could take a later commit back.
+        let progress = self.core.delivery.report(None);
+        self.core.channel.give(Event::Progress(Box::new(progress)));
         let result = self.leave(Command::Close { timeout, leave }).await;
         self.core.run_commit_callbacks();
         // A task that is gone may have taken the timers with it.
