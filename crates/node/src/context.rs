@@ -118,7 +118,7 @@ impl Cx<'_> {
         let mut is_one_left = false;
         for partition in self.topics.partitions_mut() {
             partition.log.expire_producers(self.wall_ms, expiration_ms);
-            is_one_left |= partition.log.producers().largest_id().is_some();
+            is_one_left |= !partition.log.producers().is_empty();
         }
         if is_one_left {
             self.watch_producers();

@@ -17,12 +17,16 @@ pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: InitProducerIdReque
     }
     match request.transactional_id.as_deref() {
         // A producer that names an id and epoch wants to go on after an error; it gets a new id, as from Kafka.
-        None => InitProducerIdResponse {
-            producer_id: cx.issue_producer_id(),
-            producer_epoch: 0,
-            ..Default::default()
-        }
-        .into(),
+        None => match cx.issue_producer_id() {
+            Some(producer_id) => InitProducerIdResponse {
+                producer_id,
+                producer_epoch: 0,
+                ..Default::default()
+            }
+            .into(),
+            // Kafka: ProducerIdControlManager.generateNextProducerId: UnknownServerException
+            None => refuse(&request, ErrorCode::UnknownServerError).into(),
+        },
         Some("") => refuse(&request, ErrorCode::InvalidRequest).into(),
         Some(_) => refuse(&request, ErrorCode::TransactionalIdNotFound).into(),
     }

@@ -21,6 +21,7 @@ pub(crate) use flush::Flight;
 pub(crate) use latest::rewrite as rewrite_latest;
 pub use memory::MemoryStorage;
 pub(crate) use partition::{Appended, PartitionLog, Wanted};
+pub(crate) use producer_state::ProducerStates;
 pub use segmented::SegmentStorage;
 pub use segments::SegmentFacts;
 pub use storage::{BatchPlace, LogName, Point, Storage, StorageError, StoredLog};

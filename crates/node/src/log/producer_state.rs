@@ -165,9 +165,19 @@ impl ProducerStates {
         self.by_id.iter().map(|(id, producer)| (*id, producer))
     }
 
-    /// The largest id known, if any.
-    pub(crate) fn largest_id(&self) -> Option<i64> {
-        self.by_id.last_key_value().map(|(id, _)| *id)
+    /// Whether none is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Whether the producer of this id is known.
+    pub(crate) fn has(&self, id: i64) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// The largest id known that is below `limit`, if any.
+    pub(crate) fn largest_id_below(&self, limit: i64) -> Option<i64> {
+        self.by_id.range(..limit).next_back().map(|(id, _)| *id)
     }
 }
 

@@ -222,6 +222,16 @@ pub(super) fn batch(values: &[&str]) -> Bytes {
     builder.build(0).expect("the batch can be built")
 }
 
+/// A batch of one record of an idempotent producer in its first epoch.
+pub(super) fn produced_by(producer_id: i64, sequence: i32) -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::None, None).expect("no compression has no level");
+    builder.set_producer(producer_id, 0, sequence);
+    builder
+        .append(WALL_MS, None, Some(b"a"), &[])
+        .expect("the batch has room");
+    builder.build(0).expect("the batch can be built")
+}
+
 pub(super) fn produce_request(topic: &str, partition: i32, batch: Bytes) -> ProduceRequest {
     ProduceRequest {
         acks: -1,

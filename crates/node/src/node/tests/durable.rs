@@ -19,12 +19,12 @@ use kohort_protocol::messages::offset_commit::{OffsetCommitRequestPartition, Off
 use kohort_protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kohort_protocol::messages::{
     CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, FetchRequest, FindCoordinatorRequest,
-    IncrementalAlterConfigsRequest, JoinGroupRequest, JoinGroupResponse, OffsetCommitRequest,
-    OffsetFetchRequest, ProduceRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, JoinGroupResponse,
+    OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
 };
 use kohort_records::batches;
 
-use super::{Bench, WALL_MS, batch, cluster, config, produce_request, reply};
+use super::{Bench, WALL_MS, batch, cluster, config, produce_request, produced_by, reply};
 use crate::Node;
 use crate::control::Control;
 use crate::interface::{Action, ConnId, Event};
@@ -465,6 +465,30 @@ fn ids_of_members_and_topics_differ_from_those_before_the_restart() {
     machine.create("b", 1);
     assert_ne!(machine.bench.harness.machine().topic_id("b"), before);
     assert!(before.is_some());
+}
+
+#[test]
+fn ids_of_producers_differ_from_those_in_the_logs_after_a_restart_whatever_a_client_wrote() {
+    let mut machine = Machine::new(EACH);
+    let mut offset = 0;
+    let mut write = |machine: &mut Machine, producer_id| {
+        let response = machine.ask(12, produce_request("t", 0, produced_by(producer_id, 0)));
+        let stored = &response.responses[0].partition_responses[0];
+        assert_eq!((stored.error_code, stored.base_offset), (0, offset));
+        offset += 1;
+    };
+    write(&mut machine, i64::MAX);
+    for _ in 0..3 {
+        for _ in 0..2 {
+            let request = InitProducerIdRequest {
+                transactional_id: None,
+                ..Default::default()
+            };
+            let given = machine.ask(4, request).producer_id;
+            write(&mut machine, given);
+        }
+        machine = machine.crash();
+    }
 }
 
 #[test]

@@ -3,15 +3,22 @@
 use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
-use kohort_protocol::messages::ListOffsetsRequest;
 use kohort_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopic,
 };
+use kohort_protocol::messages::{InitProducerIdRequest, ListOffsetsRequest};
 use kohort_protocol::{ErrorCode, Uuid};
 use kohort_records::{BatchBuilder, codec::Compression};
 
-use super::{Bench, WALL_MS, batch, closed, produce_request};
+use super::{Bench, WALL_MS, batch, closed, produce_request, produced_by};
 use crate::interface::{Action, CloseReason};
+
+fn init_producer_id() -> InitProducerIdRequest {
+    InitProducerIdRequest {
+        transactional_id: None,
+        ..Default::default()
+    }
+}
 
 fn code(bench: &mut Bench, topic: &str, batch: Bytes) -> ErrorCode {
     ErrorCode::from_code(bench.produce_batch(topic, 0, batch).error_code)
@@ -238,14 +245,31 @@ fn one_replica_is_enough_for_all_even_when_the_topic_wants_two() {
 }
 
 #[test]
+fn producers_that_come_after_a_batch_with_the_largest_id_are_told_apart() {
+    let mut bench = Bench::new();
+    bench.produce_batch("t", 0, produced_by(i64::MAX, 0));
+    for offset in [1, 2] {
+        let given = bench.ask(4, init_producer_id());
+        assert_eq!((given.error_code, given.producer_epoch), (0, 0));
+        let stored = bench.produce_batch("t", 0, produced_by(given.producer_id, 0));
+        assert_eq!((stored.error_code, stored.base_offset), (0, offset));
+    }
+}
+
+#[test]
+fn a_producer_is_not_given_an_id_that_a_client_wrote_before() {
+    let mut bench = Bench::new();
+    let first = bench.ask(4, init_producer_id()).producer_id;
+    bench.produce_batch("t", 0, produced_by(first + 1, 0));
+    let second = bench.ask(4, init_producer_id()).producer_id;
+    let stored = bench.produce_batch("t", 0, produced_by(second, 0));
+    assert_eq!((stored.error_code, stored.base_offset), (0, 1));
+}
+
+#[test]
 fn a_batch_of_an_idempotent_producer_that_comes_again_is_stored_once() {
     let mut bench = Bench::new();
-    let numbered = |sequence| {
-        let mut builder = BatchBuilder::new(Compression::None, None).expect("no level");
-        builder.set_producer(3, 0, sequence);
-        builder.append(WALL_MS, None, Some(b"a"), &[]).expect("room");
-        builder.build(0).expect("built")
-    };
+    let numbered = |sequence| produced_by(3, sequence);
     assert_eq!(bench.produce_batch("t", 0, numbered(0)).base_offset, 0);
     assert_eq!(bench.produce_batch("t", 0, numbered(1)).base_offset, 1);
     let again = bench.produce_batch("t", 0, numbered(0));
@@ -282,12 +306,7 @@ fn the_newest_record_needs_version_7_of_list_offsets() {
 #[test]
 fn a_producer_that_was_silent_for_a_day_is_forgotten() {
     let mut bench = Bench::new();
-    let numbered = |sequence| {
-        let mut builder = BatchBuilder::new(Compression::None, None).expect("no level");
-        builder.set_producer(3, 0, sequence);
-        builder.append(WALL_MS, None, Some(b"a"), &[]).expect("room");
-        builder.build(0).expect("built")
-    };
+    let numbered = |sequence| produced_by(3, sequence);
     bench.produce_batch("t", 0, numbered(0));
     bench.advance(86_400_000 - 1);
     assert_eq!(
