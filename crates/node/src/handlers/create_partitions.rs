@@ -9,9 +9,9 @@ use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::create_partitions::{CreatePartitionsTopic, CreatePartitionsTopicResult};
 use kohort_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
-use super::create_topics::LARGEST_PARTITIONS;
+use super::create_topics::{LARGEST_PARTITIONS, too_many};
 use crate::context::{Call, Cx, Outcome};
-use crate::topics::CONSUMER_OFFSETS;
+use crate::topics::{CONSUMER_OFFSETS, Topic};
 
 // Kafka: ControllerApis.createPartitions, ReplicationControlManager.createPartitions
 pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: CreatePartitionsRequest) -> Outcome {
@@ -19,9 +19,14 @@ pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: CreatePartitionsReq
     for topic in &request.topics {
         *count.entry(topic.name.as_str()).or_default() += 1;
     }
+    // The bound of CreateTopics, for all topics together: the node's other clients wait meanwhile.
+    let once = request.topics.iter().filter(|topic| count.get(topic.name.as_str()) == Some(&1));
+    let partitions: i64 = once.map(|topic| i64::from(additional(cx, topic).max(0))).sum();
+    let is_too_much = partitions > i64::from(LARGEST_PARTITIONS);
     let mut results = Vec::new();
     for topic in &request.topics {
         let result = match count.insert(topic.name.as_str(), 0) {
+            Some(1) if is_too_much => Err((ErrorCode::PolicyViolation, too_many())),
             Some(1) => grow(cx, topic, request.validate_only),
             Some(0) => continue,
             _ => Err((ErrorCode::InvalidRequest, "Duplicate topic name.".into())),
@@ -55,6 +60,16 @@ pub(super) fn refuse(request: &CreatePartitionsRequest, code: ErrorCode) -> Crea
     }
 }
 
+/// How many partitions more a topic is to have; none when it is not there.
+fn additional(cx: &Cx<'_>, wanted: &CreatePartitionsTopic) -> i32 {
+    let topic = cx.topics.get(&wanted.name);
+    topic.map_or(0, |topic| wanted.count.saturating_sub(number(topic)))
+}
+
+fn number(topic: &Topic) -> i32 {
+    i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)
+}
+
 fn grow(cx: &mut Cx<'_>, wanted: &CreatePartitionsTopic, validate_only: bool) -> Result<(), (ErrorCode, String)> {
     let Some(topic) = cx.topics.get(&wanted.name) else {
         let message = "This server does not host this topic-partition.";
@@ -65,8 +80,8 @@ fn grow(cx: &mut Cx<'_>, wanted: &CreatePartitionsTopic, validate_only: bool) ->
         let message = format!("The number of partitions of {CONSUMER_OFFSETS} says where each group is kept, and cannot change.");
         return Err((ErrorCode::InvalidRequest, message));
     }
-    let current = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-    let additional = wanted.count.saturating_sub(current);
+    let current = number(topic);
+    let additional = additional(cx, wanted);
     if additional == 0 {
         let message = format!("Topic already has {current} partition(s).");
         return Err((ErrorCode::InvalidPartitions, message));
@@ -77,10 +92,6 @@ fn grow(cx: &mut Cx<'_>, wanted: &CreatePartitionsTopic, validate_only: bool) ->
             wanted.name, wanted.count
         );
         return Err((ErrorCode::InvalidPartitions, message));
-    }
-    if additional > LARGEST_PARTITIONS {
-        let message = format!("At most {LARGEST_PARTITIONS} partitions are created at once.");
-        return Err((ErrorCode::PolicyViolation, message));
     }
     if let Some(assignments) = &wanted.assignments {
         let is_known = |ids: &[i32]| ids.len() == 1 && ids.iter().all(|id| cx.cluster.broker(*id).is_some());

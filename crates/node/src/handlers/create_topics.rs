@@ -19,17 +19,21 @@ use crate::topics::is_valid_name;
 // Kafka: ReplicationControlManager.MAX_PARTITIONS_PER_BATCH
 pub(super) const LARGEST_PARTITIONS: i32 = 10_000;
 
-// Kafka: ControllerApis.createTopics, ReplicationControlManager.createTopics
+// Kafka: ControllerApis.createTopics, ReplicationControlManager.createTopics and validateTotalNumberOfPartitions
 pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: CreateTopicsRequest) -> Outcome {
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     let mut partitions: i64 = 0;
     for topic in &request.topics {
         *count.entry(topic.name.as_str()).or_default() += 1;
-        let by_count = i64::from(topic.num_partitions.max(0));
-        partitions = partitions.saturating_add(by_count.max(topic.assignments.len() as i64));
+        let by_count = match topic.num_partitions {
+            -1 if topic.assignments.is_empty() => default_partitions(cx),
+            partitions => partitions.max(0),
+        };
+        let wanted = i64::from(by_count).max(topic.assignments.len() as i64);
+        partitions = partitions.saturating_add(wanted);
     }
     if partitions > i64::from(LARGEST_PARTITIONS) {
-        let message = format!("At most {LARGEST_PARTITIONS} partitions are created at once.");
+        let message = too_many();
         return refuse_saying(&request, ErrorCode::PolicyViolation, &message).into();
     }
     let mut results = Vec::new();
@@ -62,6 +66,11 @@ fn refuse_saying(request: &CreateTopicsRequest, code: ErrorCode, message: &str) 
         topics: topics.collect(),
         ..Default::default()
     }
+}
+
+/// What a request is told that would create more than [`LARGEST_PARTITIONS`].
+pub(super) fn too_many() -> String {
+    format!("At most {LARGEST_PARTITIONS} partitions are created at once.")
 }
 
 struct Refusal(ErrorCode, String);
@@ -144,9 +153,13 @@ fn partitions(cx: &Cx<'_>, topic: &CreatableTopic) -> Result<i32, Refusal> {
         return Err(Refusal(ErrorCode::InvalidReplicationFactor, message));
     }
     Ok(match topic.num_partitions {
-        -1 => i32::try_from(cx.config.int("num.partitions")).unwrap_or(1),
+        -1 => default_partitions(cx),
         partitions => partitions,
     })
+}
+
+fn default_partitions(cx: &Cx<'_>) -> i32 {
+    i32::try_from(cx.config.int("num.partitions")).unwrap_or(1)
 }
 
 /// The number of partitions of a manual assignment, which must name one known broker for each.

@@ -236,6 +236,25 @@ fn topics_that_cannot_be_created_are_refused() {
 }
 
 #[test]
+fn topics_that_leave_their_number_of_partitions_to_the_broker_count_with_its_default() {
+    let mut bench = Bench::with(&[("num.partitions", "1000"), ("auto.create.topics.enable", "false")]);
+    let mut request = CreateTopicsRequest {
+        topics: (0..11)
+            .map(|number| creatable(&alloc::format!("new-{number}"), -1, 1))
+            .collect(),
+        ..Default::default()
+    };
+    for topic in bench.ask(7, request.clone()).topics {
+        assert_eq!(ErrorCode::from_code(topic.error_code), ErrorCode::PolicyViolation);
+    }
+    assert_eq!(error_of(&mut bench, "new-0"), ErrorCode::UnknownTopicOrPartition);
+    request.topics.pop();
+    for topic in bench.ask(7, request).topics {
+        assert_eq!((topic.error_code, topic.num_partitions), (0, 1000));
+    }
+}
+
+#[test]
 fn a_name_that_comes_twice_is_refused_once() {
     let names = ["new", "new", "other"];
     let request = CreateTopicsRequest {
@@ -414,4 +433,37 @@ fn the_end_of_the_current_leader_epoch_is_the_end_of_the_log() {
         let end = bench.ask(4, request).topics[0].partitions[0].clone();
         assert_eq!((end.leader_epoch, end.end_offset), expected);
     }
+}
+
+#[test]
+fn the_partitions_that_are_added_to_all_topics_at_once_are_bounded_together() {
+    let mut bench = Bench::new();
+    let grown = |t, u| {
+        let topics = [("t", t), ("u", u), ("absent", i32::MAX)];
+        let topics = topics.map(|(name, count)| CreatePartitionsTopic {
+            name: name.into(),
+            count,
+            assignments: None,
+        });
+        CreatePartitionsRequest {
+            topics: topics.to_vec(),
+            ..Default::default()
+        }
+    };
+    // There are 1 and 3.
+    for result in bench.ask(3, grown(5001, 5004)).results {
+        assert_eq!(
+            ErrorCode::from_code(result.error_code),
+            ErrorCode::PolicyViolation
+        );
+    }
+    assert_eq!(metadata_of(&mut bench, "t").partitions.len(), 1);
+    let results = bench.ask(3, grown(5001, 5003)).results;
+    let codes: Vec<ErrorCode> = results
+        .iter()
+        .map(|result| ErrorCode::from_code(result.error_code))
+        .collect();
+    let absent = ErrorCode::UnknownTopicOrPartition;
+    assert_eq!(codes, [ErrorCode::None, ErrorCode::None, absent]);
+    assert_eq!(metadata_of(&mut bench, "t").partitions.len(), 5001);
 }
