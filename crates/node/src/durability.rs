@@ -379,9 +379,11 @@ impl Cx<'_> {
         }
     }
 
-    /// Records of a topic were deleted: where its logs begin is kept, and files may be removed.
-    pub(crate) fn records_deleted(&mut self, topic: &str) {
-        self.topics.collect_garbage(topic);
+    /// Records of topics were deleted: where their logs begin is kept, and files may be removed.
+    pub(crate) fn records_deleted<'t>(&mut self, topics: impl IntoIterator<Item = &'t str>) {
+        for topic in topics {
+            self.topics.collect_garbage(topic);
+        }
         self.keep_points();
     }
 }

@@ -1,5 +1,7 @@
 //! DeleteRecords: moves the beginning of partitions forward.
 
+use alloc::collections::BTreeSet;
+
 use kohort_protocol::ErrorCode;
 use kohort_protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
@@ -15,13 +17,14 @@ const HIGH_WATERMARK: i64 = -1;
 
 // Kafka: ReplicaManager.deleteRecordsOnLocalLog
 pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: DeleteRecordsRequest) -> Outcome {
+    let mut deleted = BTreeSet::new();
     let topics = request.topics.iter().map(|topic| DeleteRecordsTopicResult {
         name: topic.name.clone(),
         partitions: topic
             .partitions
             .iter()
             .map(|wanted| {
-                delete(cx, call, &topic.name, wanted).map_or_else(
+                delete(cx, call, &topic.name, wanted, &mut deleted).map_or_else(
                     |code| failed(wanted.partition_index, code),
                     |low_watermark| DeleteRecordsPartitionResult {
                         partition_index: wanted.partition_index,
@@ -32,8 +35,14 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: DeleteRecordsRequest
             })
             .collect(),
     });
+    let topics = topics.collect();
+    // Once for all, as it waits for the medium.
+    if !deleted.is_empty() {
+        let names: BTreeSet<&str> = deleted.iter().map(|(topic, _)| *topic).collect();
+        cx.records_deleted(names);
+    }
     DeleteRecordsResponse {
-        topics: topics.collect(),
+        topics,
         ..Default::default()
     }
     .into()
@@ -54,12 +63,23 @@ pub(super) fn refuse(request: &DeleteRecordsRequest, code: ErrorCode) -> DeleteR
     }
 }
 
+/// Adds to `deleted` what it did.
 // Kafka: Partition.deleteRecordsOnLeader
-fn delete(cx: &mut Cx<'_>, call: &Call, topic: &str, wanted: &DeleteRecordsPartition) -> Result<i64, ErrorCode> {
+fn delete<'a>(
+    cx: &mut Cx<'_>,
+    call: &Call,
+    topic: &'a str,
+    wanted: &DeleteRecordsPartition,
+    deleted: &mut BTreeSet<(&'a str, i32)>,
+) -> Result<i64, ErrorCode> {
     if is_internal(topic) {
         return Err(ErrorCode::InvalidTopicException);
     }
     let (partition, config) = cx.topics.led_by(call.broker, topic, wanted.partition_index)?;
+    // Of a partition that is named twice Kafka takes the last offset, and says nothing of the others.
+    if deleted.contains(&(topic, wanted.partition_index)) {
+        return Err(ErrorCode::InvalidRequest);
+    }
     if config.is_compacted && !config.is_deleted {
         return Err(ErrorCode::PolicyViolation);
     }
@@ -72,9 +92,8 @@ fn delete(cx: &mut Cx<'_>, call: &Call, topic: &str, wanted: &DeleteRecordsParti
     }
     match partition.log.remove_before(offset) {
         Ok(()) => {
-            let start_offset = partition.log.start_offset();
-            cx.records_deleted(topic);
-            Ok(start_offset)
+            deleted.insert((topic, wanted.partition_index));
+            Ok(partition.log.start_offset())
         }
         Err(error) => Err(cx.storage_failed(topic, &error)),
     }

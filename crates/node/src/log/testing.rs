@@ -32,6 +32,7 @@ struct State {
     /// How many more operations that change something are done before all fail, if that is bounded.
     fuel: Option<u64>,
     fails_sync: bool,
+    syncs: u64,
 }
 
 /// A disk in memory. All its handles show the same files.
@@ -80,6 +81,11 @@ impl MemoryDisk {
     /// Whether syncs fail.
     pub fn set_fails_sync(&self, fails: bool) {
         self.state().fails_sync = fails;
+    }
+
+    /// How often something was synced.
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
     }
 
     /// The machine loses power: what was not synced is gone, or is there in part, as `seed` decides. The entries of a
@@ -291,6 +297,7 @@ impl Disk for MemoryDisk {
             return Err(failed("syncing", path, "the medium failed"));
         }
         state.burn("syncing", path)?;
+        state.syncs = state.syncs.saturating_add(1);
         if let Some(file) = state.file(path) {
             file.synced.clone_from(&file.bytes);
             return Ok(());

@@ -377,6 +377,47 @@ fn deleting_records_moves_the_beginning_of_the_log() {
 }
 
 #[test]
+fn a_partition_of_which_records_were_deleted_is_refused_when_the_request_names_it_again() {
+    let mut bench = Bench::new();
+    bench.produce("t", &["a", "b", "c"]);
+    // The first is out of range.
+    let partitions = [9, 1, 2].map(|offset| DeleteRecordsPartition {
+        partition_index: 0,
+        offset,
+    });
+    let topic = DeleteRecordsTopic {
+        name: "t".into(),
+        partitions: partitions.into(),
+    };
+    let request = DeleteRecordsRequest {
+        topics: alloc::vec![topic; 2],
+        ..Default::default()
+    };
+    let answer = bench.ask(2, request);
+    let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    let told: Vec<(i64, ErrorCode)> = partitions
+        .map(|partition| {
+            (
+                partition.low_watermark,
+                ErrorCode::from_code(partition.error_code),
+            )
+        })
+        .collect();
+    let again = (-1, ErrorCode::InvalidRequest);
+    assert_eq!(
+        told,
+        [
+            (-1, ErrorCode::OffsetOutOfRange),
+            (1, ErrorCode::None),
+            again,
+            again,
+            again,
+            again
+        ]
+    );
+}
+
+#[test]
 fn topics_are_described_in_pages() {
     let mut bench = Bench::new();
     let mut request = DescribeTopicPartitionsRequest {

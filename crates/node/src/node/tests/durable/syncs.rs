@@ -127,3 +127,42 @@ fn records_of_a_coordinator_that_was_stopped_are_not_waited_for() {
     machine.bench.control(Control::Stop { broker: 0 });
     assert_eq!(machine.bench.harness.machine().waiting_for_sync(), 0);
 }
+
+#[test]
+fn a_request_that_deletes_records_of_many_partitions_is_one_sync_of_where_they_begin() {
+    let mut machine = Machine::new(SYSTEM);
+    machine.create("u", 3);
+    for partition in 0..3 {
+        let request = produce_request("u", partition, batch(&["a", "b", "c"]));
+        machine.ask(12, request);
+    }
+    let topic = DeleteRecordsTopic {
+        name: "u".into(),
+        partitions: (0..3)
+            .map(|partition_index| DeleteRecordsPartition {
+                partition_index,
+                offset: 2,
+            })
+            .collect(),
+    };
+    let request = DeleteRecordsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    machine.is_lazy = true;
+    let before = machine.disk.syncs();
+    let answer = machine.ask(2, request);
+    let partitions = answer.topics[0].partitions.iter();
+    let begins: Vec<i64> = partitions.map(|partition| partition.low_watermark).collect();
+    assert_eq!(begins, [2, 2, 2]);
+    assert_eq!(machine.disk.syncs() - before, 1);
+    assert_eq!(machine.asked.len(), 1, "the directory, which nobody waits for");
+    let machine = machine.crash();
+    let topics = &machine.bench.harness.machine().topics;
+    let u = topics.get("u").expect("it was created");
+    let begins: Vec<i64> = (0..3)
+        .filter_map(|number| u.partition(number))
+        .map(|partition| partition.log.start_offset())
+        .collect();
+    assert_eq!(begins, [2, 2, 2]);
+}
