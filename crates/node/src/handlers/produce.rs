@@ -14,7 +14,7 @@ use kohort_protocol::{ErrorCode, Uuid, error_message};
 
 use crate::context::{Call, Cx, Outcome};
 use crate::interface::CloseReason;
-use crate::log::{Origin, Rejection, one_batch};
+use crate::log::{Opened, Origin, Rejection, one_batch};
 use crate::topics::is_internal;
 
 /// Who may write to internal topics.
@@ -34,6 +34,7 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ProduceRequest) -> O
     let mut failures = Failures::default();
     let mut records_left = NAMED_RECORDS;
     let mut moved = BTreeSet::new();
+    let mut opened = Opened::default();
     for topic in &request.topic_data {
         let name = match topic.topic_id == Uuid::default() {
             true => Some(topic.name.as_str().into()),
@@ -44,7 +45,7 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ProduceRequest) -> O
             let result = match &name {
                 Some(name) => {
                     let place = (responses.len(), partitions.len());
-                    append(cx, call, &request, name, data, place)
+                    append(cx, call, &request, name, data, place, &mut opened)
                 }
                 None => Err(Rejection::new(ErrorCode::UnknownTopicId, "no topic has this id")),
             };
@@ -134,6 +135,7 @@ fn append(
     topic: &str,
     data: &PartitionProduceData,
     place: (usize, usize),
+    opened: &mut Opened,
 ) -> Result<PartitionProduceResponse, Rejection> {
     let wall_ms = cx.wall_ms;
     let number = data.index;
@@ -175,7 +177,7 @@ fn append(
     let log_start_offset = partition.log.start_offset();
     let appended = partition
         .log
-        .append(&batch, config, Origin::Client, wall_ms)
+        .append(&batch, config, Origin::Client(opened), wall_ms)
         .map_err(|rejection| rejection.at(log_start_offset))?;
     let wait = cx.appended(topic, number, appended, batch.size());
     cx.reply_waits(wait, place.0, place.1);

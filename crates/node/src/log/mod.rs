@@ -25,7 +25,7 @@ pub(crate) use producer_state::ProducerStates;
 pub use segmented::SegmentStorage;
 pub use segments::SegmentFacts;
 pub use storage::{BatchPlace, LogName, Point, Storage, StorageError, StoredLog};
-pub(crate) use validate::{Origin, Rejection, one_batch};
+pub(crate) use validate::{Opened, Origin, Rejection, one_batch};
 
 #[cfg(test)]
 mod tests;

@@ -171,7 +171,7 @@ impl PartitionLog {
         &mut self,
         batch: &Batch,
         config: &LogConfig,
-        origin: Origin,
+        origin: Origin<'_>,
         wall_ms: i64,
     ) -> Result<Appended, Rejection> {
         if let Some(reason) = self.flush.failure() {

@@ -8,7 +8,7 @@ use kohort_records::{Batch, BatchBuilder, TimestampType, codec::Compression, sto
 use super::memory::MemoryStorage;
 use super::partition::{PartitionLog, Wanted};
 use super::storage::{LogName, Storage};
-use super::validate::Origin;
+use super::validate::{Opened, Origin};
 use crate::config::{Config, LogConfig, TopicConfig};
 
 fn log() -> PartitionLog {
@@ -41,7 +41,7 @@ fn config() -> LogConfig {
 }
 
 fn append_batch(log: &mut PartitionLog, batch: &Batch) -> i64 {
-    log.append(batch, &config(), Origin::Client, 1)
+    log.append(batch, &config(), Origin::Client(&mut Opened::default()), 1)
         .expect("the batch is sound")
         .base_offset
 }

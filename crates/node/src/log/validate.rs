@@ -12,20 +12,64 @@ use crate::config::{LogConfig, TimestampType};
 
 /// How many times `max.message.bytes` a batch may hold once decompressed, and how many bytes it may hold in any case: a bound
 /// against small batches that decompress without end. Kafka has none, but its producers hold no more than 32 MiB
-/// (`buffer.memory`).
+/// (`buffer.memory`). All batches of a request hold no more together, so that one request does not keep a node of one thread
+/// from the others for long.
 const LARGEST_GROWTH: usize = 64;
 const ALWAYS_DECOMPRESSED: usize = 64 << 20;
+
+/// What a batch that cannot be opened took at least: a codec unpacks a block before it is seen to be too large, and those of LZ4
+/// have up to 4 MiB.
+const LARGEST_BLOCK: usize = 4 << 20;
 
 /// How many records at fault are named. Kafka names all; a small batch may decompress to millions of empty records.
 const NAMED_FAULTS: usize = 10_000;
 
 /// Where a batch comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A Produce request.
-    Client,
+#[derive(Debug)]
+pub(crate) enum Origin<'a> {
+    /// A Produce request, and what its batches before this one took.
+    Client(&'a mut Opened),
     /// The node itself, for an internal topic.
     Coordinator,
+}
+
+/// What the compressed batches of a request took so far, in bytes once decompressed.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    /// By those that could be opened.
+    held: usize,
+    /// By those that could not, at most.
+    wasted: usize,
+}
+
+impl Opened {
+    /// How much the next batch may hold, where all may hold `bound`. One that cannot be opened takes nothing from the others, until
+    /// twice the bound was spent on all of them.
+    fn left(&self, bound: usize) -> usize {
+        let all = bound.saturating_mul(2).saturating_sub(self.wasted);
+        all.min(bound).saturating_sub(self.held)
+    }
+
+    /// Opens a batch; one that is not compressed takes nothing.
+    fn open(&mut self, batch: &Batch, config: &LogConfig) -> Result<OpenBatch, Rejection> {
+        let bound = largest_decompressed(config);
+        if batch.compression()? == Compression::None {
+            return Ok(batch.open(bound)?);
+        }
+        let left = self.left(bound);
+        if left == 0 {
+            return Err(Rejection::new(
+                ErrorCode::MessageTooLarge,
+                "the batches of the request hold too much once they are decompressed",
+            ));
+        }
+        let opened = batch.open(left);
+        match &opened {
+            Ok(open) => self.held = self.held.saturating_add(open.size()),
+            Err(_) => self.wasted = self.wasted.saturating_add(left.max(LARGEST_BLOCK)),
+        }
+        Ok(opened?)
+    }
 }
 
 /// Why a batch is not appended.
@@ -104,7 +148,7 @@ pub(crate) fn one_batch(records: &Bytes, allow_zstd: bool) -> Result<Batch, Reje
 pub(crate) fn check(
     batch: &Batch,
     config: &LogConfig,
-    origin: Origin,
+    origin: Origin<'_>,
     wall_ms: i64,
 ) -> Result<i64, Rejection> {
     if batch.base_offset() != 0 {
@@ -135,9 +179,9 @@ pub(crate) fn check(
             alloc::format!("the batch has {count} records in a range of {range} offsets"),
         ));
     }
-    if origin == Origin::Coordinator {
+    let Origin::Client(opened) = origin else {
         return Ok(batch.max_timestamp());
-    }
+    };
     if batch.is_control() {
         return Err(Rejection::new(
             ErrorCode::InvalidRecord,
@@ -154,7 +198,7 @@ pub(crate) fn check(
             ),
         ));
     }
-    check_records(batch, &batch.open(largest_decompressed(config))?, config, wall_ms)
+    check_records(batch, &opened.open(batch, config)?, config, wall_ms)
 }
 
 fn largest_decompressed(config: &LogConfig) -> usize {

@@ -15,7 +15,7 @@ use kohort_records::{Batch, BatchBuilder, batches, codec::Compression};
 use super::SegmentStorage;
 use crate::config::{Config, LogConfig, TopicConfig};
 use crate::log::testing::MemoryDisk;
-use crate::log::{Disk, LogName, Origin, PartitionLog, Point, Storage, StorageError, Wanted};
+use crate::log::{Disk, LogName, Opened, Origin, PartitionLog, Point, Storage, StorageError, Wanted};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -107,7 +107,7 @@ impl Bench {
         let appended = self.log.append(
             &batch(records, timestamp, value),
             &self.config,
-            Origin::Client,
+            Origin::Client(&mut Opened::default()),
             NOW,
         );
         appended

@@ -10,7 +10,7 @@ use kohort_protocol::messages::{
     CreateTopicsRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, RequestHeader,
     create_topics::CreatableTopic, list_offsets::ListOffsetsPartition, list_offsets::ListOffsetsTopic,
 };
-use kohort_protocol::{RequestBody, frame};
+use kohort_protocol::{ErrorCode, RequestBody, frame};
 
 use kohort_records::{BatchBuilder, Compression};
 
@@ -227,6 +227,63 @@ fn an_answer_names_ten_thousand_records_at_fault_and_a_line_of_the_log_ten_failu
     let reason = reason.expect("it is closed");
     assert_eq!(reason.matches("c [0]").count(), 10, "{reason}");
     assert!(reason.ends_with(", and 2 more"), "{reason}");
+}
+
+/// A batch of one record of so many mebibytes of zeros.
+fn zeros(codec: Compression, mebibytes: usize) -> Bytes {
+    let mut builder = BatchBuilder::new(codec, None).expect("no level");
+    let value = alloc::vec![0; mebibytes << 20];
+    builder.append(0, None, Some(&value), &[]).expect("it fits");
+    builder.build(0).expect("a record")
+}
+
+/// The errors that a request gets which writes each batch to a partition of its own.
+fn written_at_once(batches: &[Bytes]) -> Vec<ErrorCode> {
+    let mut bench = Bench::new();
+    bench.create_topic("many", batches.len() as i32, &[]);
+    let mut request = produce_request("many", 0, Bytes::new());
+    let partitions = &mut request.topic_data[0].partition_data;
+    *partitions = alloc::vec![partitions[0].clone(); batches.len()];
+    for (index, (partition, batch)) in partitions.iter_mut().zip(batches).enumerate() {
+        partition.index = index as i32;
+        partition.records = Some(batch.clone());
+    }
+    let answer = bench.ask(9, request);
+    let partitions = answer.responses[0].partition_responses.iter();
+    partitions
+        .map(|partition| ErrorCode::from_code(partition.error_code))
+        .collect()
+}
+
+#[test]
+fn the_batches_of_a_request_hold_no_more_decompressed_than_one_of_them_may() {
+    let (small, large) = (zeros(Compression::Lz4, 1), zeros(Compression::Lz4, 30));
+    let plain = batch(&["a"]);
+    let codes = written_at_once(&[large.clone(), large.clone(), large, small, plain]);
+    let none = ErrorCode::None;
+    assert_eq!(codes, [none, none, ErrorCode::MessageTooLarge, none, none]);
+}
+
+#[test]
+fn batches_that_are_too_large_leave_the_others_of_their_request_alone_until_they_took_twice_the_bound() {
+    let (small, bomb) = (zeros(Compression::Lz4, 1), zeros(Compression::Lz4, 65));
+    let plain = batch(&["a"]);
+    let codes = written_at_once(&[bomb.clone(), small.clone(), bomb, small, plain]);
+    let (none, too_large) = (ErrorCode::None, ErrorCode::MessageTooLarge);
+    assert_eq!(codes, [too_large, none, too_large, too_large, none]);
+}
+
+#[test]
+fn compressed_batches_for_many_partitions_are_all_written() {
+    let codecs = [
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ];
+    let batches = codecs.map(|codec| zeros(codec, 1));
+    let codes = written_at_once(&alloc::vec![batches; 15].concat());
+    assert_eq!(codes, [ErrorCode::None; 60]);
 }
 
 #[test]
