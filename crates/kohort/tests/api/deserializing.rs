@@ -8,34 +8,46 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use kohort::consumer::PollError;
-use kohort::deserialize::{Json, Origin, from_fn};
+use kohort::deserialize::{Deserializer, Json, Origin, from_fn};
 use kohort::{Consumer, Producer, ProducerRecord};
+use kohort_broker::Broker;
 use serde::{Deserialize, Serialize};
 
 use crate::support::{SOON, broker, fill, partition, transport};
 
-#[tokio::test(start_paused = true)]
-async fn good_records_come_before_the_bad_one_and_a_seek_goes_past_it() {
-    let broker = broker("t", 1).await;
-    let producer = crate::support::producer(&broker).build().expect("valid settings");
-    for value in ["1", "2", "three", "4"] {
+/// Writes each value in a batch of its own.
+async fn write(broker: &Broker, values: [&str; 4]) {
+    let producer = crate::support::producer(broker).build().expect("valid settings");
+    for value in values {
         producer
             .send(ProducerRecord::new("t", None, value.to_owned()))
             .await
             .expect("it is written");
     }
-    let number = from_fn(|_, payload| {
-        let text = std::str::from_utf8(payload.as_slice().ok_or("null")?)?;
-        Ok(text.parse::<i64>()?)
-    });
-    let mut reader: Consumer<(), i64> = Consumer::builder()
+}
+
+/// Reads partition 0 from its beginning.
+fn reading(broker: &Broker, number: impl Deserializer<i64> + 'static) -> Consumer<(), i64> {
+    let mut reader = Consumer::builder()
         .bootstrap_servers(broker.bootstrap_servers())
-        .transport(transport(&broker))
+        .transport(transport(broker))
         .set("auto.offset.reset", "earliest")
         .value_deserializer(number)
         .build()
         .expect("valid settings");
     reader.assign([partition(0)]).expect("a partition");
+    reader
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_records_come_before_the_bad_one_and_a_seek_goes_past_it() {
+    let broker = broker("t", 1).await;
+    write(&broker, ["1", "2", "three", "4"]).await;
+    let number = from_fn(|_, payload| {
+        let text = std::str::from_utf8(payload.as_slice().ok_or("null")?)?;
+        Ok(text.parse::<i64>()?)
+    });
+    let mut reader = reading(&broker, number);
     let mut read = Vec::new();
     let error = loop {
         match reader.poll(SOON).await {
@@ -141,13 +153,7 @@ async fn json_and_numbers_go_there_and_back_with_headers() {
 #[tokio::test(start_paused = true)]
 async fn what_was_decoded_before_a_deserializer_panics_comes_again() {
     let broker = broker("t", 1).await;
-    let producer = crate::support::producer(&broker).build().expect("valid settings");
-    for value in ["0", "1", "2", "3"] {
-        producer
-            .send(ProducerRecord::new("t", None, value.to_owned()))
-            .await
-            .expect("it is written, in a batch of its own");
-    }
+    write(&broker, ["0", "1", "2", "3"]).await;
     let panics = Arc::new(AtomicBool::new(true));
     let is_panicking = Arc::clone(&panics);
     let number = from_fn(move |_, payload| {
@@ -155,14 +161,7 @@ async fn what_was_decoded_before_a_deserializer_panics_comes_again() {
         assert!(text != "3" || !is_panicking.load(Ordering::Relaxed), "three");
         Ok(text.parse::<i64>()?)
     });
-    let mut reader: Consumer<(), i64> = Consumer::builder()
-        .bootstrap_servers(broker.bootstrap_servers())
-        .transport(transport(&broker))
-        .set("auto.offset.reset", "earliest")
-        .value_deserializer(number)
-        .build()
-        .expect("valid settings");
-    reader.assign([partition(0)]).expect("a partition");
+    let mut reader = reading(&broker, number);
     let polled = {
         let mut poll = pin!(reader.poll(SOON));
         poll_fn(
