@@ -5,7 +5,8 @@
 //! * After a round others may be about to join again, with what they gave up for it, so the next heartbeats follow soon and then
 //!   ever more slowly: a second round that comes after a while is noticed within half of that while.
 //! * Then they are at the multiples of a period from the end of the round, which keeps the members of a group in step: the last of
-//!   a rebalance to hear of it holds up all.
+//!   a rebalance to hear of it holds up all. The period is shorter than `heartbeat.interval.ms`, by a third or more, since nothing
+//!   but a heartbeat tells them that somebody came or left.
 //! * When a member dies, its session expires `session.timeout.ms` after its last heartbeat. Its heartbeats were at the same times as
 //!   one's own, so after each of one's own there is another one, a session and a moment later: the period divides that, and of
 //!   the quick ones each has an *echo*. Echoes come as late as may be, so with each session they come nearer to a regular one,
@@ -30,11 +31,11 @@ pub(super) struct Rhythm {
 impl Rhythm {
     const SKEW: Duration = Duration::from_millis(200);
 
-    /// `first` between the first heartbeats after a round; at most `interval` between all.
+    /// `first` between the first heartbeats after a round; at most two thirds of `interval` between all.
     pub(super) fn new(first: Duration, interval: Duration, session: Duration) -> Self {
         let skew = (session / 30).min(Self::SKEW);
         let whole = session.saturating_add(skew * 2);
-        let longest = interval.max(Duration::from_millis(1));
+        let longest = (interval * 2 / 3).max(Duration::from_millis(1));
         let beats = whole.as_nanos().div_ceil(longest.as_nanos()).max(2);
         let period = whole / u32::try_from(beats).unwrap_or(u32::MAX);
         let first = first.min(period);
@@ -162,11 +163,11 @@ mod tests {
     #[test]
     fn after_a_round_heartbeats_come_soon_and_then_ever_more_slowly() {
         let beats: Vec<_> = beats(&rhythm(50, 3_000, 45_000)).take(13).collect();
-        // 16 periods are a session and 400 ms.
+        // 23 periods are a session and 400 ms.
         assert_eq!(
             beats,
             [
-                50, 100, 150, 225, 337, 506, 759, 1_139, 1_708, 2_562, 2_837, 5_675, 8_512
+                50, 100, 150, 225, 337, 506, 759, 1_139, 1_708, 1_973, 3_947, 5_921, 7_895
             ]
         );
     }
@@ -191,7 +192,7 @@ mod tests {
             let beats: Vec<_> = beats(&rhythm).take(300).collect();
             let closest = beats.windows(2).map(|pair| pair[1] - pair[0]).min();
             assert!(
-                closest >= Some(first.min(interval) - 1),
+                closest >= Some(first.min(interval * 2 / 3).saturating_sub(1)),
                 "{first} {interval}: {beats:?}"
             );
         }
@@ -200,11 +201,11 @@ mod tests {
     #[test]
     fn a_heartbeat_that_is_late_does_not_move_those_after_it() {
         let rhythm = rhythm(50, 3_000, 6_000);
-        // Three periods are a session and 400 ms.
-        let third = SECOND * 64 / 10 / 3;
-        assert_eq!(rhythm.next(SECOND * 7), third * 4);
-        let close = third * 4 - SECOND / 25;
-        assert_eq!(rhythm.next(close), third * 5, "the fourth is too close");
+        // Four periods are a session and 400 ms.
+        let fourth = SECOND * 64 / 10 / 4;
+        assert_eq!(rhythm.next(SECOND * 7), fourth * 5);
+        let close = fourth * 5 - SECOND / 25;
+        assert_eq!(rhythm.next(close), fourth * 6, "the fifth is too close");
     }
 
     #[test]

@@ -65,7 +65,8 @@ settings! {
     "max.poll.interval.ms" => max_poll_interval_ms(i32): i32 = 300_000, at_least(1);
     /// ms without a heartbeat after which the coordinator removes the member.
     "session.timeout.ms" => session_timeout_ms(i32): i32 = 45_000, at_least(1);
-    /// ms between two heartbeats; Kafka advises a third of the session timeout.
+    /// ms between two heartbeats at most; a member of a classic group sends one after two thirds of it or a little less, so that it hears sooner
+    /// that the group rebalances. Kafka advises a third of the session timeout.
     "heartbeat.interval.ms" => heartbeat_interval_ms(i32): i32 = 3_000, at_least(1);
     /// assignors in order of preference: Kafka's class names, short names (`range`), or the names of own assignors given to
     /// the builder.
@@ -104,7 +105,7 @@ settings! {
     /// belongs to paused partitions.
     "kohort.memory.budget" => kohort_memory_budget(i64): i64 = 67_108_864, at_least(1);
     /// ms after a round of a rebalance at which the first heartbeat is sent; the next ones come ever more slowly, about ten until
-    /// they are `heartbeat.interval.ms` apart. They notice at once that others join again with what they gave up. From
+    /// they are as far apart as all others. They notice at once that others join again with what they gave up. From
     /// `heartbeat.interval.ms` on there are none of them.
     "kohort.rebalance.heartbeat.ms" => kohort_rebalance_heartbeat_ms(i32): i32 = 50, at_least(1);
     /// a file to which each rebalance that ended is appended as a line of JSON, for `kohort groups describe --rebalances --journal` and

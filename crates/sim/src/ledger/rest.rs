@@ -156,8 +156,8 @@ fn most(api: ApiKey, plan: &Plan, members: u64, clients: u64) -> u64 {
     };
     let brokers = u64::from(plan.brokers);
     match api {
-        // A period is no shorter than seven tenths of the interval, and a round has that many echoes at most (`member/beats.rs`).
-        ApiKey::Heartbeat => members * (in_time(plan.heartbeat * 7 / 10) + ECHOES),
+        // A period is no shorter than half the interval, and a round has that many echoes at most (`member/beats.rs`).
+        ApiKey::Heartbeat => members * (in_time(plan.heartbeat / 2) + ECHOES),
         ApiKey::Fetch => members * brokers * (in_time(plan.fetch_wait) + 3),
         ApiKey::Metadata => clients * (in_time(METADATA_MAX_AGE) + 2),
         ApiKey::ApiVersions => clients * brokers,
