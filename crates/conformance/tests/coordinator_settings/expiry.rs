@@ -256,5 +256,5 @@ async fn what_a_group_committed_expires_once_it_was_empty_for_offsets_retention_
         .iter()
         .map(|reset| (&reset.cause, reset.from, reset.to))
         .collect();
-    assert_eq!(resets, [(&ResetCause::NoCommittedOffset, None, 0)]);
+    assert_eq!(resets, [(&ResetCause::NoCommittedOffset, Some(0), 0)]);
 }

@@ -210,7 +210,7 @@ pub struct NewPosition {
 pub struct Reset {
     /// What was wrong.
     pub cause: ResetCause,
-    /// The position before, if there was one.
+    /// The position before; without one, the log's first offset, once it is known.
     pub from: Option<i64>,
 }
 
@@ -232,24 +232,29 @@ pub struct PositionReset {
     pub partition: TopicPartition,
     /// Why.
     pub cause: ResetCause,
-    /// Where it was to go on; `None` without a committed offset.
+    /// Where it was to go on. Without a committed offset: where one begins that is to read all, the log's first offset, which is
+    /// asked for together with the position; `None` if the leader gave the one and not the other.
     pub from: Option<i64>,
     /// Where it goes on.
     pub to: i64,
 }
 
 impl PositionReset {
-    /// How many offsets are passed over. At most so many records are: some may be gone, or were control records, or removed by
-    /// compaction. 0 when it is not known where the partition was to go on.
-    pub fn skipped(&self) -> u64 {
+    /// How many offsets are passed over; `None` when [`from`](Self::from) is not known. At most so many records are: some may be
+    /// gone, or were control records, or removed by compaction.
+    pub fn skipped(&self) -> Option<u64> {
         let distance = |from| u64::try_from(self.to.saturating_sub(from)).unwrap_or(0);
-        self.from.map_or(0, distance)
+        self.from.map(distance)
     }
 
-    /// How many offsets come again. At most so many records do.
+    /// How many offsets come again. At most so many records do. 0 without a committed offset: of what was read before then,
+    /// nothing is known.
     pub fn replayed(&self) -> u64 {
         let distance = |from: i64| u64::try_from(from.saturating_sub(self.to)).unwrap_or(0);
-        self.from.map_or(0, distance)
+        match self.cause {
+            ResetCause::NoCommittedOffset => 0,
+            ResetCause::OutOfRange => self.from.map_or(0, distance),
+        }
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) enum Purpose {
     FindReset {
         slots: Vec<(SlotId, FetchEpoch, OffsetSpec)>,
     },
+    /// Beginnings of logs, to say what the ends pass over.
+    FindStart { slots: Vec<(SlotId, FetchEpoch)> },
     /// Part of a job.
     Job { job: JobId, detail: JobRequest },
     /// The member's.
@@ -245,6 +247,7 @@ impl ConsumerEngine {
                 self.on_committed_found(now, &slots, &names, reply.result)
             }
             Purpose::FindReset { slots } => self.on_reset_found(now, &slots, reply.result),
+            Purpose::FindStart { slots } => self.on_start_found(&slots, reply.result),
             Purpose::Job { job, detail } => self.on_job_reply(now, job, reply.id, detail, reply.result),
             Purpose::Member { token } => self.on_member_reply(now, token, reply),
         }

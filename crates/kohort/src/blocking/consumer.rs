@@ -11,7 +11,7 @@ use super::{refuse_inside_async, wait};
 use crate::config::RuntimePlace;
 use crate::consumer::{
     BuildError, CloseError, CommitError, CommittedOffsets, ConsumerBuilder, ConsumerRecords, FoundOffset,
-    LeaveGroup, OffsetError, PartitionDescription, PollError, PositionReset, RawRecords, RebalanceJournal,
+    LeaveGroup, OffsetError, PartitionDescription, PollError, PositionResets, RawRecords, RebalanceJournal,
     RebalanceListener, SeekError, SubscribeError, WakeupHandle,
 };
 use crate::deserialize::Deserializer;
@@ -166,7 +166,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     /// As [`crate::Consumer::take_position_resets`].
-    pub fn take_position_resets(&mut self) -> Vec<PositionReset> {
+    pub fn take_position_resets(&mut self) -> PositionResets {
         self.inner.take_position_resets()
     }
 

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use kohort_engine::consumer::{
-    Change, Command, CommandError, CommandReply, CommitMode, Event, Position, PositionReset, ResetCause,
-    SeekTo, ToCaller,
+    Change, Command, CommandError, CommandReply, CommitMode, Event, Position, SeekTo, ToCaller,
 };
 use kohort_engine::delivery::{Delivery, Due};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
@@ -20,11 +19,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::channel::{Answer, Channel, Input, Told};
+use super::resets::Untaken;
 use super::{CommitError, LatePoll, OffsetError, SeekError};
 use crate::task::timer_of;
-
-/// How many resets are kept for a user who does not ask for them.
-const RESETS_KEPT: usize = 1_000;
 
 /// What an asynchronous commit reports to.
 pub(super) type CommitCallback = Box<dyn FnOnce(CommittedOffsets<'_>, Result<(), CommitError>) + Send>;
@@ -41,7 +38,7 @@ pub(super) struct Core {
     pub(super) channel: Channel,
     pub(super) delivery: Delivery,
     /// Positions that the policy decided, until the user takes them.
-    pub(super) resets: VecDeque<PositionReset>,
+    pub(super) resets: Untaken,
     /// What the next poll has to do first.
     pub(super) due: VecDeque<Due>,
     tokens: TokenSource,
@@ -73,25 +70,6 @@ impl core::fmt::Debug for Core {
             .field("assignment", &assignment)
             .field("due", &self.due.len())
             .finish_non_exhaustive()
-    }
-}
-
-// Kafka: OffsetFetcherUtils logs a reset at INFO
-fn log_reset(reset: &PositionReset) {
-    let PositionReset {
-        partition,
-        cause,
-        from,
-        to,
-    } = reset;
-    match cause {
-        ResetCause::NoCommittedOffset => {
-            tracing::info!(%partition, to, "no committed offset: auto.offset.reset decides where reading begins");
-        }
-        _ => {
-            let (skipped, replayed) = (reset.skipped(), reset.replayed());
-            tracing::warn!(%partition, ?cause, from, to, skipped, replayed, "auto.offset.reset moved the position");
-        }
     }
 }
 
@@ -151,7 +129,7 @@ impl Core {
         Self {
             channel,
             delivery,
-            resets: VecDeque::new(),
+            resets: Untaken::default(),
             due: VecDeque::new(),
             tokens: TokenSource::new(),
             commits: BTreeMap::new(),
@@ -199,7 +177,7 @@ impl Core {
                     if let Some(due) = self.delivery.accept(told) {
                         due.enqueue(&mut self.due);
                     }
-                    self.note_resets();
+                    self.resets.add(self.delivery.take_resets());
                 }
             },
             Told::Answer { token, answer } => {
@@ -209,16 +187,6 @@ impl Core {
                 }
             }
             Told::Wakeup => {}
-        }
-    }
-
-    fn note_resets(&mut self) {
-        for reset in self.delivery.take_resets() {
-            log_reset(&reset);
-            if self.resets.len() == RESETS_KEPT {
-                self.resets.pop_front();
-            }
-            self.resets.push_back(reset);
         }
     }
 

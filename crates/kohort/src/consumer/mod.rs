@@ -16,6 +16,7 @@ mod pattern;
 mod poll;
 mod raw;
 mod records;
+mod resets;
 mod seek;
 mod stream;
 mod subscription;
@@ -43,6 +44,7 @@ pub use late::{InHand, LatePoll};
 pub use listener::{CallbackFuture, CallbackResult, Callbacks, RebalanceContext, RebalanceListener};
 pub use raw::RawRecords;
 pub use records::{ConsumerRecord, ConsumerRecords};
+pub use resets::PositionResets;
 pub use stream::RecordStream;
 
 use self::core::Core;

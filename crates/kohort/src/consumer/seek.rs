@@ -5,7 +5,7 @@ use ::core::time::Duration;
 use kohort_engine::consumer::SeekTo;
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
 
-use super::{Consumer, OffsetError, PositionReset, SeekError};
+use super::{Consumer, OffsetError, PositionResets, SeekError};
 
 impl<K, V> Consumer<K, V> {
     /// Goes on reading `partition` at `offset`: the next `poll` returns nothing from before it.
@@ -80,24 +80,26 @@ impl<K, V> Consumer<K, V> {
 
     /// The positions that `auto.offset.reset` decided since the last call, in order: because the group had no committed offset, or
     /// because the log does not hold the position any more. Each says from where to where, and so what is skipped or comes
-    /// again ([`PositionReset::skipped`], [`PositionReset::replayed`]); Java only writes it in its log. Ask after a `poll`: the
-    /// records of a partition never come before its reset is here. The newest 1,000 are kept; all are logged by `tracing`, those
+    /// again ([`PositionReset::skipped`](super::PositionReset::skipped), [`PositionReset::replayed`](super::PositionReset::replayed));
+    /// without a committed offset that is from the log's first offset. Java only writes it in its log. Ask after a `poll`: the
+    /// records of a partition never come before its reset is here. The newest 1,000 are kept, and
+    /// [`PositionResets::dropped`] says how many more there were; all are logged by `tracing`, those
     /// without a committed offset at `info`, others at `warn`. With `auto.offset.reset=none` there are none: `poll` fails.
     ///
     /// ```no_run
     /// # async fn example(consumer: &mut kohort::Consumer<String, String>) -> Result<(), kohort::consumer::PollError> {
     /// let records = consumer.poll(std::time::Duration::from_millis(100)).await?;
     /// for reset in consumer.take_position_resets() {
-    ///     if reset.skipped() > 0 {
-    ///         eprintln!("{}: {} offsets were removed before they were read", reset.partition, reset.skipped());
+    ///     if let Some(skipped @ 1..) = reset.skipped() {
+    ///         eprintln!("{}: {skipped} offsets are not read", reset.partition);
     ///     }
     /// }
     /// # let _ = records;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn take_position_resets(&mut self) -> Vec<PositionReset> {
-        self.core.resets.drain(..).collect()
+    pub fn take_position_resets(&mut self) -> PositionResets {
+        self.core.resets.take()
     }
 
     /// Stops reading these partitions; what was fetched is kept. The membership is not touched: go on polling.

@@ -60,6 +60,7 @@ impl ConsumerEngine {
             }
         }
         for (leader, slots) in by_leader {
+            self.ask_starts(now, leader, &slots);
             let mut partitions = Vec::new();
             for (slot, _, spec) in &slots {
                 if let Some(assigned) = self.partitions.get_mut(*slot) {
@@ -72,6 +73,49 @@ impl ConsumerEngine {
             let timeout = self.config.client.request_timeout;
             let id = self.client.request(now, Target::Broker(leader), body, timeout);
             self.requests.insert(id, Purpose::FindReset { slots });
+        }
+    }
+
+    /// Asks where these logs begin, if nothing else says from where the reset goes: what it passes over is told. The leader
+    /// answers in order, so this is known when the reset is; if it fails, reading begins all the same.
+    fn ask_starts(&mut self, now: Instant, leader: i32, slots: &[(SlotId, FetchEpoch, OffsetSpec)]) {
+        let mut asked = Vec::new();
+        let mut partitions = Vec::new();
+        for (slot, epoch, spec) in slots {
+            if let Some(assigned) = self.partitions.get(*slot)
+                && assigned.reset.is_some_and(|reset| reset.from.is_none())
+                && *spec != OffsetSpec::Earliest
+            {
+                asked.push((*slot, *epoch));
+                let partition = TopicPartition::clone(&assigned.partition);
+                partitions.push((partition, OffsetSpec::Earliest));
+            }
+        }
+        if asked.is_empty() {
+            return;
+        }
+        let isolation = self.config.isolation_level;
+        let body = offset_wire::list_offsets(partitions, isolation, self.client.cluster());
+        let timeout = self.config.client.request_timeout;
+        let id = self.client.request(now, Target::Broker(leader), body, timeout);
+        self.requests.insert(id, Purpose::FindStart { slots: asked });
+    }
+
+    pub(in crate::consumer) fn on_start_found(
+        &mut self,
+        slots: &[(SlotId, FetchEpoch)],
+        result: Result<ResponseBody, RequestFailure>,
+    ) {
+        let known =
+            |(partition, found): (_, Result<Option<FoundOffset>, _>)| Some((partition, found.ok()??.offset));
+        let starts: BTreeMap<TopicPartition, i64> = listed(result).into_iter().filter_map(known).collect();
+        for (slot, epoch) in slots {
+            if let Some(assigned) = self.partitions.get_mut(*slot)
+                && assigned.epoch == *epoch
+                && let Some(reset) = &mut assigned.reset
+            {
+                reset.from = reset.from.or(starts.get(&*assigned.partition).copied());
+            }
         }
     }
 
@@ -90,17 +134,21 @@ impl ConsumerEngine {
                 by_name.insert(TopicPartition::clone(&assigned.partition), (*slot, *spec));
             }
         }
-        let response = result
-            .ok()
-            .and_then(|body| ListOffsetsResponse::try_from(body).ok());
-        let listed = response.map(offset_wire::listed).unwrap_or_default();
         let mut found = Vec::new();
-        for (partition, result) in listed {
+        for (partition, result) in listed(result) {
             let Some((slot, spec)) = by_name.remove(&partition) else {
                 continue;
             };
             match result {
-                Ok(Some(offset)) => found.push((slot, self.found_position(now, &partition, offset))),
+                Ok(Some(offset)) => {
+                    if spec == OffsetSpec::Earliest
+                        && let Some(assigned) = self.partitions.get_mut(slot)
+                        && let Some(reset) = &mut assigned.reset
+                    {
+                        reset.from = reset.from.or(Some(offset.offset));
+                    }
+                    found.push((slot, self.found_position(now, &partition, offset)));
+                }
                 // Kafka: KIP-1106: without a record that young, at the end.
                 Ok(None) if matches!(spec, OffsetSpec::Timestamp(_)) => {
                     self.partitions.move_to(slot, Place::Reset(OffsetSpec::Latest));
@@ -136,4 +184,12 @@ impl ConsumerEngine {
             leader_epoch: found.leader_epoch,
         }
     }
+}
+
+/// What a leader answered; nothing when it did not.
+fn listed(result: Result<ResponseBody, RequestFailure>) -> offset_wire::Listed {
+    let response = result
+        .ok()
+        .and_then(|body| ListOffsetsResponse::try_from(body).ok());
+    response.map(offset_wire::listed).unwrap_or_default()
 }

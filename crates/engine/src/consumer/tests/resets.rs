@@ -24,18 +24,27 @@ fn reset(partition: i32, cause: ResetCause, from: Option<i64>, to: i64) -> Posit
 }
 
 #[test]
-fn without_a_committed_offset_each_policy_is_told_with_where_it_leads() {
-    let of_offset_4 = Duration::from_millis(1_700_000_000_000 - 4);
+fn without_a_committed_offset_each_policy_is_told_with_where_it_leads_and_what_it_passes_over() {
+    let of_offset_8 = Duration::from_millis(1_700_000_000_000 - 8);
+    let too_young = Duration::from_millis(1);
     for (policy, to) in [
-        (OffsetReset::Earliest, 0),
+        (OffsetReset::Earliest, 6),
         (OffsetReset::Latest, 10),
-        (OffsetReset::ByDuration(of_offset_4), 4),
+        (OffsetReset::ByDuration(of_offset_8), 8),
+        (OffsetReset::ByDuration(too_young), 10),
     ] {
         let mut rig = Rig::in_group(with(policy));
+        let log = rig.logs.get_mut(&("t", 0)).unwrap();
+        log.batches.clear();
+        log.start = 6;
+        log.append(4, 10);
         rig.committed.insert(("t".into(), 1), 7);
         rig.assign(&[0, 1]);
-        let expected = reset(0, ResetCause::NoCommittedOffset, None, to);
-        assert_eq!(resets(&mut rig), [expected], "the other begins where it was to");
+        let told = resets(&mut rig);
+        let expected = reset(0, ResetCause::NoCommittedOffset, Some(6), to);
+        assert_eq!(told, [expected], "the other begins where it was to");
+        let skipped = u64::try_from(to - 6).unwrap();
+        assert_eq!((told[0].skipped(), told[0].replayed()), (Some(skipped), 0));
         assert!(resets(&mut rig).is_empty(), "each is told once");
     }
 }
@@ -47,7 +56,7 @@ fn without_a_group_each_partition_begins_by_the_policy() {
     let cause = ResetCause::NoCommittedOffset;
     assert_eq!(
         resets(&mut rig),
-        [reset(0, cause, None, 0), reset(1, cause, None, 0)]
+        [reset(0, cause, Some(0), 0), reset(1, cause, Some(0), 0)]
     );
 }
 
@@ -62,8 +71,55 @@ fn an_offset_after_the_end_comes_again_from_where_each_policy_says() {
         let told = resets(&mut rig);
         assert_eq!(told, [reset(0, ResetCause::OutOfRange, Some(99), to)]);
         let replayed = u64::try_from(99 - to).unwrap();
-        assert_eq!((told[0].skipped(), told[0].replayed()), (0, replayed));
+        assert_eq!((told[0].skipped(), told[0].replayed()), (Some(0), replayed));
     }
+}
+
+#[test]
+fn where_the_log_begins_is_asked_only_where_nothing_else_says_from_where_a_reset_goes() {
+    for (policy, is_committed, asked) in [
+        (OffsetReset::Latest, false, 2),
+        (OffsetReset::Earliest, false, 1),
+        (OffsetReset::Latest, true, 1),
+    ] {
+        let mut rig = Rig::in_group(with(policy));
+        if is_committed {
+            // Out of range.
+            rig.committed.insert(("t".into(), 0), 99);
+        }
+        rig.assign(&[0]);
+        rig.poll_all();
+        assert_eq!(
+            rig.count(ApiKey::ListOffsets),
+            asked,
+            "{policy:?}, {is_committed}"
+        );
+        assert_eq!(resets(&mut rig).len(), 1);
+    }
+}
+
+#[test]
+fn a_log_whose_beginning_the_leader_does_not_tell_is_read_all_the_same_and_what_is_passed_over_is_not_known()
+{
+    let mut rig = Rig::in_group(with(OffsetReset::Latest));
+    // The beginning is asked first.
+    rig.refuse(ApiKey::ListOffsets, &[ErrorCode::UnknownServerError]);
+    rig.assign(&[0]);
+    let told = resets(&mut rig);
+    assert_eq!(told, [reset(0, ResetCause::NoCommittedOffset, None, 10)]);
+    assert_eq!((told[0].skipped(), told[0].replayed()), (None, 0));
+}
+
+#[test]
+fn a_seek_while_the_beginning_of_the_log_is_asked_wins() {
+    let mut rig = Rig::in_group(with(OffsetReset::Latest));
+    rig.hold.push(ApiKey::ListOffsets);
+    rig.assign(&[0]);
+    rig.seek(0, SeekTo::Position(Position::new(3)));
+    rig.hold.clear();
+    rig.serve();
+    assert_eq!(rig.poll_all(), records(0, 3, 10));
+    assert!(resets(&mut rig).is_empty());
 }
 
 #[test]
@@ -86,7 +142,7 @@ fn an_offset_before_the_log_says_how_many_are_passed_over() {
         let told = resets(&mut rig);
         assert_eq!(told, [reset(0, ResetCause::OutOfRange, Some(4), to)]);
         let skipped = u64::try_from(to - 4).unwrap();
-        assert_eq!((told[0].skipped(), told[0].replayed()), (skipped, 0));
+        assert_eq!((told[0].skipped(), told[0].replayed()), (Some(skipped), 0));
     }
 }
 
@@ -203,5 +259,5 @@ fn a_partition_that_was_revoked_while_the_policy_was_asked_has_no_reset() {
     rig.hold.clear();
     rig.serve();
     let cause = ResetCause::NoCommittedOffset;
-    assert_eq!(resets(&mut rig), [reset(1, cause, None, 0)]);
+    assert_eq!(resets(&mut rig), [reset(1, cause, Some(0), 0)]);
 }
