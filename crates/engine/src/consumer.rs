@@ -44,5 +44,5 @@ pub use command::{
 pub use config::{ConsumerConfig, GroupConfig, IsolationLevel, OffsetReset};
 pub use engine::ConsumerEngine;
 pub use error::{CommandError, PollError};
-pub use event::{Change, Event, InHand, Progress, Seek, SeekTo, SlotProgress};
+pub use event::{Change, Event, HandedOut, InHand, Progress, Seek, SeekTo, SlotProgress};
 pub use slot::{FetchEpoch, Position, SlotId};

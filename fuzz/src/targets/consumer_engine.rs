@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kohort_engine::consumer::{
-    Action, Change, Command, CommitMode, ConsumerConfig, ConsumerEngine, Event, GroupConfig, IsolationLevel,
-    LeaveGroup, OffsetReset, OffsetSpec, Position, SeekTo,
+    Action, Change, Command, CommitMode, ConsumerConfig, ConsumerEngine, Event, GroupConfig, HandedOut,
+    IsolationLevel, LeaveGroup, OffsetReset, OffsetSpec, Position, SeekTo,
 };
 use kohort_engine::delivery::{Delivery, Due};
 use kohort_groups::{OffsetAndMetadata, TopicPartition};
@@ -69,7 +69,7 @@ impl Caller for User {
                 return Some(Event::PollCounter {
                     polls: self.polls,
                     inside: false,
-                    in_hand: Vec::new(),
+                    handed_out: HandedOut::default(),
                 });
             }
             // There are no own assignors and no pattern.

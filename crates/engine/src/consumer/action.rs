@@ -83,8 +83,12 @@ pub struct LatePoll {
     pub idle: Duration,
     /// `max.poll.interval.ms`.
     pub interval: Duration,
-    /// The records that the last poll had handed out, by partition: the first and the last offset.
+    /// Records that the last poll had handed out, by partition: the first and the last offset.
     pub in_hand: Vec<(TopicPartition, i64, i64)>,
+    /// How many runs of records are not in `in_hand`.
+    pub more_runs: usize,
+    /// How many records the last poll had handed out.
+    pub records: usize,
 }
 
 /// When a commit is automatic, with `enable.auto.commit`.

@@ -317,8 +317,8 @@ impl Machine for ConsumerEngine {
             Event::PollCounter {
                 polls,
                 inside,
-                in_hand,
-            } => self.on_poll_counter(now, polls, inside, in_hand),
+                handed_out,
+            } => self.on_poll_counter(now, polls, inside, handed_out),
         }
         self.settle(now);
     }

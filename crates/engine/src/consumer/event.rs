@@ -69,8 +69,19 @@ pub enum Event {
         /// Whether it is inside of a poll right now.
         inside: bool,
         /// What the last poll handed out.
-        in_hand: Vec<InHand>,
+        handed_out: HandedOut,
     },
+}
+
+/// What one poll handed out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HandedOut {
+    /// The first runs of records.
+    pub runs: Vec<InHand>,
+    /// How many runs there were beyond these.
+    pub more_runs: usize,
+    /// How many records, in all runs.
+    pub records: usize,
 }
 
 /// Records of one partition that the last poll handed out.

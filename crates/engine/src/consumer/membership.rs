@@ -27,7 +27,8 @@ use super::asks::Ask;
 use super::engine::{Purpose, Timer};
 use super::pattern::PatternSubscription;
 use super::{
-    Action, CallbackKind, ConsumerConfig, ConsumerEngine, GroupConfig, PollError, RebalanceBegan, ToCaller,
+    Action, CallbackKind, ConsumerConfig, ConsumerEngine, GroupConfig, HandedOut, PollError, RebalanceBegan,
+    ToCaller,
 };
 use crate::client::{Reply, RequestFailure, Target, WaitedFor};
 use handover::Listening;
@@ -85,7 +86,7 @@ impl Membership {
                 polls: 0,
                 last_seen: Instant::ZERO,
                 expired: false,
-                in_hand: Vec::new(),
+                handed_out: HandedOut::default(),
             },
             waits_for_poll: false,
         })

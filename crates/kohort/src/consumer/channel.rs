@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering
 use core::task::Poll;
 use std::sync::Arc;
 
-use kohort_engine::consumer::{CommandError, CommandReply, Event, InHand, SlotId, ToCaller};
+use kohort_engine::consumer::{CommandError, CommandReply, Event, HandedOut, InHand, SlotId, ToCaller};
 use kohort_machine::Token;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::time::Sleep;
@@ -53,7 +53,7 @@ pub(super) struct Shared {
     inside: AtomicBool,
     wakeup: AtomicBool,
     /// What the last poll handed out.
-    pub(super) in_hand: LastPoll,
+    pub(super) last_poll: LastPoll,
 }
 
 impl Shared {
@@ -101,7 +101,10 @@ impl Shared {
 #[derive(Debug, Default)]
 pub(super) struct LastPoll {
     version: AtomicU64,
+    /// All runs, also those that are not kept.
     count: AtomicUsize,
+    /// All records.
+    records: AtomicUsize,
     runs: [SharedRun; Self::RUNS],
 }
 
@@ -113,27 +116,26 @@ struct SharedRun {
 }
 
 impl LastPoll {
-    /// Runs of offsets that are kept; a poll that handed out more is told by these.
+    /// Runs of offsets that are kept; of a poll that handed out more, the others are counted.
     const RUNS: usize = 16;
 
     /// Only the consumer writes.
-    pub(super) fn write(&self, in_hand: &[InHand]) {
+    pub(super) fn write(&self, in_hand: &[InHand], records: usize) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        let mut count = 0;
         for (shared, run) in self.runs.iter().zip(in_hand) {
             shared.slot.store(run.slot.0, Ordering::Relaxed);
             shared.first.store(run.first, Ordering::Relaxed);
             shared.last.store(run.last, Ordering::Relaxed);
-            count += 1;
         }
-        self.count.store(count, Ordering::Relaxed);
+        self.count.store(in_hand.len(), Ordering::Relaxed);
+        self.records.store(records, Ordering::Relaxed);
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
     /// What was written last; nothing while it is being written, which is a poll.
-    pub(super) fn read(&self) -> Vec<InHand> {
+    pub(super) fn read(&self) -> HandedOut {
         let version = self.version.load(Ordering::Acquire);
         let count = self.count.load(Ordering::Relaxed);
         let runs = self.runs.iter().take(count).map(|shared| InHand {
@@ -141,11 +143,15 @@ impl LastPoll {
             first: shared.first.load(Ordering::Relaxed),
             last: shared.last.load(Ordering::Relaxed),
         });
-        let runs = runs.collect();
+        let handed_out = HandedOut {
+            runs: runs.collect(),
+            more_runs: count.saturating_sub(Self::RUNS),
+            records: self.records.load(Ordering::Relaxed),
+        };
         fence(Ordering::Acquire);
         match version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version {
-            true => runs,
-            false => Vec::new(),
+            true => handed_out,
+            false => HandedOut::default(),
         }
     }
 }
@@ -348,6 +354,30 @@ mod tests {
         assert!(channel.has_mail());
         assert!(channel.try_next().is_some());
         assert!(!channel.has_mail());
+    }
+
+    fn runs(count: u64) -> Vec<InHand> {
+        let run = |slot| InHand {
+            slot: SlotId(slot),
+            first: 10,
+            last: 19,
+        };
+        (0..count).map(run).collect()
+    }
+
+    #[test]
+    fn of_a_poll_that_handed_out_more_runs_than_are_kept_the_others_are_counted() {
+        let last_poll = LastPoll::default();
+        for (count, more_runs) in [(19, 3), (17, 1), (16, 0), (2, 0), (0, 0)] {
+            let records = usize::try_from(count).expect("it is small") * 10;
+            last_poll.write(&runs(count), records);
+            let expected = HandedOut {
+                runs: runs(count.min(16)),
+                more_runs,
+                records,
+            };
+            assert_eq!(last_poll.read(), expected);
+        }
     }
 
     #[test]

@@ -215,11 +215,11 @@ impl Host<ConsumerEngine> for ConsumerHost {
             Action::ReadPollCounter => {
                 let shared = self.consumer.shared();
                 let (polls, inside) = shared.polls();
-                let in_hand = shared.in_hand.read();
+                let handed_out = shared.last_poll.read();
                 Some(Event::PollCounter {
                     polls,
                     inside,
-                    in_hand,
+                    handed_out,
                 })
             }
             Action::MatchTopics(question) => Some(TopicPattern::answer(self.pattern.as_ref(), *question)),
@@ -264,7 +264,14 @@ impl Host<ConsumerEngine> for ConsumerHost {
             }
             Action::PollLate(late) => {
                 let late = LatePoll::from(*late);
-                tracing::warn!(idle = ?late.idle, in_hand = ?late.in_hand, "{late}");
+                let LatePoll {
+                    idle,
+                    in_hand,
+                    more_runs,
+                    records,
+                    ..
+                } = &late;
+                tracing::warn!(?idle, ?in_hand, more_runs, records, "{late}");
                 None
             }
             Action::CommitFailed(failed) => {

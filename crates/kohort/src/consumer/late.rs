@@ -18,8 +18,12 @@ pub struct LatePoll {
     pub idle: Duration,
     /// `max.poll.interval.ms`.
     pub interval: Duration,
-    /// The records that the last poll had handed out, at most 16 runs of them.
+    /// Records that the last poll had handed out, at most 16 runs of them.
     pub in_hand: Vec<InHand>,
+    /// How many runs of records the last poll had handed out that are not in [`in_hand`](Self::in_hand).
+    pub more_runs: usize,
+    /// How many records the last poll had handed out, in all runs.
+    pub records: usize,
 }
 
 /// Records of one partition that follow each other.
@@ -55,8 +59,18 @@ impl fmt::Display for LatePoll {
             let before = if at == 0 { ", with " } else { ", " };
             write!(f, "{before}{run}")?;
         }
-        if !self.in_hand.is_empty() {
-            f.write_str(" in hand")?;
+        if self.more_runs > 0 {
+            let before = if self.in_hand.is_empty() {
+                ", with "
+            } else {
+                " and "
+            };
+            let runs = if self.more_runs == 1 { "run" } else { "runs" };
+            write!(f, "{before}{} more {runs} of records", self.more_runs)?;
+        }
+        if self.records > 0 {
+            let records = if self.records == 1 { "record" } else { "records" };
+            write!(f, " in hand, {} {records} in all", self.records)?;
         }
         f.write_str("; lower max.poll.records, or raise max.poll.interval.ms")
     }
@@ -74,6 +88,8 @@ impl From<kohort_engine::consumer::LatePoll> for LatePoll {
             idle: late.idle,
             interval: late.interval,
             in_hand: in_hand.collect(),
+            more_runs: late.more_runs,
+            records: late.records,
         }
     }
 }
@@ -82,9 +98,8 @@ impl From<kohort_engine::consumer::LatePoll> for LatePoll {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_text_says_what_was_in_hand_for_how_long_and_what_to_do() {
-        let late = LatePoll {
+    fn late(more_runs: usize, records: usize) -> LatePoll {
+        LatePoll {
             idle: Duration::from_secs(301),
             interval: Duration::from_secs(300),
             in_hand: vec![
@@ -99,11 +114,35 @@ mod tests {
                     last_offset: 7,
                 },
             ],
-        };
+            more_runs,
+            records,
+        }
+    }
+
+    #[test]
+    fn the_text_says_what_was_in_hand_for_how_long_and_what_to_do() {
         assert_eq!(
-            late.to_string(),
+            late(0, 499).to_string(),
             "the consumer is out of its group because it was not polled for 301s (max.poll.interval.ms is 300s), with orders-3 \
-             100..=599, orders-4 7..=7 in hand; lower max.poll.records, or raise max.poll.interval.ms"
+             100..=599, orders-4 7..=7 in hand, 499 records in all; lower max.poll.records, or raise max.poll.interval.ms"
+        );
+    }
+
+    #[test]
+    fn the_text_says_how_many_more_there_were_than_it_names() {
+        assert!(
+            late(3, 570)
+                .to_string()
+                .contains("orders-4 7..=7 and 3 more runs of records in hand, 570 records in all;")
+        );
+        let nothing = LatePoll {
+            in_hand: vec![],
+            ..late(0, 0)
+        };
+        assert!(
+            nothing
+                .to_string()
+                .ends_with("is 300s); lower max.poll.records, or raise max.poll.interval.ms")
         );
     }
 }

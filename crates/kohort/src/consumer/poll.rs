@@ -225,7 +225,10 @@ impl Core {
         handing.is_done = true;
         drop(handing);
         self.report_if_due();
-        self.channel.shared.in_hand.write(self.delivery.in_hand());
+        // An error comes only when nothing is handed out.
+        let records = handed_out.as_ref().map_or(0, |count| *count);
+        let last_poll = &self.channel.shared.last_poll;
+        last_poll.write(self.delivery.in_hand(), records);
         handed_out.map(drop).map_err(PollError::from)
     }
 }

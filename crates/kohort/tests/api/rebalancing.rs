@@ -271,12 +271,33 @@ async fn a_commit_after_a_poll_that_came_too_late_says_which_records_were_in_han
         .flat_map(|run| (run.first_offset..=run.last_offset).map(|offset| (run.partition.partition, offset)))
         .collect();
     assert_eq!(told, in_hand);
+    assert_eq!((late.more_runs, late.records), (0, in_hand.len()));
     // Back in its group it commits as always.
     while slow.assignment().len() < 2 || slow.commit_sync().await.is_err() {
         slow.poll(A_MOMENT).await.expect("no error");
     }
     let journal = slow.rebalance_journal().ended();
     assert_eq!(journal.last().map(|last| &last.cause), Some(&Cause::PollExpired));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_after_a_poll_that_came_too_late_says_how_much_more_was_in_hand_than_it_names() {
+    let broker = broker("t", 20).await;
+    fill(&broker, "t", 20, 0, 40).await;
+    let mut slow = consumer(&broker)
+        .group_id("g")
+        .enable_auto_commit(false)
+        .max_poll_interval_ms(10_000)
+        .build()
+        .expect("valid settings");
+    slow.subscribe(["t"]).expect("a topic");
+    assert_eq!(next_values(&mut slow).await.len(), 40, "at once");
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let error = slow.commit_sync().await.expect_err("it left its group");
+    let CommitError::PollIntervalExceeded(late) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!((late.in_hand.len(), late.more_runs, late.records), (16, 4, 40));
 }
 
 // M14, M21: heartbeats are sent in the background

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kohort_engine::client::{ClientConfig, NetAction};
 use kohort_engine::consumer::{
     Action, CallbackKind, Change, Command, CommandError, CommandReply, ConsumerConfig, ConsumerEngine, Event,
-    GroupConfig, OffsetReset, SlotId, ToCaller,
+    GroupConfig, HandedOut, OffsetReset, SlotId, ToCaller,
 };
 use kohort_engine::delivery::{Delivery, Due};
 use kohort_groups::TopicPartition;
@@ -207,7 +207,7 @@ impl Member {
                         Event::PollCounter {
                             polls,
                             inside,
-                            in_hand: Vec::new(),
+                            handed_out: HandedOut::default(),
                         },
                     );
                 }

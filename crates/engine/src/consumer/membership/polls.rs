@@ -10,7 +10,7 @@ use kohort_machine::Instant;
 
 use crate::consumer::asks::Ask;
 use crate::consumer::engine::Timer;
-use crate::consumer::{Action, ConsumerEngine, InHand, LatePoll, ToCaller};
+use crate::consumer::{Action, ConsumerEngine, HandedOut, InHand, LatePoll, ToCaller};
 
 /// What is known of the caller's polls.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct PollWatch {
     pub(super) last_seen: Instant,
     pub(super) expired: bool,
     /// What the caller was busy with when it was missed.
-    pub(super) in_hand: Vec<InHand>,
+    pub(super) handed_out: HandedOut,
 }
 
 impl ConsumerEngine {
@@ -43,7 +43,7 @@ impl ConsumerEngine {
         now: Instant,
         polls: u64,
         inside: bool,
-        in_hand: Vec<InHand>,
+        handed_out: HandedOut,
     ) {
         let Some(membership) = &mut self.membership else {
             return;
@@ -59,7 +59,7 @@ impl ConsumerEngine {
                 .set(Timer::PollInterval, expires.min(now + watch.sample));
         } else if !watch.expired {
             watch.expired = true;
-            watch.in_hand = in_hand;
+            watch.handed_out = handed_out;
             self.member_event(now, MemberEvent::PollExpired);
             self.ask_report(Ask::Poll);
         }
@@ -72,15 +72,24 @@ impl ConsumerEngine {
         };
         let watch = &mut membership.polls;
         let (idle, interval) = (now - watch.last_seen, watch.interval);
-        let in_hand = core::mem::take(&mut watch.in_hand);
+        let HandedOut {
+            runs,
+            more_runs,
+            records,
+        } = core::mem::take(&mut watch.handed_out);
+        let known = runs.len();
         let of_partition = |run: InHand| {
             let assigned = self.partitions.get(run.slot)?;
             Some((TopicPartition::clone(&assigned.partition), run.first, run.last))
         };
+        let in_hand: Vec<_> = runs.into_iter().filter_map(of_partition).collect();
         let late = Box::new(LatePoll {
             idle,
             interval,
-            in_hand: in_hand.into_iter().filter_map(of_partition).collect(),
+            // A partition that is not assigned any more has no name here.
+            more_runs: more_runs + (known - in_hand.len()),
+            in_hand,
+            records,
         });
         self.outbox.push(Action::PollLate(late.clone()));
         self.tell(ToCaller::PollLate(late));

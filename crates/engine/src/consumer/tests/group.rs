@@ -354,6 +354,7 @@ fn a_poll_that_is_late_is_told_with_what_the_last_one_handed_out() {
         panic!("{:?}", rig.late);
     };
     assert_eq!(late.in_hand, [(of_t(0), 0, 9), (of_t(1), 0, 2)]);
+    assert_eq!((late.more_runs, late.records), (0, 13));
     assert_eq!(late.interval, 300 * SECOND);
     assert!((300..304).contains(&late.idle.as_secs()), "{:?}", late.idle);
 }

@@ -19,7 +19,7 @@ use crate::client::ClientConfig;
 use crate::client::testing::{Arrived, Driven, Network};
 use crate::consumer::{
     Action, CallbackKind, Change, Command, CommandError, CommandReply, ConsumerConfig, ConsumerEngine, Event,
-    FailedCommit, GroupConfig, InHand, LatePoll, PollError, RebalanceBegan, SeekTo,
+    FailedCommit, GroupConfig, HandedOut, LatePoll, PollError, RebalanceBegan, SeekTo,
 };
 use crate::delivery::{Delivery, Due, Taken};
 
@@ -86,7 +86,7 @@ pub(super) struct Rig {
     /// What the application's own assignor is asked and told.
     pub(super) own_assignor: Vec<Action>,
     /// What the last poll handed out.
-    in_hand: Vec<InHand>,
+    handed_out: HandedOut,
     /// Polls that did not come in time.
     pub(super) late: Vec<LatePoll>,
     polls: u64,
@@ -137,7 +137,7 @@ impl Rig {
             kept: None,
             pattern: |_| true,
             own_assignor: Vec::new(),
-            in_hand: Vec::new(),
+            handed_out: HandedOut::default(),
             late: Vec::new(),
             polls: 0,
             tokens: 0,
@@ -231,11 +231,11 @@ impl Rig {
                 }
                 Action::ReadPollCounter => {
                     let polls = self.polls;
-                    let in_hand = self.in_hand.clone();
+                    let handed_out = self.handed_out.clone();
                     let event = Event::PollCounter {
                         polls,
                         inside: false,
-                        in_hand,
+                        handed_out,
                     };
                     more.extend(self.driven.step(event));
                 }
@@ -283,8 +283,12 @@ impl Rig {
                 .collect::<Vec<_>>()
         };
         let taken = taken?;
-        self.in_hand = self.delivery.in_hand().to_vec();
-        let records = taken.chunks().flat_map(of_chunk).collect();
+        let records: Vec<_> = taken.chunks().flat_map(of_chunk).collect();
+        self.handed_out = HandedOut {
+            runs: self.delivery.in_hand().to_vec(),
+            more_runs: 0,
+            records: records.len(),
+        };
         if let Some(kept) = &mut self.kept {
             kept.push(taken);
         }
