@@ -2,6 +2,7 @@
 
 mod administering;
 mod commits;
+mod complete;
 mod diary;
 mod halfway;
 mod leaving;
