@@ -124,17 +124,31 @@ impl<K, V> Consumer<K, V> {
         commit_sync() -> Result<(), CommitError>;
         commit_sync_timeout(timeout: Duration) -> Result<(), CommitError>;
         commit_sync_offsets(offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>) -> Result<(), CommitError>;
+        commit_sync_offsets_timeout(
+            offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
+            timeout: Duration
+        ) -> Result<(), CommitError>;
         position(partition: &TopicPartition) -> Result<i64, OffsetError>;
         position_timeout(partition: &TopicPartition, timeout: Duration) -> Result<i64, OffsetError>;
         committed(partitions: impl IntoIterator<Item = TopicPartition>)
             -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError>;
+        committed_timeout(partitions: impl IntoIterator<Item = TopicPartition>, timeout: Duration)
+            -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError>;
         beginning_offsets(partitions: impl IntoIterator<Item = TopicPartition>)
             -> Result<BTreeMap<TopicPartition, i64>, OffsetError>;
+        beginning_offsets_timeout(partitions: impl IntoIterator<Item = TopicPartition>, timeout: Duration)
+            -> Result<BTreeMap<TopicPartition, i64>, OffsetError>;
         end_offsets(partitions: impl IntoIterator<Item = TopicPartition>) -> Result<BTreeMap<TopicPartition, i64>, OffsetError>;
+        end_offsets_timeout(partitions: impl IntoIterator<Item = TopicPartition>, timeout: Duration)
+            -> Result<BTreeMap<TopicPartition, i64>, OffsetError>;
         offsets_for_times(timestamps: impl IntoIterator<Item = (TopicPartition, i64)>)
             -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError>;
+        offsets_for_times_timeout(timestamps: impl IntoIterator<Item = (TopicPartition, i64)>, timeout: Duration)
+            -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError>;
         partitions_for(topic: impl Into<Arc<str>>) -> Result<Vec<PartitionDescription>, OffsetError>;
+        partitions_for_timeout(topic: impl Into<Arc<str>>, timeout: Duration) -> Result<Vec<PartitionDescription>, OffsetError>;
         list_topics() -> Result<BTreeMap<Arc<str>, Vec<PartitionDescription>>, OffsetError>;
+        list_topics_timeout(timeout: Duration) -> Result<BTreeMap<Arc<str>, Vec<PartitionDescription>>, OffsetError>;
         group_metadata() -> Result<Option<Identity>, OffsetError>;
         unsubscribe() -> Result<(), CloseError>;
     }

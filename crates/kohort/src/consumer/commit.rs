@@ -47,8 +47,22 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
     ) -> Result<(), CommitError> {
+        self.commit_sync_offsets_timeout(offsets, self.core.api_timeout)
+            .await
+    }
+
+    /// As [`commit_sync_offsets`](Self::commit_sync_offsets), within `timeout`.
+    ///
+    /// Cancel safety: as [`commit_sync`](Self::commit_sync).
+    ///
+    /// # Errors
+    /// As `commit_sync`.
+    pub async fn commit_sync_offsets_timeout(
+        &mut self,
+        offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
+        timeout: Duration,
+    ) -> Result<(), CommitError> {
         let offsets = offsets.into_iter().collect();
-        let timeout = self.core.api_timeout;
         self.core.commit_sync(offsets, timeout).await
     }
 

@@ -348,7 +348,8 @@ impl RebalanceContext<'_> {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
-        self.core.committed(partitions.to_vec()).await
+        let timeout = self.core.api_timeout;
+        self.core.committed(partitions.to_vec(), timeout).await
     }
 
     /// The first offset of each partition, as [`Consumer::beginning_offsets`](crate::Consumer::beginning_offsets).
@@ -361,9 +362,9 @@ impl RebalanceContext<'_> {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        self.core
-            .ends(partitions.iter().cloned(), OffsetSpec::Earliest)
-            .await
+        let timeout = self.core.api_timeout;
+        let partitions = partitions.iter().cloned();
+        self.core.ends(partitions, OffsetSpec::Earliest, timeout).await
     }
 
     /// The end of each partition, as [`Consumer::end_offsets`](crate::Consumer::end_offsets).
@@ -376,9 +377,9 @@ impl RebalanceContext<'_> {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        self.core
-            .ends(partitions.iter().cloned(), OffsetSpec::Latest)
-            .await
+        let timeout = self.core.api_timeout;
+        let partitions = partitions.iter().cloned();
+        self.core.ends(partitions, OffsetSpec::Latest, timeout).await
     }
 
     /// The first offset of each partition whose record is not older than the time given (ms since 1970), as
@@ -393,7 +394,9 @@ impl RebalanceContext<'_> {
         &mut self,
         times: impl IntoIterator<Item = (TopicPartition, i64)> + Send,
     ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
-        self.core.offsets_for_times(times.into_iter().collect()).await
+        let timeout = self.core.api_timeout;
+        let times = times.into_iter().collect();
+        self.core.offsets_for_times(times, timeout).await
     }
 
     /// What `poll` has returned so far, as offsets to commit.

@@ -22,7 +22,22 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
-        self.core.committed(partitions.into_iter().collect()).await
+        self.committed_timeout(partitions, self.core.api_timeout).await
+    }
+
+    /// As [`committed`](Self::committed), within `timeout`.
+    ///
+    /// Cancel safety: as there.
+    ///
+    /// # Errors
+    /// As there, `timeout` in the place of `default.api.timeout.ms`.
+    pub async fn committed_timeout(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
+        let partitions = partitions.into_iter().collect();
+        self.core.committed(partitions, timeout).await
     }
 
     /// Who this member is in its group now: for a producer that commits offsets in a transaction, and for logs. `None` outside of
@@ -51,7 +66,22 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        self.core.ends(partitions, OffsetSpec::Earliest).await
+        self.beginning_offsets_timeout(partitions, self.core.api_timeout)
+            .await
+    }
+
+    /// As [`beginning_offsets`](Self::beginning_offsets), within `timeout`.
+    ///
+    /// Cancel safety: as there.
+    ///
+    /// # Errors
+    /// As there, `timeout` in the place of `default.api.timeout.ms`.
+    pub async fn beginning_offsets_timeout(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
+        self.core.ends(partitions, OffsetSpec::Earliest, timeout).await
     }
 
     /// The end of each partition, assigned or not: the offset of the next record that will be readable.
@@ -64,7 +94,21 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
-        self.core.ends(partitions, OffsetSpec::Latest).await
+        self.end_offsets_timeout(partitions, self.core.api_timeout).await
+    }
+
+    /// As [`end_offsets`](Self::end_offsets), within `timeout`.
+    ///
+    /// Cancel safety: as there.
+    ///
+    /// # Errors
+    /// As there, `timeout` in the place of `default.api.timeout.ms`.
+    pub async fn end_offsets_timeout(
+        &mut self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
+        self.core.ends(partitions, OffsetSpec::Latest, timeout).await
     }
 
     /// Of each partition the first record with this timestamp (ms since 1970) or a later one; `None` when there is none.
@@ -91,9 +135,23 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         timestamps: impl IntoIterator<Item = (TopicPartition, i64)>,
     ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
-        self.core
-            .offsets_for_times(timestamps.into_iter().collect())
+        self.offsets_for_times_timeout(timestamps, self.core.api_timeout)
             .await
+    }
+
+    /// As [`offsets_for_times`](Self::offsets_for_times), within `timeout`.
+    ///
+    /// Cancel safety: as there.
+    ///
+    /// # Errors
+    /// As there, `timeout` in the place of `default.api.timeout.ms`.
+    pub async fn offsets_for_times_timeout(
+        &mut self,
+        timestamps: impl IntoIterator<Item = (TopicPartition, i64)>,
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
+        let timestamps = timestamps.into_iter().collect();
+        self.core.offsets_for_times(timestamps, timeout).await
     }
 
     /// The partitions of a topic, in order; empty when there is no such topic. Asking again now and then is how a standalone
@@ -108,10 +166,22 @@ impl<K, V> Consumer<K, V> {
         &mut self,
         topic: impl Into<Arc<str>>,
     ) -> Result<Vec<PartitionDescription>, OffsetError> {
-        let command = Command::PartitionsFor {
-            topic: topic.into(),
-            timeout: self.core.api_timeout,
-        };
+        self.partitions_for_timeout(topic, self.core.api_timeout).await
+    }
+
+    /// As [`partitions_for`](Self::partitions_for), within `timeout`.
+    ///
+    /// Cancel safety: as there.
+    ///
+    /// # Errors
+    /// As there, `timeout` in the place of `default.api.timeout.ms`.
+    pub async fn partitions_for_timeout(
+        &mut self,
+        topic: impl Into<Arc<str>>,
+        timeout: Duration,
+    ) -> Result<Vec<PartitionDescription>, OffsetError> {
+        let topic = topic.into();
+        let command = Command::PartitionsFor { topic, timeout };
         match self.core.lookup(command).await? {
             CommandReply::Partitions(partitions) => Ok(partitions),
             _ => Err(unexpected()),
@@ -128,7 +198,19 @@ impl<K, V> Consumer<K, V> {
     pub async fn list_topics(
         &mut self,
     ) -> Result<BTreeMap<Arc<str>, Vec<PartitionDescription>>, OffsetError> {
-        let timeout: Duration = self.core.api_timeout;
+        self.list_topics_timeout(self.core.api_timeout).await
+    }
+
+    /// As [`list_topics`](Self::list_topics), within `timeout`.
+    ///
+    /// Cancel safety: as there.
+    ///
+    /// # Errors
+    /// As there, `timeout` in the place of `default.api.timeout.ms`.
+    pub async fn list_topics_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<BTreeMap<Arc<str>, Vec<PartitionDescription>>, OffsetError> {
         match self.core.lookup(Command::ListTopics { timeout }).await? {
             CommandReply::Topics(topics) => Ok(topics.into_iter().collect()),
             _ => Err(unexpected()),
@@ -140,8 +222,8 @@ impl Core {
     pub(super) async fn committed(
         &mut self,
         partitions: Vec<TopicPartition>,
+        timeout: Duration,
     ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, OffsetError> {
-        let timeout = self.api_timeout;
         match self.lookup(Command::Committed { partitions, timeout }).await? {
             CommandReply::Committed(committed) => Ok(committed.into_iter().collect()),
             _ => Err(unexpected()),
@@ -153,9 +235,10 @@ impl Core {
         &mut self,
         partitions: impl IntoIterator<Item = TopicPartition>,
         spec: OffsetSpec,
+        timeout: Duration,
     ) -> Result<BTreeMap<TopicPartition, i64>, OffsetError> {
         let asked = partitions.into_iter().map(|partition| (partition, spec));
-        let found = self.list_offsets(asked.collect()).await?.into_iter();
+        let found = self.list_offsets(asked.collect(), timeout).await?.into_iter();
         Ok(found
             .filter_map(|(partition, found)| Some((partition, found?.offset)))
             .collect())
@@ -164,6 +247,7 @@ impl Core {
     pub(super) async fn offsets_for_times(
         &mut self,
         timestamps: Vec<(TopicPartition, i64)>,
+        timeout: Duration,
     ) -> Result<BTreeMap<TopicPartition, Option<FoundOffset>>, OffsetError> {
         let mut asked = Vec::new();
         for (partition, timestamp) in timestamps {
@@ -172,14 +256,14 @@ impl Core {
             }
             asked.push((partition, OffsetSpec::Timestamp(timestamp)));
         }
-        Ok(self.list_offsets(asked).await?.into_iter().collect())
+        Ok(self.list_offsets(asked, timeout).await?.into_iter().collect())
     }
 
     async fn list_offsets(
         &mut self,
         partitions: Vec<(TopicPartition, OffsetSpec)>,
+        timeout: Duration,
     ) -> Result<Vec<(TopicPartition, Option<FoundOffset>)>, OffsetError> {
-        let timeout = self.api_timeout;
         match self.lookup(Command::ListOffsets { partitions, timeout }).await? {
             CommandReply::Offsets(offsets) => Ok(offsets),
             _ => Err(unexpected()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kohort::admin::{AlterConfigOp, ConfigResource, NewTopic};
 use kohort::blocking::{Admin, Consumer, Producer};
 use kohort::consumer::{BuildError, PollError};
-use kohort::{ProducerRecord, TopicPartition};
+use kohort::{OffsetAndMetadata, ProducerRecord, TopicPartition};
 use kohort_broker::Broker;
 
 /// A broker on a thread of its own; it ends with the sender.
@@ -108,4 +108,30 @@ fn topics_are_created_and_configured_without_a_runtime() {
     admin.delete_topics(["new"]).expect("an answer")["new"]
         .as_ref()
         .expect("it goes");
+}
+
+#[test]
+fn each_question_and_commit_may_have_a_time_of_its_own() {
+    let (servers, _stop) = broker();
+    let builder = Consumer::<(), String>::builder().bootstrap_servers(&servers);
+    let mut consumer = builder.group_id("g").build_blocking().expect("valid settings");
+    let (in_time, at) = (Duration::from_secs(30), TopicPartition::new("t", 0));
+    consumer
+        .commit_sync_offsets_timeout([(at.clone(), OffsetAndMetadata::new(0))], in_time)
+        .expect("it is written");
+    let committed = consumer
+        .committed_timeout([at.clone()], in_time)
+        .expect("an answer");
+    assert_eq!(committed[&at].as_ref().map(|committed| committed.offset), Some(0));
+    let first = consumer.beginning_offsets_timeout([at.clone()], in_time);
+    assert_eq!(first.expect("an answer")[&at], 0);
+    let end = consumer.end_offsets_timeout([at.clone()], in_time);
+    assert_eq!(end.expect("an answer")[&at], 0);
+    let found = consumer.offsets_for_times_timeout([(at.clone(), 0)], in_time);
+    assert_eq!(found.expect("an answer")[&at], None);
+    let partitions = consumer.partitions_for_timeout("t", in_time).expect("an answer");
+    assert_eq!(partitions.len(), 1);
+    let topics = consumer.list_topics_timeout(in_time).expect("an answer");
+    assert!(topics.contains_key("t"));
+    consumer.close(in_time).expect("it closes");
 }

@@ -1,10 +1,13 @@
 //! Positions, seeking, pausing, and questions about offsets and topics.
 
+use std::fmt::Debug;
+use std::future::Future;
 use std::time::Duration;
 
-use kohort::TopicPartition;
 use kohort::config::AutoOffsetReset;
-use kohort::consumer::{PollError, ReadError, SeekError};
+use kohort::consumer::{CommandError, CommitError, OffsetError, PollError, ReadError, SeekError};
+use kohort::{OffsetAndMetadata, TopicPartition};
+use tokio::time::Instant;
 
 use crate::support::{SOON, broker, consumer, fill, next_values, partition, producer, reader};
 
@@ -173,4 +176,38 @@ async fn a_new_assignment_keeps_the_positions_of_what_stays() {
     assert_eq!(reader.assignment(), [partition(0), partition(1)]);
     reader.assign(Vec::<TopicPartition>::new()).expect("nothing");
     assert!(matches!(reader.poll(SOON).await, Err(PollError::NotSubscribed)));
+}
+
+/// The error of a call that nobody answers, which is to have three seconds.
+async fn after_three_seconds<T: Debug, E>(call: impl Future<Output = Result<T, E>>) -> E {
+    let start = Instant::now();
+    let error = call.await.expect_err("nobody answers");
+    assert_eq!(start.elapsed().as_secs(), 3);
+    error
+}
+
+// Kafka: KafkaConsumer's methods that take a Duration
+#[tokio::test(start_paused = true)]
+async fn each_call_that_has_a_time_of_its_own_ends_when_that_is_over() {
+    let broker = broker("t", 1).await;
+    let mut reader = consumer(&broker).group_id("g").build().expect("valid settings");
+    broker.shutdown().await;
+    let in_time = Duration::from_secs(3);
+    let at = || [partition(0)];
+    let errors = [
+        after_three_seconds(reader.committed_timeout(at(), in_time)).await,
+        after_three_seconds(reader.beginning_offsets_timeout(at(), in_time)).await,
+        after_three_seconds(reader.end_offsets_timeout(at(), in_time)).await,
+        after_three_seconds(reader.offsets_for_times_timeout([(partition(0), 0)], in_time)).await,
+        after_three_seconds(reader.partitions_for_timeout("t", in_time)).await,
+        after_three_seconds(reader.list_topics_timeout(in_time)).await,
+    ];
+    for error in errors {
+        let is_over = matches!(&error, OffsetError::Command(CommandError::TimedOut { timeout, .. }) if *timeout == in_time);
+        assert!(is_over && error.is_retriable(), "{error:?}");
+    }
+    let offsets = [(partition(0), OffsetAndMetadata::new(1))];
+    let error = after_three_seconds(reader.commit_sync_offsets_timeout(offsets, in_time)).await;
+    let is_over = matches!(&error, CommitError::TimedOut { timeout, .. } if *timeout == in_time);
+    assert!(is_over && error.is_retriable(), "{error:?}");
 }

@@ -53,6 +53,18 @@ async fn a_commit_of_offsets_dropped_anywhere_is_written_or_not_and_the_next_one
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_commit_of_offsets_with_a_time_dropped_anywhere_is_written_or_not_and_the_next_one_is() {
+    a_commit(async |member: &mut Reader| {
+        let position = member.position(&partition(0)).await.expect("it is known");
+        let next = OffsetAndMetadata::new(position);
+        member
+            .commit_sync_offsets_timeout([(partition(0), next)], SOON)
+            .await
+    })
+    .await;
+}
+
 async fn committed(member: &mut Reader) -> Option<i64> {
     let mut answer = member.committed([partition(0)]).await.expect("an answer");
     let committed = answer.remove(&partition(0)).flatten();

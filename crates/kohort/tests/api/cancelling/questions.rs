@@ -106,6 +106,45 @@ question!(
     1
 );
 question!(
+    a_question_for_committed_offsets_within_a_time_can_be_dropped_anywhere,
+    |member| member.committed_timeout([partition(0)], SOON),
+    BTreeMap::from([(partition(0), None)])
+);
+question!(
+    a_question_for_the_ends_within_a_time_can_be_dropped_anywhere,
+    |member| member.end_offsets_timeout([partition(0)], SOON),
+    BTreeMap::from([(partition(0), 4)])
+);
+question!(
+    a_question_for_the_beginnings_within_a_time_can_be_dropped_anywhere,
+    |member| member.beginning_offsets_timeout([partition(0)], SOON),
+    BTreeMap::from([(partition(0), 0)])
+);
+question!(
+    a_question_for_offsets_by_time_within_a_time_can_be_dropped_anywhere,
+    |member| async {
+        let found = member.offsets_for_times_timeout([(partition(0), 0)], SOON).await;
+        found.map(|found| found[&partition(0)].map(|found| found.offset))
+    },
+    Some(0)
+);
+question!(
+    a_question_for_partitions_within_a_time_can_be_dropped_anywhere,
+    |member| async {
+        let found = member.partitions_for_timeout("t", SOON).await;
+        found.map(|found| found.len())
+    },
+    1
+);
+question!(
+    a_question_for_all_topics_within_a_time_can_be_dropped_anywhere,
+    |member| async {
+        let found = member.list_topics_timeout(SOON).await;
+        found.map(|found| found.keys().filter(|topic| &***topic == "t").count())
+    },
+    1
+);
+question!(
     a_question_for_the_group_metadata_can_be_dropped_anywhere,
     |member| member.group_metadata(),
     None
