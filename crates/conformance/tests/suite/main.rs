@@ -22,6 +22,7 @@ mod consumer_autocommit;
 mod consumer_blocking;
 mod consumer_commits;
 mod consumer_cooperative;
+mod consumer_enforced;
 mod consumer_fetch;
 mod consumer_groups;
 mod consumer_leaving;

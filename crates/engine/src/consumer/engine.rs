@@ -183,6 +183,7 @@ impl ConsumerEngine {
         match change {
             Change::Subscribe { topics } => self.on_subscribe(now, topics),
             Change::SubscribePattern { pattern } => self.on_subscribe_pattern(now, pattern),
+            Change::EnforceRebalance { reason } => self.on_enforce(reason),
             Change::Assign { removed, added } => {
                 for slot in removed {
                     self.partitions.remove(slot);

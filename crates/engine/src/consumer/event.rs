@@ -110,6 +110,11 @@ pub enum Change {
         /// The pattern, as the question will name it.
         pattern: Arc<str>,
     },
+    /// The member is to join its group again, from the next answer to [`ProgressWanted`](super::ToCaller::ProgressWanted) on (KIP-568).
+    EnforceRebalance {
+        /// Why, for JoinGroup (KIP-800).
+        reason: Arc<str>,
+    },
     /// The manual assignment changed: [`Delivery::assign`](crate::delivery::Delivery::assign) gives it. Partitions that stay
     /// keep slot and position.
     Assign {

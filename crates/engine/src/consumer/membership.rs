@@ -55,6 +55,8 @@ pub(super) struct Membership {
     /// Whether the caller has subscribed and not polled since: until it does the group is not joined, nor joined again for it.
     // Kafka: KafkaConsumer.subscribe only notes what is wanted; ConsumerCoordinator.poll joins
     waits_for_poll: bool,
+    /// Why the caller wants the group to be joined again, until it polls.
+    enforced: Option<Arc<str>>,
 }
 
 impl Membership {
@@ -89,6 +91,7 @@ impl Membership {
                 handed_out: HandedOut::default(),
             },
             waits_for_poll: false,
+            enforced: None,
         })
     }
 
@@ -125,6 +128,15 @@ impl ConsumerEngine {
             membership.active = true;
             membership.commits_on_leave = true;
             membership.waits_for_poll = true;
+            self.ask_report(Ask::Poll);
+        }
+    }
+
+    /// The application wants its member to join again: with its next poll.
+    // Kafka: KafkaConsumer.enforceRebalance only notes it; ConsumerCoordinator.poll joins
+    pub(super) fn on_enforce(&mut self, reason: Arc<str>) {
+        if let Some(membership) = self.membership.as_mut().filter(|it| it.active) {
+            membership.enforced = Some(reason);
             self.ask_report(Ask::Poll);
         }
     }

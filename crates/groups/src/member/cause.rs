@@ -53,6 +53,11 @@ pub enum Cause {
     GaveUpPartitions,
     /// The application polled again after an error.
     PolledAfterError,
+    /// The application asked for it (KIP-568).
+    Enforced {
+        /// Why, as the application says it.
+        reason: Arc<str>,
+    },
     /// The member leaves, and joins no more. A static one may stay in its group.
     Leaving {
         /// Why, as LeaveGroup says it.
@@ -81,6 +86,7 @@ impl Cause {
             Self::AssignmentMismatch => "assignment_mismatch",
             Self::GaveUpPartitions => "gave_up_partitions",
             Self::PolledAfterError => "polled_after_error",
+            Self::Enforced { .. } => "enforced",
             Self::Leaving { .. } => "leaving",
             Self::Failed { .. } => "failed",
         }
@@ -105,7 +111,9 @@ impl Cause {
             Self::AssignmentMismatch => return "assignment does not match the current subscription".into(),
             Self::GaveUpPartitions => return "partitions were revoked for other members".into(),
             Self::PolledAfterError => return "polled again after an error".into(),
-            Self::Leaving { reason } | Self::Failed { reason } => return truncated(reason),
+            Self::Enforced { reason } | Self::Leaving { reason } | Self::Failed { reason } => {
+                return truncated(reason);
+            }
         };
         truncated(&text)
     }

@@ -82,6 +82,12 @@ pub enum Event {
     /// The application polled; needed only after [`Event::PollExpired`], and after the error of [`Action::Failed`] was handed
     /// to it. A member that was fenced fails again.
     Polled,
+    /// The application wants the member to join again (KIP-568), and polls. One that is on its way to a generation, or out of its
+    /// group, does not join for it.
+    Enforced {
+        /// Why, for JoinGroup (KIP-800).
+        reason: Arc<str>,
+    },
     /// Leave the group and stay out of it. A second one while leaving joins the first.
     Leave {
         /// Who of static and dynamic members tells the coordinator.

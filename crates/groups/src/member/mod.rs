@@ -354,6 +354,7 @@ impl Machine for Member {
             }
             Event::PollExpired => self.on_poll_expired(now),
             Event::Polled => self.on_polled(now),
+            Event::Enforced { reason } => self.on_enforced(now, reason),
             Event::Leave { operation, reason } => self.on_leave(now, operation, reason),
             Event::LeaveNow { operation, reason } => self.on_leave_now(now, operation, reason),
         }

@@ -270,6 +270,17 @@ impl Member {
         self.begin(now, cause);
     }
 
+    /// The application wants the member to join again. While it takes what the last round brought that is remembered.
+    // Kafka: AbstractCoordinator.requestRejoin; a join that is answered clears it
+    pub(super) fn on_enforced(&mut self, now: Instant, reason: Arc<str>) {
+        let cause = Cause::Enforced { reason };
+        match self.state.kind() {
+            Kind::Stable => self.begin(now, cause),
+            Kind::Assigning => self.pending = Some(cause),
+            _ => {}
+        }
+    }
+
     /// Joins again when something has changed since the member joined.
     // Kafka: ConsumerCoordinator.rejoinNeededOrPending
     pub(super) fn rejoin_if_due(&mut self, now: Instant) {

@@ -159,6 +159,7 @@ impl<K, V> Consumer<K, V> {
             -> Result<(), SubscribeError>;
         subscribe_pattern(pattern: &str) -> Result<(), SubscribeError>;
         subscribe_pattern_with(pattern: &str, listener: impl RebalanceListener) -> Result<(), SubscribeError>;
+        enforce_rebalance(reason: &str) -> Result<(), SubscribeError>;
         assign(partitions: impl IntoIterator<Item = TopicPartition>) -> Result<(), SubscribeError>;
         seek(partition: &TopicPartition, offset: i64) -> Result<(), SeekError>;
         seek_committed(partition: &TopicPartition, to: OffsetAndMetadata) -> Result<(), SeekError>;

@@ -145,6 +145,32 @@ impl<K, V> Consumer<K, V> {
         Ok(())
     }
 
+    /// Has this member join its group again with the next `poll`, although nothing has changed that the group knows of: for an
+    /// [`Assignor`](super::Assignor) of your own whose [user data](super::Assignor::subscription_user_data) have changed. `reason`
+    /// is in the broker's log (KIP-800) and in [`rebalance_journal`](Self::rebalance_journal)
+    /// ([`Cause::Enforced`](super::Cause::Enforced)); an empty one is Kafka's `rebalance enforced by user`. The last call before a
+    /// poll counts.
+    ///
+    /// A rebalance that is under way is not repeated for it, and without a subscription nothing happens. If what the member says
+    /// is what it said before, and it does not lead, the coordinator gives it what it had, and no other member joins.
+    ///
+    /// # Errors
+    /// [`SubscribeError::NoGroup`] without `group.id`.
+    // Kafka: ClassicKafkaConsumer.enforceRebalance (KIP-568)
+    pub fn enforce_rebalance(&mut self, reason: &str) -> Result<(), SubscribeError> {
+        if self.group_id().is_none() {
+            return Err(SubscribeError::NoGroup);
+        }
+        let reason = match reason {
+            // Kafka: ClassicKafkaConsumer.DEFAULT_REASON
+            "" => "rebalance enforced by user",
+            reason => reason,
+        };
+        let reason = reason.into();
+        self.core.change(Change::EnforceRebalance { reason });
+        Ok(())
+    }
+
     /// Gives up the subscription or the assignment: the listener runs, the group is left. Nothing is committed. A coordinator
     /// that is not known or does not answer learns of it at the end of the session.
     ///

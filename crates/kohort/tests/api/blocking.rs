@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kohort::admin::{AlterConfigOp, ConfigResource, NewTopic};
 use kohort::blocking::{Admin, Consumer, Producer};
-use kohort::consumer::{BuildError, PollError};
+use kohort::consumer::{BuildError, PollError, SubscribeError};
 use kohort::{OffsetAndMetadata, ProducerRecord, TopicPartition};
 use kohort_broker::Broker;
 
@@ -134,4 +134,11 @@ fn each_question_and_commit_may_have_a_time_of_its_own() {
     let topics = consumer.list_topics_timeout(in_time).expect("an answer");
     assert!(topics.contains_key("t"));
     consumer.close(in_time).expect("it closes");
+}
+
+#[test]
+fn joining_again_needs_a_group() {
+    let (servers, _stop) = broker();
+    let refused = consumer(&servers).enforce_rebalance("because");
+    assert!(matches!(refused, Err(SubscribeError::NoGroup)), "{refused:?}");
 }

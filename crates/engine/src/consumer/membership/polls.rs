@@ -113,5 +113,9 @@ impl ConsumerEngine {
             }
         }
         self.member_event(now, MemberEvent::Polled);
+        let enforced = self.membership.as_mut().and_then(|it| it.enforced.take());
+        if let Some(reason) = enforced {
+            self.member_event(now, MemberEvent::Enforced { reason });
+        }
     }
 }

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use kohort_groups::OffsetAndMetadata;
-use kohort_groups::member::Failure;
+use kohort_groups::member::{Cause, Failure};
 use kohort_machine::Machine;
 use kohort_protocol::{ApiKey, ErrorCode, RequestBody};
 
@@ -77,6 +77,60 @@ fn a_consumer_that_subscribes_and_closes_without_a_poll_was_never_in_the_group()
     rig.do_due().unwrap();
     assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
     assert_eq!(rig.count(ApiKey::JoinGroup), 0);
+}
+
+fn enforce(rig: &mut Rig, reason: &str) {
+    let reason = reason.into();
+    rig.change(Change::EnforceRebalance { reason });
+}
+
+// Kafka: KafkaConsumer.enforceRebalance: "Note that this API does not itself initiate the rebalance, so you must still call poll"
+#[test]
+fn a_member_that_is_to_join_again_does_so_with_the_next_poll_and_for_the_last_reason() {
+    let mut rig = joined(earliest);
+    enforce(&mut rig, "one");
+    enforce(&mut rig, "two");
+    rig.advance(20 * SECOND);
+    assert_eq!(rig.count(ApiKey::JoinGroup), 1);
+    rig.poll_all();
+    assert_eq!(rig.count(ApiKey::JoinGroup), 2);
+    let because = Cause::Enforced { reason: "two".into() };
+    assert_eq!(rig.rebalances.last().map(|last| &last.cause), Some(&because));
+    let all = vec![0, 1];
+    let calls = [
+        (CallbackKind::Revoked, all.clone()),
+        (CallbackKind::Assigned, all),
+    ];
+    assert_eq!(rig.calls, calls);
+    rig.poll_all();
+    assert_eq!(rig.count(ApiKey::JoinGroup), 2, "once");
+}
+
+#[test]
+fn a_cooperative_member_that_joins_again_because_it_is_to_goes_on_reading() {
+    let mut rig = joined(|config| {
+        earliest(config);
+        cooperatively(config);
+    });
+    rig.poll_max(3).unwrap();
+    enforce(&mut rig, "new user data");
+    assert_eq!(rig.poll_all(), [records(0, 3, 10), records(1, 0, 10)].concat());
+    assert_eq!(rig.count(ApiKey::JoinGroup), 2);
+    assert_eq!(rig.calls, [(CallbackKind::Assigned, vec![])]);
+}
+
+#[test]
+fn what_is_not_subscribed_does_not_join_because_it_is_to_and_what_subscribes_joins_once() {
+    let mut rig = Rig::in_group(earliest);
+    enforce(&mut rig, "because");
+    rig.poll().unwrap();
+    assert_eq!(rig.count(ApiKey::JoinGroup), 0);
+    rig.change(Change::Subscribe {
+        topics: vec!["t".into()],
+    });
+    enforce(&mut rig, "because");
+    rig.poll_all();
+    assert_eq!(rig.count(ApiKey::JoinGroup), 1);
 }
 
 fn cooperatively(config: &mut ConsumerConfig) {

@@ -408,3 +408,50 @@ fn a_join_that_was_not_sent_is_made_anew_with_what_is_subscribed_to_now() {
     assert_eq!(topics, ["t", "u"]);
     member.step(reply(newer, joined(1, "m", &["m"])));
 }
+
+// Kafka: AbstractCoordinator.requestRejoin (KIP-568), JoinGroupRequest.maybeTruncateReason (KIP-800)
+#[test]
+fn a_member_that_is_to_join_again_does_and_says_why() {
+    let reason: String = core::iter::repeat_n('é', 300).collect();
+    for (config, gives_up) in [(config(), true), (cooperative(), false)] {
+        let mut member = stable(config, &[("t", 0)]);
+        let mut actions = member.step(Event::Enforced {
+            reason: reason.as_str().into(),
+        });
+        let enforced = Cause::Enforced {
+            reason: reason.as_str().into(),
+        };
+        assert_eq!(cause(&actions), Some(enforced));
+        if gives_up {
+            let (_, step, _) = called(&actions);
+            actions = member.step(Event::Revoked { step });
+        }
+        let (_, join) = sent_join(&actions);
+        assert_eq!((&*join.member_id, &*join.reason), ("m", &reason[..2 * 255]));
+    }
+}
+
+#[test]
+fn a_member_that_is_to_join_again_while_it_joins_does_so_once() {
+    let enforced = || Event::Enforced {
+        reason: "because".into(),
+    };
+    let (mut member, token) = joining(config());
+    assert_eq!(member.step(enforced()), []);
+    let (token, _) = sent_sync(&member.step(reply(token, joined(1, "other", &[]))));
+    assert_eq!(member.step(enforced()), []);
+    let (_, step, _) = called(&member.step(reply(token, synced(&[("t", 0)]))));
+    let actions = member.step(Event::Assigned { step });
+    assert!(member.machine().is_stable(), "{actions:?}");
+}
+
+#[test]
+fn a_member_that_is_to_join_again_while_its_listener_takes_the_assignment_does_so_after_it() {
+    let (mut member, step) = assigning(cooperative(), &[("t", 0)]);
+    let enforced = Event::Enforced {
+        reason: "because".into(),
+    };
+    assert_eq!(member.step(enforced), []);
+    let (_, join) = sent_join(&member.step(Event::Assigned { step }));
+    assert_eq!(&*join.reason, "because");
+}

@@ -226,6 +226,7 @@ impl World {
             }),
             3 => self.step(Event::PollExpired),
             4 => self.step(Event::Polled),
+            11 => self.step(Event::Enforced { reason: "new".into() }),
             5 => {
                 let count = self.prng.below(4) as u32;
                 self.step(Event::Partitions {

@@ -61,6 +61,7 @@ fn events(member: &Driven) -> Vec<(&'static str, Option<Event>)> {
         ),
         ("poll expired", Some(Event::PollExpired)),
         ("polled", Some(Event::Polled)),
+        ("enforced", Some(Event::Enforced { reason: "new".into() })),
     ]
 }
 
@@ -145,6 +146,7 @@ stable      heartbeat: unknown    Revoking: (UnknownMemberId) Lost
 stable      heartbeat: fenced     Failed: (Failed) Lost Failed
 stable      commit: illegal       Revoking: (IllegalGeneration) Lost
 stable      poll expired          Revoking: PollExpired LeaveGroup (PollExpired) Lost
+stable      enforced              Revoking: (Enforced) Revoke
 leading     subscribed            Revoking: (SubscriptionChanged) Revoke
 leading     unsubscribed          Leaving: (Leaving) Revoke
 leading     partitions            Revoking: (PartitionsChanged) Revoke
@@ -153,6 +155,7 @@ leading     heartbeat: unknown    Revoking: (UnknownMemberId) Lost
 leading     heartbeat: fenced     Failed: (Failed) Lost Failed
 leading     commit: illegal       Revoking: (IllegalGeneration) Lost
 leading     poll expired          Revoking: PollExpired LeaveGroup (PollExpired) Lost
+leading     enforced              Revoking: (Enforced) Revoke
 leaving     listener done         Leaving: (Left) LeaveGroup
 failed      unsubscribed          Unjoined: Left
 failed      polled                Joining: (PolledAfterError) JoinGroup
