@@ -9,10 +9,10 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::channel::Channel;
-use super::core::Core;
+use super::core::{Core, Who};
 use super::host::ConsumerHost;
 use super::journal::{JournalFile, Names, journal};
-use super::{BuildError, Consumer, Interest};
+use super::{BuildError, Consumer};
 use crate::config::{ConfigError, ConsumerConfig, Draft, JOURNAL_FILE, check_class, made_client_id, ms};
 use crate::deserialize::{Deserializer, Native};
 use crate::task::{Clock, Driver, Wall, seed_or, spawn};
@@ -246,18 +246,15 @@ impl<K, V, KD, VD> ConsumerBuilder<K, V, KD, VD> {
                 delivery,
                 ms(config.default_api_timeout_ms),
                 runtime.clone(),
+                Who { group_id, client_id },
             ),
             key: Box::new(key),
             value: Box::new(value),
             listener: None,
             journal,
             journal_file: file,
-            interest: Interest::Nothing,
             max_poll_records: usize::try_from(config.max_poll_records).unwrap_or(1),
             last_count: 0,
-            group_id,
-            client_id,
-            is_closed: false,
         };
         Ok((consumer, runtime))
     }

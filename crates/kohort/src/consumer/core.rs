@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::channel::{Answer, Channel, Input, Told};
 use super::resets::Untaken;
-use super::{CommitError, LatePoll, OffsetError, SeekError};
+use super::{CommitError, Interest, LatePoll, OffsetError, SeekError};
 use crate::task::timer_of;
 
 /// What an asynchronous commit reports to.
@@ -32,6 +32,14 @@ pub type CommittedOffsets<'a> = &'a [(TopicPartition, OffsetAndMetadata)];
 struct PendingCommit {
     offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     callback: CommitCallback,
+}
+
+/// Who the consumer is.
+pub(super) struct Who {
+    /// `group.id`.
+    pub(super) group_id: Option<Arc<str>>,
+    /// `client.id`, as given or made.
+    pub(super) client_id: Arc<str>,
 }
 
 pub(super) struct Core {
@@ -59,17 +67,34 @@ pub(super) struct Core {
     pub(super) is_unsubscribing: bool,
     /// The poll that did not come in time, until the group is joined again.
     pub(super) late: Option<Box<LatePoll>>,
-    /// The network task's runtime, for timers where the caller has none.
-    runtime: Handle,
+    pub(super) interest: Interest,
+    pub(super) who: Who,
+    /// The network task's runtime, for timers where the caller has none, and for what goes on without the caller.
+    pub(super) runtime: Handle,
 }
 
 impl core::fmt::Debug for Core {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let assignment: Vec<String> = self.delivery.assignment().map(|p| p.to_string()).collect();
         f.debug_struct("Core")
+            .field("client_id", &self.who.client_id)
+            .field("group_id", &self.who.group_id)
+            .field("interest", &self.interest)
             .field("assignment", &assignment)
             .field("due", &self.due.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if !self.is_closing && self.interest.is_any() {
+            tracing::warn!(
+                client_id = &*self.who.client_id,
+                group_id = self.who.group_id.as_deref(),
+                "a consumer was dropped without close: nothing is committed, and it leaves its group in the background"
+            );
+        }
     }
 }
 
@@ -125,7 +150,13 @@ pub(super) async fn until(over: Option<Sleep>, what: impl Future<Output = ()>) {
 }
 
 impl Core {
-    pub(super) fn new(channel: Channel, delivery: Delivery, api_timeout: Duration, runtime: Handle) -> Self {
+    pub(super) fn new(
+        channel: Channel,
+        delivery: Delivery,
+        api_timeout: Duration,
+        runtime: Handle,
+        who: Who,
+    ) -> Self {
         Self {
             channel,
             delivery,
@@ -140,6 +171,8 @@ impl Core {
             subscribing: None,
             is_unsubscribing: false,
             late: None,
+            interest: Interest::Nothing,
+            who,
             runtime,
         }
     }

@@ -19,7 +19,8 @@ use crate::deserialize::BoxError;
 /// succeeds, as in Java.
 pub type CallbackResult = Result<(), BoxError>;
 
-/// Learns of rebalances. The methods run inside `poll`, `unsubscribe` and `close`, on the caller's task, in Kafka's order:
+/// Learns of rebalances. The methods run inside `poll`, `unsubscribe` and `close`, on the caller's task (only what is left of a
+/// `close` that is dropped halfway runs in the background), in Kafka's order:
 ///
 /// * with an eager assignor (`range`, `roundrobin`, `sticky`) `revoked` with everything before the group is joined again, be that
 ///   nothing, then `assigned` with the whole new share;

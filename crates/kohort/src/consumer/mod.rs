@@ -3,6 +3,7 @@
 
 mod builder;
 mod channel;
+mod closing;
 mod commit;
 mod core;
 mod decode;
@@ -90,13 +91,9 @@ pub struct Consumer<K, V> {
     listener: Option<Box<dyn AnyListener>>,
     journal: RebalanceJournal,
     journal_file: Option<JournalFile>,
-    interest: Interest,
     max_poll_records: usize,
     /// How many records the last poll decoded that found some: as many are likely next.
     last_count: usize,
-    group_id: Option<Arc<str>>,
-    client_id: Arc<str>,
-    is_closed: bool,
 }
 
 /// What the consumer reads.
@@ -117,12 +114,12 @@ impl Interest {
 impl<K, V> Consumer<K, V> {
     /// `client.id`, as given or made.
     pub fn client_id(&self) -> &str {
-        &self.client_id
+        &self.core.who.client_id
     }
 
     /// `group.id`.
     pub fn group_id(&self) -> Option<&str> {
-        self.group_id.as_deref()
+        self.core.who.group_id.as_deref()
     }
 
     /// What this consumer remembers of its rebalances: why each began, how long its phases took, what moved, how long partitions
@@ -140,22 +137,7 @@ impl<K, V> Consumer<K, V> {
 impl<K, V> ::core::fmt::Debug for Consumer<K, V> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Consumer")
-            .field("client_id", &self.client_id)
-            .field("group_id", &self.group_id)
-            .field("interest", &self.interest)
             .field("core", &self.core)
             .finish_non_exhaustive()
-    }
-}
-
-impl<K, V> Drop for Consumer<K, V> {
-    fn drop(&mut self) {
-        if !self.is_closed && self.interest.is_any() {
-            tracing::warn!(
-                client_id = &*self.client_id,
-                group_id = self.group_id.as_deref(),
-                "a consumer was dropped without close: nothing is committed, and it leaves its group in the background"
-            );
-        }
     }
 }

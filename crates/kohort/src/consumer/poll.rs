@@ -138,7 +138,7 @@ impl<K, V> Consumer<K, V> {
             // The group waits for what an `unsubscribe` that was dropped has not done.
             self.run_what_came(Failing::Over).await?;
         }
-        if !self.interest.is_any() || self.core.is_unsubscribing {
+        if !self.core.interest.is_any() || self.core.is_unsubscribing {
             return Err(PollError::NotSubscribed);
         }
         // A time that has no end on the clock has no timer.

@@ -1,17 +1,14 @@
-//! What is read, and the end: subscribe, assign, unsubscribe, close.
+//! What is read: subscribe, assign, unsubscribe.
 
-use ::core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kohort_engine::consumer::{Change, Command, Event, LeaveGroup};
+use kohort_engine::consumer::{Change, Command};
 use kohort_groups::TopicPartition;
-use tokio::time::Instant;
 
-use super::core::{Gone, until};
+use super::closing::leave;
 use super::pattern::TopicPattern;
-use super::poll::{Failing, run_due};
-use super::{CloseError, Consumer, Interest, PollError, RebalanceListener, SubscribeError};
+use super::{CloseError, Consumer, Interest, RebalanceListener, SubscribeError};
 
 impl<K, V> Consumer<K, V> {
     /// Reads these topics as a member of the group; replaces an earlier subscription and its listener. The group is joined by
@@ -25,7 +22,7 @@ impl<K, V> Consumer<K, V> {
         topics: impl IntoIterator<Item = T>,
     ) -> Result<(), SubscribeError> {
         let topics: BTreeSet<Arc<str>> = topics.into_iter().map(Into::into).collect();
-        let is_compatible = matches!(self.interest, Interest::Nothing | Interest::Topics(_));
+        let is_compatible = matches!(self.core.interest, Interest::Nothing | Interest::Topics(_));
         self.check_subscribing(is_compatible)?;
         if topics.is_empty() || topics.iter().any(|topic| topic.trim().is_empty()) {
             return Err(SubscribeError::NoTopic);
@@ -34,7 +31,7 @@ impl<K, V> Consumer<K, V> {
         self.core.is_unsubscribing = false;
         self.core.subscribing = Some(wanted.clone());
         self.core.change(Change::Subscribe { topics: wanted });
-        self.interest = Interest::Topics(topics);
+        self.core.interest = Interest::Topics(topics);
         self.listener = None;
         Ok(())
     }
@@ -77,15 +74,15 @@ impl<K, V> Consumer<K, V> {
     /// ```
     // Kafka: KafkaConsumer.subscribe(Pattern)
     pub fn subscribe_pattern(&mut self, pattern: &str) -> Result<(), SubscribeError> {
-        let is_compatible = matches!(self.interest, Interest::Nothing | Interest::Pattern(_));
+        let is_compatible = matches!(self.core.interest, Interest::Nothing | Interest::Pattern(_));
         self.check_subscribing(is_compatible)?;
         let pattern = TopicPattern::new(pattern)?;
-        if self.interest != Interest::Pattern(Arc::clone(&pattern.text)) {
+        if self.core.interest != Interest::Pattern(Arc::clone(&pattern.text)) {
             self.core.delivery.forget_subscribed();
         }
         self.core.is_unsubscribing = false;
         self.core.subscribing = None;
-        self.interest = Interest::Pattern(Arc::clone(&pattern.text));
+        self.core.interest = Interest::Pattern(Arc::clone(&pattern.text));
         self.core.channel.give_pattern(pattern);
         self.listener = None;
         Ok(())
@@ -106,7 +103,7 @@ impl<K, V> Consumer<K, V> {
     }
 
     fn check_subscribing(&self, is_compatible: bool) -> Result<(), SubscribeError> {
-        if self.group_id.is_none() {
+        if self.group_id().is_none() {
             return Err(SubscribeError::NoGroup);
         }
         match is_compatible {
@@ -126,7 +123,7 @@ impl<K, V> Consumer<K, V> {
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<(), SubscribeError> {
         let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
-        if matches!(self.interest, Interest::Topics(_) | Interest::Pattern(_)) {
+        if matches!(self.core.interest, Interest::Topics(_) | Interest::Pattern(_)) {
             return Err(SubscribeError::Exclusive);
         }
         if let Some(wrong) = partitions
@@ -138,7 +135,7 @@ impl<K, V> Consumer<K, V> {
         let change = self.core.delivery.assign(&partitions);
         self.core.change(change);
         self.core.is_unsubscribing = false;
-        self.interest = match partitions.is_empty() {
+        self.core.interest = match partitions.is_empty() {
             true => Interest::Nothing,
             false => Interest::Partitions,
         };
@@ -183,94 +180,19 @@ impl<K, V> Consumer<K, V> {
     pub async fn unsubscribe(&mut self) -> Result<(), CloseError> {
         let timeout = self.core.api_timeout;
         self.core.is_unsubscribing = true;
-        let result = self.leave(Command::Unsubscribe { timeout }).await;
+        let command = Command::Unsubscribe { timeout };
+        let result = leave(&mut self.core, self.listener.as_mut(), command).await;
         self.core.is_unsubscribing = false;
-        if self.interest == Interest::Partitions {
+        if self.core.interest == Interest::Partitions {
             let change = self.core.delivery.assign(&[]);
             self.core.change(change);
         }
-        self.interest = Interest::Nothing;
+        self.core.interest = Interest::Nothing;
         self.core.subscribing = None;
         self.core.delivery.forget_subscribed();
         self.core.late = None;
         self.listener = None;
         result
-    }
-
-    /// Commits what `poll` has returned (with `enable.auto.commit`), runs the listener, leaves the group, and ends the network
-    /// task; all of that within `timeout`. A static member (`group.instance.id`) does not leave. What is noted for
-    /// `kohort.rebalance.journal.file` is written then, the leaving too, as far as the time suffices.
-    ///
-    /// Cancel safety: when it is dropped halfway the consumer is gone. The network task commits what `poll` has returned, with
-    /// `enable.auto.commit`, and leaves the group in the background; the listener is not called any more. One that is dropped before it
-    /// was polled is a consumer that is dropped: nothing is committed.
-    ///
-    /// # Errors
-    /// [`CloseError::Unfinished`] when the last commit failed or the group could not be told within `timeout` (Java writes that in
-    /// its log); the listener's; a network task that was gone before. The consumer is gone all the same.
-    // Kafka: KafkaConsumer.close
-    pub async fn close(self, timeout: Duration) -> Result<(), CloseError> {
-        self.close_with(timeout, LeaveGroup::Default).await
-    }
-
-    /// As [`close`](Self::close), saying whether to leave the group (KIP-1092).
-    ///
-    /// Cancel safety: as `close`.
-    ///
-    /// # Errors
-    /// As `close`.
-    pub async fn close_with(mut self, timeout: Duration, leave: LeaveGroup) -> Result<(), CloseError> {
-        self.is_closed = true;
-        self.core.is_closing = true;
-        let deadline = Instant::now().checked_add(timeout);
-        // Should this be dropped, the task commits what it knows of: an older position could take a later commit back.
-        let progress = self.core.delivery.report(None);
-        self.core.channel.give(Event::Progress(Box::new(progress)));
-        let result = self.leave(Command::Close { timeout, leave }).await;
-        self.core.run_commit_callbacks();
-        // A task that is gone may have taken the timers with it.
-        let is_gone = matches!(result, Err(CloseError::TaskGone));
-        if let Some(file) = self.journal_file.as_ref().filter(|_| !is_gone) {
-            // A time that has no end on the clock has no timer.
-            let over = deadline.map(|deadline| self.core.sleep_until(deadline));
-            until(over, file.written()).await;
-        }
-        result
-    }
-
-    /// Gives a command whose callbacks run while its answer is waited for.
-    async fn leave(&mut self, command: Command) -> Result<(), CloseError> {
-        let mut failed = None;
-        let mut failing = Failing::Over;
-        self.core.take_mail();
-        let mut question = self.core.ask(command);
-        let answer = loop {
-            self.core.run_commit_callbacks();
-            match run_due(&mut self.core, self.listener.as_mut(), failing).await {
-                Ok(()) => match self.core.hear(&mut question).await {
-                    Ok(None) => {}
-                    Ok(Some(answer)) => break Ok(answer),
-                    Err(Gone) => break Err(CloseError::TaskGone),
-                },
-                Err(PollError::Listener { callback, source }) => {
-                    failed.get_or_insert(CloseError::Listener { callback, source });
-                }
-                // The listener is called again; the wakeup, whose flag is set still, is for the next call.
-                Err(PollError::Wakeup) => failing = Failing::OverAndDeaf,
-                // What a poll would have reported is of no use any more.
-                Err(error) => tracing::debug!(%error, "not reported: the consumer is leaving"),
-            }
-        };
-        match (answer.and_then(|answer| answer.map_err(Into::into)), failed) {
-            (Err(unfinished), failed) => {
-                // Only one error can be given.
-                if let Some(error) = failed {
-                    tracing::warn!(%error, "the listener failed while the consumer was leaving");
-                }
-                Err(unfinished)
-            }
-            (Ok(_), failed) => failed.map_or(Ok(()), Err),
-        }
     }
 
     /// The partitions that are assigned now: by the group, or by [`assign`](Self::assign).
@@ -280,7 +202,7 @@ impl<K, V> Consumer<K, V> {
 
     /// The topics that are subscribed to; with a pattern those that matched when the metadata came last, none before the first.
     pub fn subscription(&self) -> Vec<Arc<str>> {
-        match &self.interest {
+        match &self.core.interest {
             Interest::Topics(topics) => topics.iter().cloned().collect(),
             Interest::Pattern(_) => self.core.delivery.subscribed().to_vec(),
             Interest::Nothing | Interest::Partitions => Vec::new(),

@@ -1,13 +1,19 @@
 //! Ends of a membership that are dropped anywhere.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use kohort::consumer::{LeaveGroup, PollError};
+use kohort::TopicPartition;
+use kohort::consumer::{CallbackResult, LeaveGroup, PollError, RebalanceContext, RebalanceListener};
+use kohort_broker::Broker;
 use tokio::time::Instant;
 
 use super::diary::{Commits, Diary, sharing};
 use super::{Read, Reader, STRATEGIES, everywhere, filled, has};
 use crate::support::SOON;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn revocations(diary: &Diary) -> usize {
     let lines = diary.lines();
@@ -138,6 +144,7 @@ async fn a_close(strategy: &str, close: impl AsyncFn(Reader)) {
         let all = [0, 1, 2, 3];
         let from = if cut.polls == 0 { 0 } else { 2 };
         assert_eq!(rest.0, all[from..], "{cut:?}");
+        assert_eq!(revocations(&diary), usize::from(cut.polls > 0), "{cut:?}");
         is_done
     })
     .await;
@@ -186,6 +193,89 @@ async fn a_close_that_says_whether_to_leave_dropped_anywhere_does_so_and_no_reco
     }
 }
 
+/// Takes its time for what is revoked, and commits it; counts how often it began and ended.
+struct Slow {
+    began: Arc<AtomicU32>,
+    ended: Arc<AtomicU32>,
+    takes: Duration,
+}
+
+impl RebalanceListener for Slow {
+    async fn revoked(&mut self, context: &mut RebalanceContext<'_>, _: &[TopicPartition]) -> CallbackResult {
+        self.began.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(self.takes).await;
+        context.commit_sync().await?;
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// A member that read two records of four, with a listener that takes so long; how often that began and ended.
+async fn slow(broker: &Broker, takes: Duration) -> (Reader, [Arc<AtomicU32>; 2]) {
+    let [began, ended] = [0, 0].map(|zero| Arc::new(AtomicU32::new(zero)));
+    let listener = Slow {
+        began: Arc::clone(&began),
+        ended: Arc::clone(&ended),
+        takes,
+    };
+    let mut member = super::member(broker);
+    member.subscribe_with(["t"], listener).expect("a topic");
+    Read::default().until(2, &mut member).await;
+    (member, [began, ended])
+}
+
+fn counts(of: &[Arc<AtomicU32>; 2]) -> [u32; 2] {
+    of.each_ref().map(|count| count.load(Ordering::Relaxed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_listener_of_a_close_dropped_while_it_ran_runs_again_in_the_background_and_commits() {
+    let broker = filled(1, 4).await;
+    let (member, calls) = slow(&broker, 5 * SECOND).await;
+    let dropped = tokio::time::timeout(3 * SECOND, member.close(60 * SECOND)).await;
+    assert!(dropped.is_err());
+    assert_eq!(counts(&calls), [1, 0]);
+    let mut next = super::member(&broker);
+    let mut read = Read::default();
+    read.until(2, &mut next).await;
+    assert_eq!(read.0, [2, 3], "what was read is committed");
+    assert_eq!(counts(&calls), [2, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_close_that_was_dropped_has_what_is_left_of_its_time() {
+    let broker = filled(1, 4).await;
+    let (member, calls) = slow(&broker, 60 * SECOND).await;
+    let start = Instant::now();
+    let dropped = tokio::time::timeout(3 * SECOND, member.close(8 * SECOND)).await;
+    assert!(dropped.is_err());
+    let mut next = super::member(&broker);
+    Read::default().until(2, &mut next).await;
+    // Its time is over, and the group does not wait for the listener.
+    assert_eq!(start.elapsed().as_secs(), 8);
+    assert_eq!(counts(&calls), [2, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_callback_of_a_commit_runs_once_wherever_a_close_is_dropped() {
+    everywhere(|cut| async move {
+        let broker = filled(1, 4).await;
+        let mut member = super::member(&broker);
+        Read::default().until(2, &mut member).await;
+        let ran = Arc::new(AtomicU32::new(0));
+        let told = Arc::clone(&ran);
+        member.commit_async_with(move |_, result| {
+            assert_eq!(result, Ok(()));
+            told.fetch_add(1, Ordering::Relaxed);
+        });
+        let is_done = cut.run(member.close(SOON)).await.is_some();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(ran.load(Ordering::Relaxed), u32::from(cut.polls > 0), "{cut:?}");
+        is_done
+    })
+    .await;
+}
+
 /// Two members share four partitions. One is closed, which is dropped; the other reads on.
 async fn a_close_of_one_of_two(strategy: &'static str, commits: Commits) {
     everywhere(|cut| async move {
@@ -200,8 +290,8 @@ async fn a_close_of_one_of_two(strategy: &'static str, commits: Commits) {
             }
         }
         let (before, kept) = (revocations(&diary), first.assignment());
+        let of_its_joining = revocations(&of_second);
         let is_done = cut.run(second.close(SOON)).await.is_some();
-        assert!(revocations(&of_second) <= 1, "{cut:?}");
         let start = Instant::now();
         while first.assignment().len() < 4 || !read.has_all(40) {
             assert!(start.elapsed() < Duration::from_secs(30), "{:?}", read.sorted());
@@ -209,14 +299,17 @@ async fn a_close_of_one_of_two(strategy: &'static str, commits: Commits) {
             read.add(records);
         }
         let kept = kept.iter().map(|it| it.partition).collect::<Vec<_>>();
-        let comes_again = |value: i32| !is_done && !kept.contains(&(value % 4));
+        // One that did not begin is a consumer that is dropped: it commits nothing, and its listener does not either.
+        let comes_again = |value: i32| cut.polls == 0 && !kept.contains(&(value % 4));
         let mut values = read.sorted();
         values.dedup_by(|next, before| next == before && comes_again(*next));
         assert_eq!(
             values,
             (0..40).collect::<Vec<_>>(),
-            "{cut:?}: only what the leaver had may come again"
+            "{cut:?}: only what one had that was dropped may come again"
         );
+        let revoked_since = revocations(&of_second) - of_its_joining;
+        assert_eq!(revoked_since, usize::from(cut.polls > 0), "{cut:?}");
         let given_up = revocations(&diary) - before;
         assert_eq!(given_up, usize::from(strategy == "range"), "{cut:?}");
         is_done
