@@ -9,7 +9,7 @@ use crate::cluster::BrokerId;
 use crate::config::TopicConfig;
 use crate::context::{Cx, Wake};
 use crate::faults::FaultRule;
-use crate::topics::is_valid_name;
+use crate::topics::{CLUSTER_METADATA, is_valid_name};
 
 /// What an embedder wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +120,10 @@ fn create_topic(
     };
     if !is_valid_name(&name) {
         return Err(refused(&name, ErrorCode::InvalidTopicException));
+    }
+    // Kafka: ControllerApis.createTopics
+    if name == CLUSTER_METADATA {
+        return Err(refused(&name, ErrorCode::TopicAuthorizationFailed));
     }
     if partitions < 1 {
         return Err(refused(&name, ErrorCode::InvalidPartitions));

@@ -18,7 +18,7 @@ use crate::journal::{Entry, Journal, TopicEntry};
 use crate::log::{LogName, PartitionLog, Storage, StorageError};
 
 use names::Spellings;
-pub(crate) use names::{CONSUMER_OFFSETS, REBALANCES, is_internal, is_valid_name};
+pub(crate) use names::{CLUSTER_METADATA, CONSUMER_OFFSETS, REBALANCES, is_internal, is_valid_name};
 
 /// Names a log: the id of its topic, and the partition.
 pub(crate) type LogKey = ([u8; 16], i32);

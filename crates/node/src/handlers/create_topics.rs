@@ -13,7 +13,7 @@ use kohort_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
 use crate::config::{ConfigError, TOPIC_KEYS, TopicConfig};
 use crate::context::{Call, Cx, Outcome};
-use crate::topics::is_valid_name;
+use crate::topics::{CLUSTER_METADATA, is_valid_name};
 
 /// How many partitions one request may create.
 // Kafka: ReplicationControlManager.MAX_PARTITIONS_PER_BATCH
@@ -87,6 +87,10 @@ fn refused(name: &str, Refusal(code, message): Refusal) -> CreatableTopicResult 
 
 fn create(cx: &mut Cx<'_>, topic: &CreatableTopic, validate_only: bool) -> Result<CreatableTopicResult, Refusal> {
     let name = topic.name.as_str();
+    // Kafka: ControllerApis.createTopics
+    if name == CLUSTER_METADATA {
+        return Err(Refusal(ErrorCode::TopicAuthorizationFailed, "Authorization failed.".into()));
+    }
     if !is_valid_name(name) {
         let message = format!("Topic name is invalid: '{name}' needs 1 to 249 letters, digits, '.', '_' or '-'");
         return Err(Refusal(ErrorCode::InvalidTopicException, message));

@@ -14,7 +14,7 @@ use kohort_protocol::{ErrorCode, Uuid};
 use super::create_topics::LARGEST_PARTITIONS;
 use crate::context::{Call, Cx, Outcome};
 use crate::interface::{CloseReason, Level};
-use crate::topics::{Topic, is_internal, is_valid_name};
+use crate::topics::{CLUSTER_METADATA, Topic, is_internal, is_valid_name};
 
 /// All operations that Kafka knows for a topic: without an authorizer everyone may do them.
 // Kafka: AclEntry.supportedOperations(TOPIC): READ, WRITE, CREATE, DESCRIBE, DELETE, ALTER, DESCRIBE_CONFIGS, ALTER_CONFIGS
@@ -137,6 +137,9 @@ fn by_name(cx: &mut Cx<'_>, name: &str, may_create: bool) -> MetadataResponseTop
     }
     let error = if !is_valid_name(name) {
         ErrorCode::InvalidTopicException
+    } else if name == CLUSTER_METADATA {
+        // Kafka: ControllerApis.createTopics refuses it, and nobody is told
+        ErrorCode::UnknownTopicOrPartition
     } else if may_create && cx.topics.colliding(name).is_some() {
         // Kafka: ReplicationControlManager.createTopic
         ErrorCode::InvalidTopicException

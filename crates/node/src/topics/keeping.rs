@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use kohort_machine::Prng;
 use kohort_protocol::Uuid;
 
-use super::{CONSUMER_OFFSETS, Spellings, Topic, Topics, is_internal};
+use super::{CLUSTER_METADATA, CONSUMER_OFFSETS, Spellings, Topic, Topics, is_internal};
 use crate::cluster::Cluster;
 use crate::config::{Config, TopicConfig};
 use crate::journal::{self, Entry, Journal, Remembered, TopicEntry};
@@ -45,7 +45,9 @@ impl Topics {
             .map(PartitionLog::take_notes)
             .unwrap_or_default();
         let mut found = topics.storage.found()?;
-        found.retain(|name| *name.topic != *journal::log_name().topic);
+        // What is not of topics stays as it is.
+        // Kafka: LogManager.loadLogs
+        found.retain(|name| *name.topic != *journal::log_name().topic && *name.topic != *CLUSTER_METADATA);
         if topics.journal.is_empty() {
             let prng = Prng::from_seed(seed);
             topics.adopt(&found, &mut remembered, prng, wall_ms, &mut notes)?;

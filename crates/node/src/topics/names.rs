@@ -10,6 +10,10 @@ pub(crate) const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 /// The topic that holds the journal of rebalances. Kafka has no such topic.
 pub(crate) const REBALANCES: &str = "__kohort_rebalances";
 
+/// The log in which Kafka's controllers have what there is in a cluster. Not a topic.
+// Kafka: Topic.CLUSTER_METADATA_TOPIC_NAME
+pub(crate) const CLUSTER_METADATA: &str = "__cluster_metadata";
+
 /// The longest name of a topic.
 // Kafka: Topic.MAX_NAME_LENGTH
 const MAX_NAME_LENGTH: usize = 249;

@@ -65,6 +65,41 @@ fn logs_that_no_topic_has_are_put_aside() {
 }
 
 #[test]
+fn the_log_of_kafkas_controllers_is_left_alone() {
+    const THEIRS: &str = "__cluster_metadata-0/00000000000000000000.log";
+    let mut machine = Machine::new(SYSTEM);
+    machine.produce("a").expect("room");
+    // As Kafka leaves a directory: its controllers' log, which has no topic's id, and not our journal.
+    let mut disk = machine.disk.clone();
+    disk.remove("__kohort_metadata-0").expect("the disk is in order");
+    disk.create_directory("__cluster_metadata-0").expect("room");
+    disk.write(THEIRS, 0, b"theirs").expect("room");
+    // The first start takes the directory over, the second finds the journal of the first.
+    for start in 1..=2 {
+        let mut machine = Machine::start(disk.clone(), SYSTEM);
+        assert_eq!(machine.read().0, [(0, "a".to_string())], "start {start}");
+        let topic = CreatableTopic {
+            name: "__cluster_metadata".into(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..Default::default()
+        };
+        let request = CreateTopicsRequest {
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let answer = machine.ask(5, request).topics.remove(0);
+        let code = ErrorCode::from_code(answer.error_code);
+        assert_eq!(code, ErrorCode::TopicAuthorizationFailed, "start {start}");
+        assert_eq!(
+            machine.bench.harness.machine().topic_id("__cluster_metadata"),
+            None
+        );
+        assert_eq!(disk.read(THEIRS, 0, 100), Ok(b"theirs".to_vec()), "start {start}");
+    }
+}
+
+#[test]
 fn a_topic_with_the_name_of_the_journal_is_refused_and_takes_nothing_away() {
     let mut machine = Machine::new(SYSTEM);
     machine.produce("a").expect("room");
