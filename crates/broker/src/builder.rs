@@ -16,7 +16,7 @@ use crate::admission::Admission;
 use crate::broker::{Broker, ControlFailure};
 use crate::clock::Clock;
 use crate::connection::Shared;
-use crate::data_dir::{DataDir, DataDirError};
+use crate::data_dir::{DataDir, DataDirError, Owner, Wanted};
 use crate::limits::Limits;
 use crate::listener::accept_all;
 use crate::node_task::NodeTask;
@@ -56,6 +56,7 @@ pub struct Builder {
     advertise: Option<(String, u16)>,
     insecure_listen: bool,
     cluster_id: Option<String>,
+    node_id: Option<i32>,
     data_dir: Option<PathBuf>,
     seed: u64,
 }
@@ -109,6 +110,12 @@ pub enum StartError {
         /// The first port.
         port: u16,
     },
+    /// A broker cannot have the id.
+    #[error("{first} is no node.id, or leaves none for the brokers after it: set one from 0 on")]
+    NodeId {
+        /// The id of the first broker.
+        first: i32,
+    },
     /// There is no broker.
     #[error("a cluster has at least one broker")]
     NoBroker,
@@ -131,6 +138,7 @@ impl Builder {
             advertise: None,
             insecure_listen: false,
             cluster_id: None,
+            node_id: None,
             data_dir: None,
             seed: 0,
         }
@@ -165,7 +173,7 @@ impl Builder {
         self
     }
 
-    /// How many brokers this one plays, with the ids 0, 1, …; they share the topics and lead partitions in turn.
+    /// How many brokers this one plays, with ids that follow [`Builder::node_id`]; they share the topics and lead partitions in turn.
     pub fn brokers(mut self, brokers: u16) -> Self {
         self.brokers = brokers;
         self
@@ -198,10 +206,18 @@ impl Builder {
         self
     }
 
+    /// The id of the first broker, `node.id`; the others have those after it. Left out, it is 0 or the one that the data directory was
+    /// created with; another than that one fails the start, as does a negative one.
+    pub fn node_id(mut self, id: i32) -> Self {
+        self.node_id = Some(id);
+        self
+    }
+
     /// Keeps records, topics and groups in a directory, which is created when it is not there. Without it they live in memory.
     ///
-    /// One broker at a time uses a directory; [`Broker::shutdown`] gives it free. Topics of the builder that are there already are
-    /// left as they are.
+    /// One broker at a time uses a directory, also of Kafka's own. [`Broker::shutdown`] gives it free; a broker that was dropped
+    /// does so a little later, which a start in the same process waits for, at most 30 s. Topics of the builder that are there
+    /// already are left as they are.
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(path.into());
         self
@@ -259,21 +275,25 @@ impl Builder {
         if Handle::try_current().is_err() {
             return Err(StartError::NoRuntime);
         }
-        if self.brokers == 0 {
+        let Some(others) = self.brokers.checked_sub(1) else {
             return Err(StartError::NoBroker);
+        };
+        if let Some(first) = self.node_id {
+            // Before a directory is marked with it.
+            node_id(first, 0).and_then(|_| node_id(first, others))?;
         }
         let mut config = Config::default();
         for (key, value) in &self.settings {
             config.set(key, value)?;
         }
-        let data_dir = self.data_dir.as_deref().map(DataDir::take).transpose()?;
-        let cluster_id = match &data_dir {
-            Some(dir) => dir.cluster_id(self.cluster_id.as_deref(), CLUSTER_ID)?,
-            None => self.cluster_id.clone().unwrap_or_else(|| CLUSTER_ID.to_owned()),
-        };
-        let listeners = self.bind().await?;
-        let cluster = self.cluster(cluster_id, &listeners)?;
         let (stop, stopped) = watch::channel(false);
+        let data_dir = match &self.data_dir {
+            Some(path) => Some(DataDir::take(path, stopped.clone()).await?),
+            None => None,
+        };
+        let owner = self.owner(data_dir.as_ref())?;
+        let listeners = self.bind().await?;
+        let cluster = self.cluster(owner, &listeners)?;
         let (alive, tasks) = mpsc::channel(1);
         let (node, inputs) = mpsc::channel(INPUTS);
         let limits = Limits::new(&config);
@@ -330,11 +350,30 @@ impl Builder {
                 .await?;
         }
         // Clients are let in when the topics are there.
-        for (listener, id) in listeners.into_iter().zip(0..) {
+        let ids: Vec<i32> = broker.cluster.brokers.iter().map(|broker| broker.id).collect();
+        for (listener, id) in listeners.into_iter().zip(ids) {
             let (admission, shared) = (broker.admission.clone(), broker.shared.clone());
             tokio::spawn(accept_all(listener, id, admission, shared));
         }
         Ok(broker)
+    }
+
+    fn owner(&self, data_dir: Option<&DataDir>) -> Result<Owner, DataDirError> {
+        let default = Owner {
+            cluster_id: CLUSTER_ID.to_owned(),
+            node_id: 0,
+        };
+        let wanted = Wanted {
+            cluster_id: self.cluster_id.as_deref(),
+            node_id: self.node_id,
+        };
+        match data_dir {
+            Some(dir) => dir.owner(&wanted, default),
+            None => Ok(Owner {
+                cluster_id: wanted.cluster_id.map_or(default.cluster_id, str::to_owned),
+                node_id: wanted.node_id.unwrap_or(default.node_id),
+            }),
+        }
     }
 
     async fn bind(&self) -> Result<Vec<TcpListener>, StartError> {
@@ -364,7 +403,7 @@ impl Builder {
         Ok(listeners)
     }
 
-    fn cluster(&self, id: String, listeners: &[TcpListener]) -> Result<Cluster, StartError> {
+    fn cluster(&self, owner: Owner, listeners: &[TcpListener]) -> Result<Cluster, StartError> {
         let mut brokers = Vec::new();
         for index in 0..self.brokers {
             let (host, port) = match (&self.advertise, listeners.get(usize::from(index))) {
@@ -379,13 +418,16 @@ impl Builder {
                 (None, None) => ("localhost".to_owned(), self.port(MEMORY_PORT, index)?),
             };
             brokers.push(Member {
-                id: i32::from(index),
+                id: node_id(owner.node_id, index)?,
                 host,
                 port,
                 rack: None,
             });
         }
-        Ok(Cluster { id, brokers })
+        Ok(Cluster {
+            id: owner.cluster_id,
+            brokers,
+        })
     }
 
     fn port(&self, first: u16, index: u16) -> Result<u16, StartError> {
@@ -394,4 +436,11 @@ impl Builder {
             port: first,
         })
     }
+}
+
+/// The id of the broker with this index. Below zero are ids that mean no broker.
+// Kafka: KRaftConfigs.NODE_ID_CONFIG
+fn node_id(first: i32, index: u16) -> Result<i32, StartError> {
+    let id = first.checked_add(i32::from(index)).filter(|id| *id >= 0);
+    id.ok_or(StartError::NodeId { first })
 }

@@ -263,7 +263,7 @@ mod tests {
     use kohort_protocol::{RequestBody, frame};
 
     use super::*;
-    use crate::data_dir::tests::Scratch;
+    use crate::data_dir::tests::{Scratch, take};
 
     fn task() -> NodeTask {
         let broker = Broker {
@@ -336,7 +336,8 @@ mod tests {
     #[tokio::test]
     async fn a_sync_that_fails_while_the_broker_ends_is_no_orderly_end() {
         let scratch = Scratch::new("outstanding");
-        let dir = DataDir::take(scratch.path()).unwrap();
+        let (dir, _stop) = take(&scratch).await;
+        let dir = dir.unwrap();
         let storage = SegmentStorage::new(Box::new(dir.disk())).unwrap();
         let broker = Broker {
             id: 0,
