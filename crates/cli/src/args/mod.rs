@@ -18,7 +18,7 @@ pub(crate) use groups::{
 };
 pub(crate) use produce::ProduceArgs;
 pub(crate) use serve::ServeArgs;
-pub(crate) use topics::{AlterTopicArgs, TopicConfigsArgs, TopicsCommand};
+pub(crate) use topics::{AlterTopicArgs, DeleteRecordsArgs, TopicConfigsArgs, TopicsCommand};
 
 /// The `kohort` command line.
 #[derive(Debug, Parser)]
@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Show a consumer group at work: real data, four consumers, two rebalances, in seconds and without any set-up
     Demo,
-    /// Create, list, describe, alter and delete topics
+    /// Create, list, describe, alter and delete topics, and delete their oldest records
     #[command(subcommand)]
     Topics(TopicsCommand),
     /// Write lines of a file or of stdin as records
@@ -138,6 +138,23 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        fn without(command: &clap::Command, path: &str, missing: &mut Vec<String>) {
+            for sub in command.get_subcommands() {
+                let path = format!("{path} {}", sub.get_name());
+                let help = sub.get_after_help().map(ToString::to_string);
+                if !sub.has_subcommands() && !help.is_some_and(|help| help.contains("Example")) {
+                    missing.push(path.clone());
+                }
+                without(sub, &path, missing);
+            }
+        }
+        let mut missing = Vec::new();
+        without(&Cli::command(), "kohort", &mut missing);
+        assert_eq!(missing, ["kohort demo"], "which takes nothing");
     }
 
     #[test]

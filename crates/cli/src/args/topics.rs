@@ -1,8 +1,11 @@
 //! What can be typed after `kohort topics`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::{ClusterArgs, parse_property};
+use crate::cmd::groups::target::{Target, TopicScope};
 
 /// `kohort topics …`.
 #[derive(Debug, Subcommand)]
@@ -30,10 +33,16 @@ Next: `kohort produce -t orders` writes to it.")]
         configs: Vec<(String, String)>,
     },
     /// Print the names of all topics, one a line
+    #[command(after_help = "Examples:
+  kohort topics list
+  kohort topics list -J | jq -r 'select(.topic | startswith(\"test-\")).topic'")]
     List {
         /// Where the cluster is
         #[command(flatten)]
         cluster: ClusterArgs,
+        /// Print each topic as a line of JSON, with its id
+        #[arg(short = 'J', long)]
+        json: bool,
     },
     /// Print the partitions of topics with their leaders and offsets
     #[command(
@@ -42,12 +51,16 @@ Next: `kohort produce -t orders` writes to it.")]
 
 Examples:
   kohort topics describe orders
-  kohort topics describe                               # all topics"
+  kohort topics describe                               # all topics
+  kohort topics describe -J | jq -r 'select(any(.partitions[]; .leader == null)).topic'"
     )]
     Describe {
         /// Where the cluster is
         #[command(flatten)]
         cluster: ClusterArgs,
+        /// Print each topic as a line of JSON
+        #[arg(short = 'J', long)]
+        json: bool,
         /// Topics; left out, all
         names: Vec<String>,
     },
@@ -55,6 +68,8 @@ Examples:
     Configs(TopicConfigsArgs),
     /// Change settings of a topic, or add partitions to it
     Alter(AlterTopicArgs),
+    /// Delete the oldest records of topics, up to an offset of each partition
+    DeleteRecords(DeleteRecordsArgs),
     /// Delete topics with all their records
     #[command(
         after_help = "There is no way back. What groups have committed for the topics goes, too.
@@ -119,4 +134,96 @@ pub(crate) struct AlterTopicArgs {
     /// How many partitions the topic is to have in all
     #[arg(long, value_name = "N")]
     pub(crate) partitions: Option<i32>,
+}
+
+/// `kohort topics delete-records`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --execute nothing is deleted: the plan says how many records each partition would lose. There is no way back.
+What is not there any more is not deleted twice; an offset beyond the end is refused. Groups that
+have not read so far go on by their auto.offset.reset.
+
+Examples:
+  kohort topics delete-records orders --before latest              # would empty it
+  kohort topics delete-records orders --before '7 days ago'
+  kohort topics delete-records orders:0,2 --before 5000 --execute
+  kohort topics delete-records --from-file offsets.csv --execute   # lines `topic,partition,offset`"
+)]
+pub(crate) struct DeleteRecordsArgs {
+    /// Where the cluster is
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// Topics, or some of their partitions as TOPIC:0,2
+    #[arg(
+        value_name = "TOPIC[:P,…]",
+        required_unless_present = "from_file",
+        conflicts_with = "from_file"
+    )]
+    pub(crate) topics: Vec<TopicScope>,
+    /// The first record to keep: latest (none is kept), an offset, a time (RFC 3339), or a duration (`7 days ago`, PT168H)
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_parser = parse_before,
+        required_unless_present = "from_file",
+        conflicts_with = "from_file"
+    )]
+    pub(crate) before: Option<Target>,
+    /// The partitions and offsets of a file with lines `topic,partition,offset`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Show what would be deleted, and delete nothing; so it is without --execute
+    #[arg(long, conflicts_with = "execute")]
+    pub(crate) plan: bool,
+    /// Do it
+    #[arg(long)]
+    pub(crate) execute: bool,
+}
+
+fn parse_before(text: &str) -> Result<Target, String> {
+    match text.parse() {
+        Ok(Target::Earliest | Target::Current) | Err(_) => Err(
+            "expected latest, an offset, a time such as 2026-11-24T21:00:00Z, or a duration such as `7 days ago` or PT168H"
+                .to_owned(),
+        ),
+        target => target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::args::Cli;
+
+    fn parses(args: &str) -> bool {
+        let args = args.split(' ').map(|arg| arg.replace('_', " "));
+        let all = ["kohort", "topics", "delete-records"].map(str::to_owned);
+        Cli::try_parse_from(all.into_iter().chain(args)).is_ok()
+    }
+
+    #[test]
+    fn records_are_deleted_of_named_partitions_and_before_something() {
+        for args in [
+            "t --before 5",
+            "t:0,1 u --before latest --execute",
+            "t --before 2_days_ago --plan",
+            "t --before 2026-11-24",
+            "--from-file f --execute",
+        ] {
+            assert!(parses(args), "{args}");
+        }
+        for args in [
+            "t",
+            "--before 5",
+            "t --before earliest",
+            "t --before current",
+            "t --before -1",
+            "t --before 5 --from-file f",
+            "t --from-file f",
+            "t --before 5 --plan --execute",
+        ] {
+            assert!(!parses(args), "{args}");
+        }
+    }
 }

@@ -1,9 +1,10 @@
-//! One file a command. What commands share: finding the cluster, and ctrl-c.
+//! One file a command. What commands share: finding the cluster, and ctrl-c; which partitions are meant is in `partitions`.
 
 pub(crate) mod consume;
 pub(crate) mod demo;
 pub(crate) mod groups;
 pub(crate) mod manual;
+mod partitions;
 pub(crate) mod produce;
 pub(crate) mod serve;
 pub(crate) mod topics;

@@ -14,4 +14,5 @@ mod rebalances;
 mod records;
 #[cfg(unix)]
 mod terminal;
+mod topics;
 mod usage;

@@ -9,10 +9,11 @@ use kohort::admin::{Admin, OffsetSpec};
 use kohort::{OffsetAndMetadata, TopicPartition};
 
 use super::plan::{self, Move};
-use super::target::{Target, TopicScope, offsets_of_file};
+use super::target::{Target, offsets_of_file};
 use super::view::{self, Group};
 use crate::args::ResetGroupArgs;
 use crate::cmd::admin;
+use crate::cmd::partitions::{find, partitions_of};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::time;
@@ -21,7 +22,7 @@ use crate::time;
 pub(super) async fn run(args: ResetGroupArgs) -> Result<(), Failure> {
     let file = args.from_file.as_ref().map(|path| {
         let text = fs::read_to_string(path).map_err(|error| Failure::because(path.display(), &error))?;
-        offsets_of_file(&text, &args.group)
+        offsets_of_file(&text, Some(&args.group))
             .map_err(|why| Failure::Failed(format!("{}: {why}", path.display())))
     });
     let file = file.transpose()?;
@@ -65,43 +66,6 @@ async fn scope(
         true => Ok(committed.keys().cloned().collect()),
         false => partitions_of(admin, &args.topics).await,
     }
-}
-
-/// The partitions of these topics, of which all must be there.
-pub(super) async fn partitions_of(
-    admin: &Admin,
-    scopes: &[TopicScope],
-) -> Result<BTreeSet<TopicPartition>, Failure> {
-    let topics: BTreeSet<&str> = scopes.iter().map(|scope| scope.topic.as_str()).collect();
-    let described = admin
-        .describe_topics(topics)
-        .await
-        .map_err(|error| Failure::because("topics", &error))?;
-    let mut partitions = BTreeSet::new();
-    for scope in scopes {
-        let name = scope.topic.as_str();
-        let topic = match described.get(name) {
-            Some(Ok(topic)) => topic,
-            Some(Err(error)) => return Err(Failure::because(format!("topic {name}"), error)),
-            None => return Err(Failure::Failed(format!("there is no topic {name}"))),
-        };
-        if let Some(unknown) = scope
-            .partitions
-            .iter()
-            .find(|number| !topic.partitions.contains_key(number))
-        {
-            return Err(Failure::Failed(format!("{name} has no partition {unknown}")));
-        }
-        let named = |number: &&i32| scope.partitions.is_empty() || scope.partitions.contains(number);
-        partitions.extend(
-            topic
-                .partitions
-                .keys()
-                .filter(named)
-                .map(|number| TopicPartition::new(name, *number)),
-        );
-    }
-    Ok(partitions)
 }
 
 /// Where each partition is to go.
@@ -156,24 +120,6 @@ async fn moves(
         });
     }
     Ok(moves)
-}
-
-/// An offset of each partition; `None` where no record has such a time.
-async fn find(
-    admin: &Admin,
-    partitions: &BTreeSet<TopicPartition>,
-    spec: OffsetSpec,
-) -> Result<BTreeMap<TopicPartition, Option<i64>>, Failure> {
-    let found = view::offsets(admin, partitions.iter(), spec)
-        .await
-        .map_err(|error| Failure::because("offsets", &error))?;
-    found
-        .into_iter()
-        .map(|(partition, found)| match found {
-            Ok(offset) => Ok((partition, offset)),
-            Err(error) => Err(Failure::because(format!("offsets of {partition}"), &error)),
-        })
-        .collect()
 }
 
 fn show(args: &ResetGroupArgs, group: Option<&Group>, moves: &[Move]) -> Result<(), Failure> {

@@ -93,13 +93,16 @@ impl FromStr for TopicScope {
     }
 }
 
-/// The offsets of a file as Kafka's tool exports them: lines `topic,partition,offset`, or `group,topic,partition,offset` of which
-/// those of `group` count. Names may be quoted.
+/// The offsets of a file as Kafka's tool exports them: lines `topic,partition,offset`, or, where they are of a group,
+/// `group,topic,partition,offset` of which those of `group` count. Names may be quoted.
 ///
 /// # Errors
 /// The first line that is neither, by its number.
 // Kafka: ConsumerGroupCommand.parseOffsetsToReset
-pub(crate) fn offsets_of_file(text: &str, group: &str) -> Result<BTreeMap<TopicPartition, i64>, String> {
+pub(crate) fn offsets_of_file(
+    text: &str,
+    group: Option<&str>,
+) -> Result<BTreeMap<TopicPartition, i64>, String> {
     let mut offsets = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -111,8 +114,8 @@ pub(crate) fn offsets_of_file(text: &str, group: &str) -> Result<BTreeMap<TopicP
             .collect();
         let (of, topic, partition, offset) = match fields[..] {
             [topic, partition, offset] => (group, topic, partition, offset),
-            [of, topic, partition, offset] => (of, topic, partition, offset),
-            _ => return Err(wrong(index)),
+            [of, topic, partition, offset] if group.is_some() => (Some(of), topic, partition, offset),
+            _ => return Err(wrong(index, group)),
         };
         match (partition.parse::<i32>(), offset.parse::<i64>()) {
             (Ok(partition @ 0..), Ok(offset @ 0..)) if !topic.is_empty() => {
@@ -120,15 +123,19 @@ pub(crate) fn offsets_of_file(text: &str, group: &str) -> Result<BTreeMap<TopicP
                     offsets.insert(TopicPartition::new(topic, partition), offset);
                 }
             }
-            _ => return Err(wrong(index)),
+            _ => return Err(wrong(index, group)),
         }
     }
     Ok(offsets)
 }
 
-fn wrong(index: usize) -> String {
+fn wrong(index: usize, group: Option<&str>) -> String {
+    let or_of_a_group = match group {
+        Some(_) => " or group,topic,partition,offset",
+        None => "",
+    };
     format!(
-        "line {}: expected topic,partition,offset or group,topic,partition,offset",
+        "line {}: expected topic,partition,offset{or_of_a_group}",
         index.saturating_add(1)
     )
 }
@@ -179,23 +186,33 @@ mod tests {
         // Kafka's tool quotes names of more than 24 characters.
         let text = "orders,0,5\n\"a-topic-with-quite-a-long-name\",1,7\n\n";
         assert_eq!(
-            offsets_of_file(text, "g"),
+            offsets_of_file(text, Some("g")),
             Ok(BTreeMap::from([
                 (at("orders", 0), 5),
                 (at("a-topic-with-quite-a-long-name", 1), 7)
             ]))
         );
         assert_eq!(
-            offsets_of_file("g,orders,0,5\nother,orders,0,9\n", "g"),
+            offsets_of_file("g,orders,0,5\nother,orders,0,9\n", Some("g")),
             Ok(BTreeMap::from([(at("orders", 0), 5)]))
         );
+    }
+
+    #[test]
+    fn a_file_of_no_group_names_none() {
+        let at = TopicPartition::new("orders", 0);
+        assert_eq!(
+            offsets_of_file("orders,0,5\n", None),
+            Ok(BTreeMap::from([(at, 5)]))
+        );
+        assert!(offsets_of_file("g,orders,0,5\n", None).is_err_and(|why| !why.contains("group")));
     }
 
     #[test]
     fn a_wrong_line_of_a_file_is_named() {
         for text in ["orders,0,5\norders,0\n", "orders,0,5\norders,0,-1", "a,1,2\n,0,5"] {
             assert!(
-                offsets_of_file(text, "g").is_err_and(|why| why.starts_with("line 2:")),
+                offsets_of_file(text, Some("g")).is_err_and(|why| why.starts_with("line 2:")),
                 "{text}"
             );
         }
