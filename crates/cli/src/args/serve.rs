@@ -15,10 +15,16 @@ Records and groups live in memory and are gone when it stops, unless --data-dir 
 `-X log.flush.interval.ms=MS` syncs so long after it was written; without either the system
 writes it in its own time.
 
+-X takes what Kafka has in server.properties, as far as this broker has it: also `node.id` (or
+`broker.id`), `log.dirs` (or `log.dir`; one directory), and `log.retention.hours`,
+`log.retention.minutes` and `log.roll.hours`, which count where the same is not set in a
+smaller unit.
+
 Examples:
   kohort serve
   kohort serve --topic orders:6 -X group.initial.rebalance.delay.ms=0
   kohort serve --data-dir ./data -X log.flush.interval.messages=1
+  kohort serve -X node.id=1 -X log.dirs=/var/lib/kohort -X log.retention.hours=24
   kohort serve --listen 127.0.0.1:0 > address &        # on a free port, which the file names
   kohort serve --listen 0.0.0.0:9092 --advertise 192.168.1.5:9092 --insecure-listen"
 )]
@@ -32,7 +38,7 @@ pub(crate) struct ServeArgs {
     /// Listen on an address that is not loopback, although nobody is authenticated
     #[arg(long)]
     pub(crate) insecure_listen: bool,
-    /// Directory that keeps topics, records and groups, in Kafka's layout; created when it is not there
+    /// Directory that keeps topics, records and groups, in Kafka's layout; created when it is not there. As `-X log.dirs=DIR`
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// A topic to create at the start, unless it is there; may be repeated

@@ -10,8 +10,8 @@ use kohort::ProducerRecord;
 use crate::data_dir::{EACH, PARTITIONS, Records};
 use crate::data_dir::{Scratch, TOPIC, consumer, producer, read_all, serve};
 #[cfg(unix)]
-use crate::process::{Serve, kohort};
-use crate::process::{run, signal};
+use crate::process::kohort;
+use crate::process::{Serve, run, signal, stdout_of};
 
 /// A broker to which the system gives no more than these lines of a shell let it.
 #[cfg(unix)]
@@ -37,6 +37,54 @@ fn a_second_broker_on_a_directory_refuses_with_one_line() {
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("in use by another broker"), "{said}");
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+}
+
+#[test]
+fn the_usual_lines_of_a_server_properties_are_taken() {
+    let dir = Scratch::new("properties");
+    let logs = format!("log.dirs={}", dir.text());
+    let args = ["--topic", "orders:1", "-X", "broker.id=3", "-X", &logs];
+    let hours = [
+        "-X",
+        "log.retention.hours=2",
+        "-X",
+        "log.retention.minutes=5",
+        "-X",
+        "log.roll.hours=1",
+    ];
+    let first = Serve::start(&[&args[..], &hours].concat());
+    let b = first.bootstrap.as_str();
+    let configs = stdout_of(&["topics", "configs", "orders", "-b", b, "--all"]);
+    let value = |key: &str| {
+        let line = configs
+            .lines()
+            .find(|line| line.split_whitespace().nth(1) == Some(key));
+        let line = line.unwrap_or_else(|| panic!("no {key}: {configs}"));
+        line.split_whitespace().nth(2).expect("a value").to_owned()
+    };
+    assert_eq!(value("retention.ms"), "300000");
+    assert_eq!(value("segment.ms"), "3600000");
+    let described = stdout_of(&["topics", "describe", "orders", "-b", b, "-J"]);
+    assert!(described.contains(r#""leader":3"#), "{described}");
+    drop(first);
+    // The directory knows whose it is.
+    let again = Serve::start(&["--data-dir", dir.text()]);
+    let described = stdout_of(&["topics", "describe", "orders", "-b", &again.bootstrap, "-J"]);
+    assert!(described.contains(r#""leader":3"#), "{described}");
+    drop(again);
+    for (args, said) in [
+        (["-X", "node.id=4"], "belongs to the node 3"),
+        (["-X", "log.dir=elsewhere"], "one setting"),
+        (["-X", "log.dirs=a,b"], "one directory"),
+    ] {
+        let refused = run(&[
+            &["serve", "--listen", "127.0.0.1:0", "--data-dir", dir.text()][..],
+            &args,
+        ]
+        .concat());
+        let stderr = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && stderr.contains(said), "{stderr}");
+    }
 }
 
 #[test]

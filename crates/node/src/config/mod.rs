@@ -1,6 +1,7 @@
 //! The node's settings under Kafka's keys: which there are, their defaults, and the values in force. What a key does is
 //! written where it is obeyed.
 
+mod alias;
 mod broker;
 mod definition;
 mod documentation;
@@ -9,6 +10,7 @@ mod topic;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
+use alias::Alias;
 pub use broker::BROKER_KEYS;
 pub use definition::{Accepts, Definition, Kind, Source};
 pub use documentation::documentation;
@@ -51,15 +53,29 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
     overrides: BTreeMap<&'static str, String>,
+    /// What aliases say of a key, with the place of the alias.
+    by_alias: BTreeMap<&'static str, (usize, String)>,
 }
 
 impl Config {
-    /// Sets a key.
+    /// Sets a key, or one of Kafka's aliases of it in a larger unit, such as `log.retention.hours`, which count where the key itself
+    /// is not set.
     ///
     /// # Errors
     ///
     /// When the key is unknown or does not accept the value.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        if let Some((place, alias)) = Alias::find(key) {
+            let value = alias.parse(value)?;
+            if self
+                .by_alias
+                .get(alias.key)
+                .is_none_or(|(other, _)| place <= *other)
+            {
+                self.by_alias.insert(alias.key, (place, value));
+            }
+            return Ok(());
+        }
         let definition = find(key).ok_or_else(|| ConfigError::UnknownKey { key: key.into() })?;
         self.overrides.insert(definition.name, definition.parse(value)?);
         Ok(())
@@ -67,7 +83,9 @@ impl Config {
 
     /// The value that was set, if one was.
     pub fn overridden(&self, key: &str) -> Option<&str> {
-        self.overrides.get(key).map(String::as_str)
+        let own = self.overrides.get(key);
+        own.or_else(|| self.by_alias.get(key).map(|(_, value)| value))
+            .map(String::as_str)
     }
 
     /// The value in force; empty for a key that is not in [`BROKER_KEYS`].

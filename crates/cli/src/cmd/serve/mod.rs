@@ -1,7 +1,10 @@
 //! `kohort serve`: the embedded broker as a process of its own.
 
+mod properties;
+
 use kohort_broker::{Broker, StartError};
 
+use self::properties::Properties;
 use super::told_to_stop;
 use crate::args::ServeArgs;
 use crate::failure::Failure;
@@ -20,15 +23,27 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         let (host, port) = host_and_port(advertise)?;
         builder = builder.advertise(host, port);
     }
+    let properties =
+        Properties::of(args.properties).map_err(|why| Failure::Usage(format!("cannot serve: {why}")))?;
+    let data_dir = match (args.data_dir, properties.data_dir) {
+        (Some(_), Some(_)) => {
+            let why = "cannot serve: --data-dir and log.dirs are one setting; give one of them";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        (flag, property) => flag.or(property),
+    };
+    if let Some(id) = properties.node_id {
+        builder = builder.node_id(id);
+    }
     let mut kept = "in memory".to_owned();
-    if let Some(path) = &args.data_dir {
+    if let Some(path) = &data_dir {
         kept = format!("from {}", path.display());
         builder = builder.data_dir(path);
     }
     for (name, partitions) in args.topics {
         builder = builder.topic(name, partitions);
     }
-    for (key, value) in args.properties {
+    for (key, value) in properties.settings {
         builder = builder.config(key, value);
     }
     let broker = builder
