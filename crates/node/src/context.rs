@@ -31,7 +31,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
     /// Wall time in milliseconds since the epoch.
     pub(crate) wall_ms: i64,
-    pub(crate) config: &'a Config,
+    pub(crate) config: &'a mut Config,
     pub(crate) cluster: &'a Cluster,
     pub(crate) topics: &'a mut Topics,
     pub(crate) purgatory: &'a mut Purgatory,
@@ -71,7 +71,7 @@ impl Cx<'_> {
         config: TopicConfig,
     ) -> Result<(), ErrorCode> {
         let id = Uuid(self.prng.uuid_v4());
-        let surroundings = (self.config, self.cluster, self.wall_ms);
+        let surroundings = (&*self.config, self.cluster, self.wall_ms);
         let created = self.topics.create(name, partitions, config, id, surroundings);
         created.map_err(|error| self.storage_failed(name, &error))
     }

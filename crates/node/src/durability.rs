@@ -130,6 +130,11 @@ impl Cx<'_> {
         })
     }
 
+    /// Settings were changed, so that records may be too old that were not before.
+    pub(crate) fn watch_retention(&mut self) {
+        self.arm(Timer::Retention, "log.retention.check.interval.ms");
+    }
+
     /// Sets a timer to what a setting says, unless it is set.
     fn arm(&mut self, timer: Timer, key: &str) {
         if !self.timers.is_set(&timer) {

@@ -1,5 +1,5 @@
 //! What a node remembers of its topics beside their logs, in a log of its own: which topics there are, their ids and
-//! settings, and how often the node was started. An entry replaces the one before it
+//! settings, what of the brokers' settings was changed while they ran, and how often the node was started. An entry replaces the one before it
 //! of the same key. Kafka keeps this in `__cluster_metadata`; the entries here are not Kafka's.
 
 use alloc::collections::BTreeMap;
@@ -11,7 +11,7 @@ use kohort_protocol::Uuid;
 use kohort_records::codec::Compression;
 use kohort_records::{Batch, BatchBuilder};
 
-use crate::config::{Config, LogConfig, TopicConfig};
+use crate::config::{Config, DynamicConfig, LogConfig, TopicConfig};
 use crate::log::{LogName, Origin, PartitionLog, Storage, StorageError};
 
 /// The log of the journal.
@@ -47,6 +47,8 @@ pub(crate) enum Entry {
     Topic(String, TopicEntry),
     /// A topic was deleted.
     NoTopic(String),
+    /// All that is changed of the settings of the broker of this id, or of all where it is empty.
+    Broker(String, DynamicConfig),
     /// The node was started so many times.
     Run(i64),
 }
@@ -55,6 +57,7 @@ pub(crate) enum Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Remembered {
     pub(crate) topics: BTreeMap<String, TopicEntry>,
+    pub(crate) brokers: BTreeMap<String, DynamicConfig>,
     pub(crate) run: i64,
 }
 
@@ -140,7 +143,8 @@ impl Journal {
         wall_ms: i64,
     ) -> Result<Option<i64>, StorageError> {
         let Some(log) = &mut self.log else { return Ok(None) };
-        let in_force = i64::try_from(remembered.topics.len()).unwrap_or(i64::MAX);
+        let in_force = remembered.topics.len().saturating_add(remembered.brokers.len());
+        let in_force = i64::try_from(in_force).unwrap_or(i64::MAX);
         let kept = log.end_offset().saturating_sub(log.start_offset());
         if kept <= in_force.saturating_add(SLACK) {
             return Ok(None);
@@ -150,6 +154,8 @@ impl Journal {
         let mut entries = Vec::from([Entry::Run(remembered.run)]);
         let topics = remembered.topics.iter();
         entries.extend(topics.map(|(name, topic)| Entry::Topic(name.clone(), topic.clone())));
+        let brokers = remembered.brokers.iter();
+        entries.extend(brokers.map(|(id, config)| Entry::Broker(id.clone(), config.clone())));
         self.append(&entries, wall_ms)?;
         Ok(Some(first))
     }
@@ -196,13 +202,25 @@ fn encode(entry: &Entry) -> (String, Option<String>) {
     match entry {
         Entry::Topic(name, topic) => {
             let mut value = format!("id {}\npartitions {}\n", topic.id, topic.partitions);
-            for (key, setting) in topic.config.overrides() {
-                value.push_str(&format!("set {key}={setting}\n"));
-            }
+            write_settings(&mut value, topic.config.overrides());
             (format!("topic {name}"), Some(value))
+        }
+        Entry::Broker(id, config) => {
+            let mut value = String::new();
+            write_settings(&mut value, config.overrides());
+            (
+                format!("broker {id}"),
+                Some(value).filter(|value| !value.is_empty()),
+            )
         }
         Entry::NoTopic(name) => (format!("topic {name}"), None),
         Entry::Run(run) => ("run".to_string(), Some(run.to_string())),
+    }
+}
+
+fn write_settings<'a>(value: &mut String, settings: impl Iterator<Item = (&'static str, &'a str)>) {
+    for (key, setting) in settings {
+        value.push_str(&format!("set {key}={setting}\n"));
     }
 }
 
@@ -226,6 +244,12 @@ fn apply(key: &str, value: Option<&str>, remembered: &mut Remembered) -> Option<
         }
         (Some(("topic", name)), None) => {
             remembered.topics.remove(name);
+        }
+        (Some(("broker", id)), Some(value)) => {
+            remembered.brokers.insert(id.to_string(), parse_broker(value)?);
+        }
+        (Some(("broker", id)), None) => {
+            remembered.brokers.remove(id);
         }
         (None, Some(value)) if key == "run" => remembered.run = value.parse().ok()?,
         _ => return None,
@@ -254,6 +278,16 @@ fn parse_topic(value: &str) -> Option<TopicEntry> {
     })
 }
 
+fn parse_broker(value: &str) -> Option<DynamicConfig> {
+    let mut config = DynamicConfig::default();
+    for line in value.lines() {
+        let (key, value) = line.strip_prefix("set ")?.split_once('=')?;
+        // A setting that this version does not know any more is not obeyed.
+        let _ = config.set(key, value);
+    }
+    Some(config)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,15 +306,23 @@ mod tests {
 
     #[test]
     fn entries_are_read_as_they_were_written() {
+        let mut dynamic = DynamicConfig::default();
+        dynamic
+            .set("log.cleanup.policy", "compact,delete")
+            .expect("it may be changed");
         let entries = [
             Entry::Topic("a".into(), topic()),
             Entry::Topic("b".into(), topic()),
             Entry::NoTopic("b".into()),
+            Entry::Broker(String::new(), dynamic.clone()),
+            Entry::Broker("0".into(), dynamic.clone()),
+            Entry::Broker("0".into(), DynamicConfig::default()),
             Entry::Run(2),
         ];
         let mut remembered = Remembered::default();
         read_batch(&build_batch(&entries, 1).expect("room"), &mut remembered).expect("sound");
         assert_eq!(remembered.topics, [("a".to_string(), topic())].into());
+        assert_eq!(remembered.brokers, [(String::new(), dynamic)].into());
         assert_eq!(remembered.run, 2);
     }
 
@@ -334,7 +376,12 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_read_is_named() {
         let mut remembered = Remembered::default();
-        for (key, value) in [("topic a", Some("id 1\n")), ("run", Some("x")), ("what", None)] {
+        for (key, value) in [
+            ("topic a", Some("id 1\n")),
+            ("broker 0", Some("message.max.bytes=1\n")),
+            ("run", Some("x")),
+            ("what", None),
+        ] {
             assert_eq!(apply(key, value, &mut remembered), None, "{key}");
         }
     }

@@ -87,13 +87,13 @@ impl Node {
     ///
     /// When the medium fails, or holds what this node cannot read.
     pub fn open(
-        config: Config,
+        mut config: Config,
         cluster: Cluster,
         storage: Box<dyn Storage>,
         seed: u64,
         wall_ms: i64,
     ) -> Result<Self, StorageError> {
-        let (topics, notes) = Topics::open(storage, &config, &cluster, seed, wall_ms)?;
+        let (topics, notes) = Topics::open(storage, &mut config, &cluster, seed, wall_ms)?;
         let mut prng = Prng::from_seed(seed.wrapping_add(topics.run().cast_unsigned().rotate_left(32)));
         let offsets = topics.get(CONSUMER_OFFSETS);
         let offsets_partitions = offsets.map(|topic| topic.partitions.len());
@@ -182,7 +182,7 @@ impl Node {
         Cx {
             now,
             wall_ms: self.wall_base_ms.saturating_add(millis(now)),
-            config: &self.config,
+            config: &mut self.config,
             cluster: &self.cluster,
             topics: &mut self.topics,
             purgatory: &mut self.purgatory,

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use kohort_protocol::{ErrorCode, Uuid};
 
 use crate::cluster::{BrokerId, Cluster};
-use crate::config::{Config, LogConfig, TopicConfig};
+use crate::config::{Config, DynamicConfig, LogConfig, Scope, TopicConfig};
 use crate::journal::{Entry, Journal, TopicEntry};
 use crate::log::{LogName, PartitionLog, Storage, StorageError};
 
@@ -130,6 +130,27 @@ impl Topics {
             .append(&[topic.entry(partitions, &config)], wall_ms)?;
         topic.log_config = config.log_config(broker_config);
         topic.config = config;
+        Ok(())
+    }
+
+    /// Changes the settings of this broker, or of all, which were checked.
+    pub(crate) fn configure_brokers(
+        &mut self,
+        scope: Scope,
+        dynamic: DynamicConfig,
+        surroundings: (&mut Config, &Cluster, i64),
+    ) -> Result<(), StorageError> {
+        let (config, cluster, wall_ms) = surroundings;
+        let id = match scope {
+            Scope::Broker => cluster.controller().to_string(),
+            Scope::Cluster => String::new(),
+        };
+        self.journal
+            .append(&[Entry::Broker(id, dynamic.clone())], wall_ms)?;
+        config.set_dynamic(scope, dynamic);
+        for topic in self.by_name.values_mut() {
+            topic.log_config = topic.config.log_config(config);
+        }
         Ok(())
     }
 

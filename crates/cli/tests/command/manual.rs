@@ -6,7 +6,7 @@ use crate::process::{run, stdout_of};
 fn completions_know_the_commands_of_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let script = stdout_of(&["completions", shell]);
-        for word in ["consume", "delete", "reset", "shift-by"] {
+        for word in ["consume", "delete", "delete-records", "reset", "shift-by"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
@@ -48,6 +48,7 @@ fn help_names_exit_codes_and_has_examples() {
         &["produce"],
         &["consume"],
         &["topics", "create"],
+        &["topics", "delete-records"],
         &["groups", "list"],
         &["groups", "describe"],
         &["groups", "reset"],

@@ -21,6 +21,8 @@ const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 // Kafka: DescribeConfigsResponse.ConfigSource
 const TOPIC_CONFIG: i8 = 1;
+const DYNAMIC_BROKER_CONFIG: i8 = 2;
+const DYNAMIC_DEFAULT_BROKER_CONFIG: i8 = 3;
 const DEFAULT_CONFIG: i8 = 5;
 
 async fn describe(wire: &mut Wire, kind: i8, name: &str, keys: &[&str]) -> DescribeConfigsResult {
@@ -56,6 +58,15 @@ async fn becomes(wire: &mut Wire, topic: &str, key: &str, value: &str) -> Descri
 
 /// Changes keys of a topic one way each; the error and its message.
 async fn alter(wire: &mut Wire, topic: &str, changes: &[(&str, i8, Option<&str>)]) -> (i16, Option<String>) {
+    alter_resource(wire, TOPIC, topic, changes).await
+}
+
+async fn alter_resource(
+    wire: &mut Wire,
+    kind: i8,
+    name: &str,
+    changes: &[(&str, i8, Option<&str>)],
+) -> (i16, Option<String>) {
     let changes = changes.iter();
     let configs = changes.map(
         |(key, operation, value)| incremental_alter_configs::AlterableConfig {
@@ -65,8 +76,8 @@ async fn alter(wire: &mut Wire, topic: &str, changes: &[(&str, i8, Option<&str>)
         },
     );
     let resource = incremental_alter_configs::AlterConfigsResource {
-        resource_type: TOPIC,
-        resource_name: topic.to_owned(),
+        resource_type: kind,
+        resource_name: name.to_owned(),
         configs: configs.collect(),
     };
     let request = IncrementalAlterConfigsRequest {
@@ -128,22 +139,158 @@ async fn a_key_says_where_its_value_comes_from_and_what_else_there_was() {
     );
 }
 
-// Kafka: ConfigHelper.createBrokerConfigEntry
-#[tokio::test]
-async fn a_brokers_key_that_cannot_change_is_read_only() {
-    let mut wire = wire().await;
+/// The id of the broker under test.
+async fn broker(wire: &mut Wire) -> String {
     let request = MetadataRequest {
         topics: Some(Vec::new()),
         ..MetadataRequest::default()
     };
-    let id = wire.call(9, request).await.controller_id;
-    let described = describe(&mut wire, BROKER, &id.to_string(), &["fetch.max.bytes"]).await;
-    assert_eq!((described.error_code, described.configs.len()), (0, 1));
-    let config = &described.configs[0];
+    wire.call(9, request).await.controller_id.to_string()
+}
+
+/// A key of a broker, of all of them where `name` is empty; `None` where nothing is set for all.
+async fn broker_config(wire: &mut Wire, name: &str, key: &str) -> Option<DescribeConfigsResourceResult> {
+    let mut described = describe(wire, BROKER, name, &[key]).await;
+    assert_eq!(described.error_code, 0);
+    described.configs.pop()
+}
+
+// Kafka: ConfigHelper.createBrokerConfigEntry, DynamicBrokerConfig.ALL_DYNAMIC_CONFIGS
+#[tokio::test]
+async fn a_brokers_key_that_cannot_change_is_read_only() {
+    let mut wire = wire().await;
+    let id = broker(&mut wire).await;
+    for (key, read_only) in [
+        ("fetch.max.bytes", true),
+        ("num.partitions", true),
+        ("auto.create.topics.enable", true),
+        ("group.max.size", true),
+        ("log.retention.check.interval.ms", true),
+        ("log.flush.offset.checkpoint.interval.ms", true),
+        ("offsets.retention.minutes", true),
+        ("log.cleanup.policy", false),
+        ("log.flush.interval.messages", false),
+        ("log.flush.interval.ms", false),
+        ("log.index.interval.bytes", false),
+        ("log.index.size.max.bytes", false),
+        ("log.message.timestamp.after.max.ms", false),
+        ("log.message.timestamp.type", false),
+        ("log.retention.bytes", false),
+        ("log.retention.ms", false),
+        ("log.roll.ms", false),
+        ("log.segment.bytes", false),
+        ("message.max.bytes", false),
+        ("min.insync.replicas", false),
+        ("producer.id.expiration.ms", false),
+    ] {
+        let config = broker_config(&mut wire, &id, key).await.expect(key);
+        assert_eq!(config.read_only, read_only, "{key}");
+    }
+    let config = broker_config(&mut wire, &id, "fetch.max.bytes").await;
     assert_eq!(
-        (config.value.as_deref(), config.read_only),
-        (Some("57671680"), true)
+        config.and_then(|config| config.value).as_deref(),
+        Some("57671680")
     );
+}
+
+/// Names, values and places of what a key is set to, without its default.
+fn set_at(config: &DescribeConfigsResourceResult) -> Vec<(&str, Option<&str>, i8)> {
+    let synonyms = config.synonyms.iter();
+    let set = synonyms.filter(|synonym| synonym.source != DEFAULT_CONFIG);
+    set.map(|synonym| (synonym.name.as_str(), synonym.value.as_deref(), synonym.source))
+        .collect()
+}
+
+// Kafka: DynamicBrokerConfig: a broker's own before that of all, both while it runs; ConfigHelper.createTopicConfigEntry
+#[tokio::test]
+async fn a_setting_of_a_broker_is_changed_while_it_runs_and_a_topics_own_comes_before_it() {
+    // No other test of the suite looks at this key.
+    const KEY: &str = "log.index.interval.bytes";
+    let mut wire = wire().await;
+    let id = broker(&mut wire).await;
+    let topic = topic(&mut wire, 1).await;
+    for (name, value) in [("", "5001"), (id.as_str(), "5002")] {
+        let changed = alter_resource(&mut wire, BROKER, name, &[(KEY, SET, Some(value))]).await;
+        assert_eq!(changed, (0, None));
+        let config = becomes(&mut wire, &topic, "index.interval.bytes", value).await;
+        let source = match name {
+            "" => DYNAMIC_DEFAULT_BROKER_CONFIG,
+            _ => DYNAMIC_BROKER_CONFIG,
+        };
+        assert_eq!(config.config_source, source);
+    }
+    let config = broker_config(&mut wire, &id, KEY).await.expect("it is there");
+    assert_eq!(
+        (config.value.as_deref(), config.config_source),
+        (Some("5002"), DYNAMIC_BROKER_CONFIG)
+    );
+    let both = [
+        (KEY, Some("5002"), DYNAMIC_BROKER_CONFIG),
+        (KEY, Some("5001"), DYNAMIC_DEFAULT_BROKER_CONFIG),
+    ];
+    assert_eq!(set_at(&config), both);
+    let of_all = broker_config(&mut wire, "", KEY).await.expect("it is there");
+    assert_eq!(of_all.value.as_deref(), Some("5001"));
+    assert_eq!(set_at(&of_all), both[1..]);
+    assert_eq!(set_at(&of_all).len(), of_all.synonyms.len(), "and nothing else");
+    let own = [("index.interval.bytes", SET, Some("5003"))];
+    assert_eq!(alter(&mut wire, &topic, &own).await, (0, None));
+    let config = becomes(&mut wire, &topic, "index.interval.bytes", "5003").await;
+    assert_eq!(config.config_source, TOPIC_CONFIG);
+    assert_eq!(set_at(&config)[1..], both);
+    for name in [id.as_str(), ""] {
+        let back = alter_resource(&mut wire, BROKER, name, &[(KEY, DELETE, None)]).await;
+        assert_eq!(back, (0, None));
+    }
+    while broker_config(&mut wire, "", KEY).await.is_some() {
+        tokio::task::yield_now().await;
+    }
+    loop {
+        let config = broker_config(&mut wire, &id, KEY).await.expect("it is there");
+        if config.config_source == DEFAULT_CONFIG {
+            assert_eq!(config.value.as_deref(), Some("4096"));
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+// Kafka: ConfigAdminManager.validateBrokerConfigChange, DynamicBrokerConfig.validateConfigs
+#[tokio::test]
+async fn what_cannot_be_changed_of_a_broker_is_refused() {
+    let mut wire = wire().await;
+    let id = broker(&mut wire).await;
+    for (name, key, operation, value) in [
+        (id.as_str(), "num.partitions", SET, "4"),
+        ("", "num.partitions", SET, "4"),
+        (id.as_str(), "log.retention.hours", SET, "4"),
+        (id.as_str(), "log.retention.ms", SET, "soon"),
+        (id.as_str(), "log.segment.bytes", SET, "5"),
+        ("4711", "log.retention.ms", SET, "5"),
+        ("x", "log.retention.ms", SET, "5"),
+    ] {
+        let (answered, message) =
+            alter_resource(&mut wire, BROKER, name, &[(key, operation, Some(value))]).await;
+        assert_eq!(
+            answered,
+            code(ErrorCode::InvalidRequest),
+            "{name} {key}: {message:?}"
+        );
+        assert!(message.is_some_and(|message| !message.is_empty()), "{key}");
+    }
+    let (answered, message) = alter_resource(&mut wire, BROKER, "", &[("log.retention.ms", SET, None)]).await;
+    assert_eq!(answered, code(ErrorCode::InvalidRequest), "{message:?}");
+}
+
+// Kafka: ConfigAdminManager.prepareIncrementalConfigs: what was not set is taken back without a word
+#[tokio::test]
+async fn a_brokers_key_that_is_read_only_or_not_there_can_be_taken_back() {
+    let mut wire = wire().await;
+    let id = broker(&mut wire).await;
+    for key in ["num.partitions", "no.such.key"] {
+        let back = alter_resource(&mut wire, BROKER, &id, &[(key, DELETE, None)]).await;
+        assert_eq!(back, (0, None), "{key}");
+    }
 }
 
 // Kafka: ConfigHelper.describeConfigs

@@ -8,7 +8,7 @@ use super::definition::{Accepts, Definition, Kind};
 /// A key that stands for another one, unless that is set or an alias before this one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Alias {
-    definition: Definition,
+    pub(super) definition: Definition,
     /// The key that it stands for.
     pub(super) key: &'static str,
     /// How many of the other key's units one of its own is.

@@ -34,6 +34,10 @@ pub enum Kind {
 pub enum Source {
     /// Set for the topic.
     Topic = 1,
+    /// Set for this broker while it ran.
+    DynamicBroker = 2,
+    /// Set for all brokers while they ran.
+    DynamicDefaultBroker = 3,
     /// Set when the broker was started.
     StaticBroker = 4,
     /// Nobody set it.

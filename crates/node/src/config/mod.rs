@@ -5,6 +5,7 @@ mod alias;
 mod broker;
 mod definition;
 mod documentation;
+mod dynamic;
 mod topic;
 
 use alloc::collections::BTreeMap;
@@ -14,6 +15,7 @@ use alias::Alias;
 pub use broker::BROKER_KEYS;
 pub use definition::{Accepts, Definition, Kind, Source};
 pub use documentation::documentation;
+pub use dynamic::{DynamicConfig, Scope, is_dynamic};
 pub use topic::{LogConfig, TOPIC_KEYS, TimestampType, TopicConfig};
 
 /// Why a setting was refused.
@@ -25,6 +27,13 @@ pub enum ConfigError {
     UnknownKey {
         /// The key given.
         key: String,
+    },
+    /// The key is not one of those that may be changed while the broker runs.
+    // Kafka: DynamicBrokerConfig.validateConfigs
+    #[error("Cannot update these configs dynamically: [{key}]; set it where the broker is started")]
+    ReadOnly {
+        /// The key.
+        key: &'static str,
     },
     /// The key does not accept the value.
     #[error("invalid value `{value}` for configuration key `{key}`: {reason}")]
@@ -55,6 +64,10 @@ pub struct Config {
     overrides: BTreeMap<&'static str, String>,
     /// What aliases say of a key, with the place of the alias.
     by_alias: BTreeMap<&'static str, (usize, String)>,
+    /// What was changed for this broker while it ran.
+    dynamic: DynamicConfig,
+    /// What was changed for all brokers while they ran.
+    dynamic_of_all: DynamicConfig,
 }
 
 impl Config {
@@ -81,11 +94,39 @@ impl Config {
         Ok(())
     }
 
+    /// The values that were set, the one in force first, and where.
+    pub fn layers<'a>(&'a self, key: &str) -> impl Iterator<Item = (Source, &'a str)> + use<'a> {
+        let own = self.overrides.get(key);
+        let fixed = own.or_else(|| self.by_alias.get(key).map(|(_, value)| value));
+        let layers = [
+            (Source::DynamicBroker, self.dynamic.overridden(key)),
+            (Source::DynamicDefaultBroker, self.dynamic_of_all.overridden(key)),
+            (Source::StaticBroker, fixed.map(String::as_str)),
+        ];
+        layers
+            .into_iter()
+            .filter_map(|(source, value)| Some((source, value?)))
+    }
+
     /// The value that was set, if one was.
     pub fn overridden(&self, key: &str) -> Option<&str> {
-        let own = self.overrides.get(key);
-        own.or_else(|| self.by_alias.get(key).map(|(_, value)| value))
-            .map(String::as_str)
+        self.layers(key).next().map(|(_, value)| value)
+    }
+
+    /// What was changed while the broker ran.
+    pub fn dynamic(&self, scope: Scope) -> &DynamicConfig {
+        match scope {
+            Scope::Broker => &self.dynamic,
+            Scope::Cluster => &self.dynamic_of_all,
+        }
+    }
+
+    /// Replaces what was changed while the broker ran.
+    pub fn set_dynamic(&mut self, scope: Scope, config: DynamicConfig) {
+        match scope {
+            Scope::Broker => self.dynamic = config,
+            Scope::Cluster => self.dynamic_of_all = config,
+        }
     }
 
     /// The value in force; empty for a key that is not in [`BROKER_KEYS`].

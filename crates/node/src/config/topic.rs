@@ -286,10 +286,8 @@ impl TopicConfig {
         if self.overridden(definition.name).is_some() {
             return Source::Topic;
         }
-        match definition.broker_key.and_then(|key| broker.overridden(key)) {
-            Some(_) => Source::StaticBroker,
-            None => Source::Default,
-        }
+        let set = definition.broker_key.and_then(|key| broker.layers(key).next());
+        set.map_or(Source::Default, |(source, _)| source)
     }
 
     /// The typed part that the log obeys.

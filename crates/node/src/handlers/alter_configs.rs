@@ -1,4 +1,4 @@
-//! AlterConfigs, of topics: replaces all settings of a topic. Kafka's own tools have long used IncrementalAlterConfigs; other
+//! AlterConfigs, of topics and of brokers: replaces all settings of one. Kafka's own tools have long used IncrementalAlterConfigs; other
 //! clients have not.
 
 use alloc::string::{String, ToString};
@@ -8,18 +8,19 @@ use kohort_protocol::{ErrorCode, error_message};
 use kohort_protocol::messages::alter_configs::{AlterConfigsResource, AlterConfigsResourceResponse};
 use kohort_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
-use super::incremental_alter_configs::{Names, Refusal, check, set, topic};
-use crate::config::TopicConfig;
+use super::broker_configs;
+use super::incremental_alter_configs::{Kinds, Names, Refusal, check, set, topic};
+use crate::config::{DynamicConfig, TopicConfig};
 use crate::context::{Call, Cx, Outcome};
 
 // Kafka: ConfigAdminManager.preprocess, ConfigurationControlManager.legacyAlterConfigs
-pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: AlterConfigsRequest) -> Outcome {
+pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: AlterConfigsRequest) -> Outcome {
     let name = |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
     let names = Names::of(request.resources.iter().map(name));
     let mut responses = Vec::new();
     for resource in &request.resources {
         let once = names.check(&name(resource));
-        let (code, message) = match once.and_then(|()| alter(cx, resource, request.validate_only)) {
+        let (code, message) = match once.and_then(|()| alter(cx, call, resource, request.validate_only)) {
             Ok(()) => (ErrorCode::None, None),
             Err((code, message)) => (code, Some(message)),
         };
@@ -51,20 +52,45 @@ fn answer(resource: &AlterConfigsResource, code: ErrorCode, message: Option<Stri
     }
 }
 
-fn alter(cx: &mut Cx<'_>, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+fn alter(
+    cx: &mut Cx<'_>,
+    call: &Call,
+    resource: &AlterConfigsResource,
+    validate_only: bool,
+) -> Result<(), Refusal> {
     let keys = resource.configs.iter().map(|config| (config.name.as_str(), config.value.is_none()));
-    check(resource.resource_type, keys)?;
+    let kind = check(resource.resource_type, keys)?;
     let name = resource.resource_name.as_str();
-    topic(cx, name)?;
-    let mut config = TopicConfig::default();
-    for entry in &resource.configs {
-        let value = entry.value.as_deref().unwrap_or_default();
-        config
-            .set(&entry.name, value)
-            .map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))?;
-    }
-    match validate_only {
-        true => Ok(()),
-        false => set(cx, name, config),
+    let given = resource
+        .configs
+        .iter()
+        .map(|entry| (entry.name.as_str(), entry.value.as_deref().unwrap_or_default()));
+    match kind {
+        Kinds::Topic => {
+            topic(cx, name)?;
+            let mut config = TopicConfig::default();
+            for (key, value) in given {
+                config
+                    .set(key, value)
+                    .map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))?;
+            }
+            match validate_only {
+                true => Ok(()),
+                false => set(cx, name, config),
+            }
+        }
+        Kinds::Broker => {
+            let scope = broker_configs::scope_to_alter(cx, call, name)?;
+            let mut config = DynamicConfig::default();
+            for (key, value) in given {
+                config
+                    .set(key, value)
+                    .map_err(|error| broker_configs::refused(&error))?;
+            }
+            match validate_only {
+                true => Ok(()),
+                false => broker_configs::set(cx, scope, config),
+            }
+        }
     }
 }

@@ -1,5 +1,4 @@
-//! DescribeConfigs, of topics and of this broker. A broker's settings are fixed once it runs, so all are read-only; none is
-//! sensitive.
+//! DescribeConfigs, of topics, of this broker, and of what was changed for all brokers. None is sensitive.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -11,8 +10,11 @@ use kohort_protocol::messages::describe_configs::{
 };
 use kohort_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
+use super::broker_configs;
 use super::once::once;
-use crate::config::{BROKER_KEYS, Config, Definition, Source, TOPIC_KEYS, TopicConfig, documentation};
+use crate::config::{
+    BROKER_KEYS, Config, Definition, Scope, Source, TOPIC_KEYS, TopicConfig, documentation, is_dynamic,
+};
 use crate::context::{Call, Cx, Outcome};
 use crate::topics::is_valid_name;
 
@@ -98,17 +100,21 @@ fn describe(
             )),
             None => Err((ErrorCode::InvalidTopicException, format!("Topic name is invalid: '{name}'"))),
         },
-        // Without an id the dynamic defaults of the cluster are meant, of which there are none.
-        BROKER if name.is_empty() => Ok(Vec::new()),
-        BROKER if name.parse() == Ok(call.broker) => Ok(BROKER_KEYS
-            .iter()
-            .filter(is_wanted)
-            .map(|definition| broker_entry(definition, cx.config))
-            .collect()),
-        BROKER => Err((
-            ErrorCode::InvalidRequest,
-            format!("Unexpected broker id, expected {} or empty string, but received {name}", call.broker),
-        )),
+        BROKER => match broker_configs::scope(call, name)? {
+            // Kafka: DynamicBrokerConfig.currentDynamicDefaultConfigs
+            Scope::Cluster => {
+                let is_set = |definition: &&Definition| {
+                    cx.config.dynamic(Scope::Cluster).overridden(definition.name).is_some()
+                };
+                let definitions = BROKER_KEYS.iter().filter(is_wanted).filter(is_set);
+                Ok(definitions.map(|definition| default_entry(definition, cx.config)).collect())
+            }
+            Scope::Broker => Ok(BROKER_KEYS
+                .iter()
+                .filter(is_wanted)
+                .map(|definition| broker_entry(definition, cx.config))
+                .collect()),
+        },
         other => Err((ErrorCode::InvalidRequest, format!("Unsupported resource type: {other}"))),
     }
 }
@@ -126,12 +132,7 @@ fn topic_entry(
             .map(|value| synonym(definition.name, value, Source::Topic)),
     );
     if let Some(key) = definition.broker_key {
-        synonyms.extend(
-            broker
-                .overridden(key)
-                .map(|value| synonym(key, value, Source::StaticBroker)),
-        );
-        synonyms.push(synonym(key, definition.default, Source::Default));
+        synonyms.extend(broker_synonyms(key, definition.default, broker));
     }
     entry(
         definition,
@@ -142,17 +143,37 @@ fn topic_entry(
     )
 }
 
+// Kafka: ConfigHelper.createBrokerConfigEntry
 fn broker_entry(definition: &Definition, config: &Config) -> DescribeConfigsResourceResult {
     let name = definition.name;
-    let overridden = config.overridden(name);
-    let mut synonyms = Vec::new();
-    synonyms.extend(overridden.map(|value| synonym(name, value, Source::StaticBroker)));
-    synonyms.push(synonym(name, definition.default, Source::Default));
-    let source = match overridden {
-        Some(_) => Source::StaticBroker,
-        None => Source::Default,
-    };
-    entry(definition, config.text(name), source, true, synonyms)
+    let set = config.layers(name).next();
+    entry(
+        definition,
+        config.text(name),
+        set.map_or(Source::Default, |(source, _)| source),
+        !is_dynamic(name),
+        broker_synonyms(name, definition.default, config).collect(),
+    )
+}
+
+/// What is set for all brokers.
+fn default_entry(definition: &Definition, config: &Config) -> DescribeConfigsResourceResult {
+    let name = definition.name;
+    let value = config.dynamic(Scope::Cluster).overridden(name).unwrap_or_default();
+    let source = Source::DynamicDefaultBroker;
+    let synonyms = alloc::vec![synonym(name, value, source)];
+    entry(definition, value, source, !is_dynamic(name), synonyms)
+}
+
+/// Where a broker's key is set, the place in force first.
+// Kafka: ConfigHelper.configSynonyms
+fn broker_synonyms<'a>(
+    key: &'a str,
+    default: &'a str,
+    config: &'a Config,
+) -> impl Iterator<Item = DescribeConfigsSynonym> + 'a {
+    let layers = config.layers(key).chain([(Source::Default, default)]);
+    layers.map(move |(source, value)| synonym(key, value, source))
 }
 
 fn synonym(name: &str, value: &str, source: Source) -> DescribeConfigsSynonym {

@@ -1,4 +1,4 @@
-//! IncrementalAlterConfigs, of topics, and what AlterConfigs has in common with it. The broker's own settings are fixed once it runs.
+//! IncrementalAlterConfigs, of topics and of brokers, and what AlterConfigs has in common with it.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -11,7 +11,8 @@ use kohort_protocol::messages::incremental_alter_configs::{
 };
 use kohort_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
-use crate::config::{Config, Kind, TOPIC_KEYS, TopicConfig};
+use super::broker_configs;
+use crate::config::{BROKER_KEYS, Config, Definition, DynamicConfig, Kind, TOPIC_KEYS, TopicConfig};
 use crate::context::{Call, Cx, Outcome};
 use crate::topics::{Topic, is_valid_name};
 
@@ -28,13 +29,13 @@ const SUBTRACT: i8 = 3;
 pub(super) type Refusal = (ErrorCode, String);
 
 // Kafka: ConfigAdminManager.preprocess, ConfigurationControlManager.incrementalAlterConfigs
-pub(super) fn handle(cx: &mut Cx<'_>, _call: &Call, request: IncrementalAlterConfigsRequest) -> Outcome {
+pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: IncrementalAlterConfigsRequest) -> Outcome {
     let name = |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
     let names = Names::of(request.resources.iter().map(name));
     let mut responses = Vec::new();
     for resource in &request.resources {
         let once = names.check(&name(resource));
-        let result = once.and_then(|()| alter(cx, resource, request.validate_only));
+        let result = once.and_then(|()| alter(cx, call, resource, request.validate_only));
         let (code, message) = match result {
             Ok(()) => (ErrorCode::None, None),
             Err((code, message)) => (code, Some(message)),
@@ -71,19 +72,45 @@ fn answer(resource: &AlterConfigsResource, code: ErrorCode, message: Option<Stri
     }
 }
 
-fn alter(cx: &mut Cx<'_>, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+fn alter(
+    cx: &mut Cx<'_>,
+    call: &Call,
+    resource: &AlterConfigsResource,
+    validate_only: bool,
+) -> Result<(), Refusal> {
     let is_null = |config: &AlterableConfig| config.value.is_none() && config.config_operation != DELETE;
     let keys = resource.configs.iter().map(|config| (config.name.as_str(), is_null(config)));
-    check(resource.resource_type, keys)?;
+    let kind = check(resource.resource_type, keys)?;
     let name = resource.resource_name.as_str();
-    let mut altered = topic(cx, name)?.config.clone();
-    for config in &resource.configs {
-        alter_key(&mut altered, config, cx.config)?;
+    match kind {
+        Kinds::Topic => {
+            let mut altered = topic(cx, name)?.config.clone();
+            for config in &resource.configs {
+                alter_key(&mut altered, config, cx.config)?;
+            }
+            match validate_only {
+                true => Ok(()),
+                false => set(cx, name, altered),
+            }
+        }
+        Kinds::Broker => {
+            let scope = broker_configs::scope_to_alter(cx, call, name)?;
+            let mut altered = cx.config.dynamic(scope).clone();
+            for config in &resource.configs {
+                alter_broker_key(&mut altered, config)?;
+            }
+            match validate_only {
+                true => Ok(()),
+                false => broker_configs::set(cx, scope, altered),
+            }
+        }
     }
-    match validate_only {
-        true => Ok(()),
-        false => set(cx, name, altered),
-    }
+}
+
+/// The kinds of resources whose settings can be altered.
+pub(super) enum Kinds {
+    Topic,
+    Broker,
 }
 
 /// Checks the kind of resource and the keys, each with whether it lacks a value that it needs.
@@ -91,7 +118,7 @@ fn alter(cx: &mut Cx<'_>, resource: &AlterConfigsResource, validate_only: bool) 
 pub(super) fn check<'a>(
     resource_type: i8,
     keys: impl Iterator<Item = (&'a str, bool)>,
-) -> Result<(), Refusal> {
+) -> Result<Kinds, Refusal> {
     let mut seen = BTreeSet::new();
     let mut nulls = Vec::new();
     for (key, is_null) in keys {
@@ -105,11 +132,8 @@ pub(super) fn check<'a>(
         return Err((ErrorCode::InvalidRequest, message));
     }
     match resource_type {
-        TOPIC => Ok(()),
-        BROKER => {
-            let message = "The settings of this broker are fixed once it runs.";
-            Err((ErrorCode::InvalidRequest, message.into()))
-        }
+        TOPIC => Ok(Kinds::Topic),
+        BROKER => Ok(Kinds::Broker),
         other => Err((ErrorCode::InvalidRequest, format!("Unknown resource type {other}"))),
     }
 }
@@ -125,7 +149,10 @@ pub(super) fn topic<'a>(cx: &'a Cx<'_>, name: &str) -> Result<&'a Topic, Refusal
 /// Puts a topic's new settings in force.
 pub(super) fn set(cx: &mut Cx<'_>, name: &str, config: TopicConfig) -> Result<(), Refusal> {
     match cx.topics.configure(name, config, cx.config, cx.wall_ms) {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            cx.watch_retention();
+            Ok(())
+        }
         Err(error) => Err((cx.storage_failed(name, &error), error.to_string())),
     }
 }
@@ -164,16 +191,44 @@ fn alter_key(topic: &mut TopicConfig, config: &AlterableConfig, broker: &Config)
     let Some(definition) = TOPIC_KEYS.iter().find(|definition| definition.name == key) else {
         return Err((ErrorCode::InvalidConfig, format!("Unknown topic config name: {key}")));
     };
+    let value = altered(config, definition, topic.effective(definition, broker))?;
+    topic
+        .set(key, &value)
+        .map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))
+}
+
+// Kafka: ConfigAdminManager.prepareIncrementalConfigs, DynamicBrokerConfig.validate
+fn alter_broker_key(broker: &mut DynamicConfig, config: &AlterableConfig) -> Result<(), Refusal> {
+    let key = config.name.as_str();
+    if config.config_operation == DELETE {
+        broker.unset(key);
+        return Ok(());
+    }
+    let value = match BROKER_KEYS.iter().find(|definition| definition.name == key) {
+        Some(definition) => {
+            let before = broker.overridden(key).unwrap_or(definition.default);
+            altered(config, definition, before)?
+        }
+        None => config.value.clone().unwrap_or_default(),
+    };
+    broker
+        .set(key, &value)
+        .map_err(|error| broker_configs::refused(&error))
+}
+
+/// The value that a change makes of the one before.
+fn altered(config: &AlterableConfig, definition: &Definition, before: &str) -> Result<String, Refusal> {
     let given = config.value.as_deref().unwrap_or_default();
-    let value = match config.config_operation {
-        SET => given.to_string(),
+    match config.config_operation {
+        SET => Ok(given.to_string()),
         APPEND | SUBTRACT if definition.kind != Kind::List => {
+            let key = definition.name;
             let message = format!("Can't append to or subtract from key {key} because its type is not LIST.");
-            return Err((ErrorCode::InvalidConfig, message));
+            Err((ErrorCode::InvalidConfig, message))
         }
         operation @ (APPEND | SUBTRACT) => {
             let is_set = |value: &&str| !value.is_empty();
-            let mut values: Vec<&str> = topic.effective(definition, broker).split(',').filter(is_set).collect();
+            let mut values: Vec<&str> = before.split(',').filter(is_set).collect();
             for value in given.split(',').map(str::trim) {
                 match operation {
                     APPEND if !values.contains(&value) => values.push(value),
@@ -181,11 +236,8 @@ fn alter_key(topic: &mut TopicConfig, config: &AlterableConfig, broker: &Config)
                     _ => {}
                 }
             }
-            values.join(",")
+            Ok(values.join(","))
         }
-        other => return Err((ErrorCode::InvalidRequest, format!("Unknown operation type {other}."))),
-    };
-    topic
-        .set(key, &value)
-        .map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))
+        other => Err((ErrorCode::InvalidRequest, format!("Unknown operation type {other}."))),
+    }
 }

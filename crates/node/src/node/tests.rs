@@ -1,5 +1,6 @@
 //! The node on a driven clock: requests are frames, as a client sends them. Tests of an API are in its own file here.
 
+mod broker_configs;
 mod durable;
 mod faults;
 mod fetch;

@@ -12,16 +12,16 @@ use kohort_protocol::Uuid;
 
 use super::{CLUSTER_METADATA, CONSUMER_OFFSETS, Spellings, Topic, Topics, is_internal};
 use crate::cluster::Cluster;
-use crate::config::{Config, TopicConfig};
+use crate::config::{Config, Scope, TopicConfig};
 use crate::journal::{self, Entry, Journal, Remembered, TopicEntry};
 use crate::log::{LogName, PartitionLog, Point, Storage, StorageError, rewrite_latest};
 
 impl Topics {
     /// The topics that a storage holds: none, if it is new. Gives lines for the operator, too. `seed` decides the ids of topics
-    /// that have none.
+    /// that have none. What was changed of the brokers' settings while they ran is put in force.
     pub(crate) fn open(
         mut storage: Box<dyn Storage>,
-        config: &Config,
+        config: &mut Config,
         cluster: &Cluster,
         seed: u64,
         wall_ms: i64,
@@ -30,6 +30,11 @@ impl Topics {
             true => Journal::open(storage.as_mut(), config, wall_ms)?,
             false => (Journal::none(config), Remembered::default()),
         };
+        for (id, dynamic) in &remembered.brokers {
+            if let Some(scope) = scope(cluster, id) {
+                config.set_dynamic(scope, dynamic.clone());
+            }
+        }
         let mut topics = Self {
             storage,
             journal,
@@ -273,6 +278,14 @@ impl Topics {
             }
         }
         (may_expire, failures)
+    }
+}
+
+/// Whose settings are in force here of those that are kept for the broker of this id, or for all where it is empty.
+fn scope(cluster: &Cluster, id: &str) -> Option<Scope> {
+    match id {
+        "" => Some(Scope::Cluster),
+        id => (id.parse() == Ok(cluster.controller())).then_some(Scope::Broker),
     }
 }
 

@@ -35,8 +35,10 @@ fn limits(api: ApiKey) -> &'static str {
         ApiKey::ListOffsets => "local logs only: there is no remote storage",
         ApiKey::FindCoordinator => "of groups",
         ApiKey::InitProducerId => "of producers without transactions",
-        ApiKey::DescribeConfigs => "topics, and the broker's own settings (read-only)",
-        ApiKey::AlterConfigs | ApiKey::IncrementalAlterConfigs => "topics",
+        ApiKey::DescribeConfigs => "topics, this broker, and what was changed for all brokers",
+        ApiKey::AlterConfigs | ApiKey::IncrementalAlterConfigs => {
+            "topics; of brokers those of Kafka's dynamic settings that are here, but `max.connections`"
+        }
         ApiKey::DescribeLogDirs => "one directory; how large its medium is, is not told",
         ApiKey::ListPartitionReassignments => "always empty",
         ApiKey::CreateTopics | ApiKey::CreatePartitions => "one replica each",
