@@ -48,10 +48,12 @@ class Group:
 
 @contextmanager
 def group_of(topic):
-    """A group whose members are gone at the end, whatever happens."""
+    """A group whose members are gone at the end, whatever happens. None of them, killed or not, may have said what must not be."""
     group = Group(topic)
     try:
         yield group
+        for member in group.members:
+            member.check()
     except Failed as failure:
         ended = [f"{m.name} ended with {m.process.returncode}: {tail(m.stderr)}" for m in group.members if m.process.poll()]
         raise Failed("; ".join([str(failure), *ended])) from None

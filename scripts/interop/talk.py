@@ -139,6 +139,7 @@ class Member:
     records: list = field(default_factory=list)
     leads: bool = False  # whether its assignor ran for the group
     killed: bool = False
+    failure: Failed | None = None  # the first thing it said that must not be
     sessions_ended: int = 0  # as far as it tells
     may_lose_session: bool = False
     stop_signal: int | None = None  # None: its stdin is closed
@@ -163,8 +164,10 @@ class Member:
             with self.changed:
                 try:
                     self.parse(line.rstrip("\n"))
+                except Failed as failure:
+                    self.failure = self.failure or failure
                 except (ValueError, KeyError, IndexError) as problem:
-                    self.stderr.write(f"not understood: {line!r}: {problem}\n")
+                    self.failure = self.failure or Failed(f"{self.name} said {brief(line)!r}, not understood: {problem!r}")
                 self.changed.notify_all()
         with self.changed:
             self.changed.notify_all()
@@ -186,11 +189,17 @@ class Member:
         self.owned = owned
         self.history.append(f"{time.monotonic() % 1000:.1f} s {sorted(owned)}")
 
+    def check(self):
+        """Fails when it said what must not be."""
+        if self.failure:
+            raise self.failure
+
     def until(self, holds, what):
         """Waits until this holds; the member must live."""
         end = time.monotonic() + PATIENCE
         with self.changed:
             while not holds():
+                self.check()
                 if self.process.poll() is not None and not self.reader.is_alive():
                     raise Failed(f"{self.name} ended while waiting for {what()}: {tail(self.stderr)}")
                 if time.monotonic() > end:
@@ -209,6 +218,7 @@ class Member:
             raise Failed(f"{self.name} ended with {code}: {tail(self.stderr)}")
         if self.sessions_ended and not self.may_lose_session:
             raise Failed(f"{self.name}: its session ended {self.sessions_ended} times")
+        self.check()
 
     def kill(self):
         if self.process.poll() is None:

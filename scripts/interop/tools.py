@@ -1,5 +1,5 @@
-"""Java's own tools: the console producer and consumer, the commands for topics, groups, offsets, settings and records, and
-VerifiableProducer and VerifiableConsumer."""
+"""Java's own tools: the console producer and consumer, the commands for topics, groups, offsets, settings and records. Those that
+say what they do in JSON are in `verifiable`."""
 
 import json
 import re
@@ -24,21 +24,6 @@ class ConsoleConsumer(Member):
         self.records.append(Read(*place, key, value, headers.removeprefix("codec:")))
 
 
-class VerifiableConsumer(Member):
-    """Its lines are events in JSON."""
-
-    def parse(self, line):
-        event = json.loads(line)
-        if event["name"] == "record_data":
-            self.records.append(Read(event["partition"], event["offset"], str(event["key"]), event["value"], None))
-        elif event["name"] in ("partitions_assigned", "partitions_revoked"):
-            named = {p["partition"] for p in event["partitions"]}
-            owned = self.owned or set()
-            self.own(owned | named if event["name"] == "partitions_assigned" else owned - named)
-        elif event["name"] == "offsets_committed" and not event["success"]:
-            raise ValueError("a commit failed")
-
-
 def table_of(text, first="GROUP"):
     """The rows of a table that begins with a line of column names."""
     lines = text.strip().splitlines()
@@ -49,7 +34,43 @@ def table_of(text, first="GROUP"):
     return [dict(zip(names, line.split())) for line in lines[start + 1 :] if line.strip()]
 
 
-def console(table, java, bootstrap, inspector, run_id, count):
+class Commands:
+    """Kafka's commands, each run to its end at one broker."""
+
+    def __init__(self, java, bootstrap):
+        self.java = java
+        self.bootstrap = bootstrap
+
+    def __call__(self, name, *arguments, **more):
+        # The command for groups waits 5 s by default, which a busy machine needs for the start alone.
+        patient = ("--timeout", 60000) if name == GROUPS else ()
+        return run(self.java.tool(name, *arguments, *patient, "--bootstrap-server", self.bootstrap), **more)
+
+    def create(self, topic):
+        self(TOPICS, "--create", "--topic", topic.name, "--partitions", topic.partitions)
+        settled(lambda: topic.name in self(TOPICS, "--list").split(), True, "the topic is listed")
+        led = re.compile(r"\bLeader: \d")
+        settled(lambda: len(led.findall(self(TOPICS, "--describe", "--topic", topic.name))), topic.partitions, "partitions with a leader")
+
+    def described(self, group):
+        """What the group committed, a row for each partition."""
+        return table_of(self(GROUPS, "--describe", "--group", group))
+
+    def lag(self, group):
+        lags = [row["LAG"] for row in self.described(group)]
+        if "-" in lags:
+            raise Failed(f"of some partitions {group} has committed nothing: {lags}")
+        return sum(map(int, lags))
+
+    def delete(self, group, topic):
+        self(GROUPS, "--delete", "--group", group)
+        expect(group in self(GROUPS, "--list").split(), False, "the deleted group is listed")
+        self(TOPICS, "--delete", "--topic", topic.name)
+        settled(lambda: topic.name in self(TOPICS, "--list").split(), False, "the deleted topic is listed")
+
+
+def console(table, java, server, inspector, run_id, count):
+    bootstrap, tool = server.bootstrap, Commands(java, server.bootstrap)
     topic = Topic(f"{run_id}-console")
     group = f"{topic.name}-group"
     reset = ("--reset-offsets", "--group", group, "--topic", topic.name)
@@ -58,11 +79,6 @@ def console(table, java, bootstrap, inspector, run_id, count):
 
     def step(column):
         return table.step("client", "java-tools", column)
-
-    def tool(name, *arguments, **more):
-        # The command for groups waits 5 s by default, which a busy machine needs for the start alone.
-        patient = ("--timeout", 60000) if name == GROUPS else ()
-        return run(java.tool(name, *arguments, *patient, "--bootstrap-server", bootstrap), **more)
 
     def produce(codec, *properties):
         lines = topic.lines(codec, count, lambda key, value: f"codec:{codec}\t{key or 'NONE'}\t{value}")
@@ -74,7 +90,8 @@ def console(table, java, bootstrap, inspector, run_id, count):
     def member():
         shown = [word for name in ("key", "partition", "offset", "headers")
                  for word in ("--formatter-property", f"print.{name}=true")]
-        settings = ["--command-property", "heartbeat.interval.ms=300", "--command-property", "client.id=console"]
+        settings = ["heartbeat.interval.ms=300", "auto.commit.interval.ms=500", "client.id=console"]
+        settings = [word for setting in settings for word in ("--command-property", setting)]
         argv = java.tool("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", bootstrap, "--topic", topic.name,
                          "--group", group, "--from-beginning", *shown, *settings)
         return ConsoleConsumer("console consumer", argv, stop_signal=signal.SIGTERM, accept=STOPPED)
@@ -83,18 +100,12 @@ def console(table, java, bootstrap, inspector, run_id, count):
         text = tool("org.apache.kafka.tools.GetOffsetShell", "--topic", topic.name, "--time", when)
         return {int(p): int(o) for _, p, o in (line.split(":") for line in text.split())}
 
-    def described():
-        return table_of(tool(GROUPS, "--describe", "--group", group))
-
     def shares(members):
         seen = table_of(tool(GROUPS, "--describe", "--group", group, "--members"))
         return len(seen) == members and all(row["#PARTITIONS"] == str(topic.partitions // members) for row in seen)
 
     with step("create"):
-        tool(TOPICS, "--create", "--topic", topic.name, "--partitions", topic.partitions)
-        expect(topic.name in tool(TOPICS, "--list").split(), True, "the topic is listed")
-        text = tool(TOPICS, "--describe", "--topic", topic.name)
-        expect(len(re.findall(r"\bLeader: \d", text)), topic.partitions, "partitions with a leader")
+        tool.create(topic)
     for codec in CODECS:
         with step(codec):
             produce(codec)
@@ -130,16 +141,32 @@ def console(table, java, bootstrap, inspector, run_id, count):
     with step("resume"), group_of(topic) as one:
         before = len(topic)
         produce("zstd")
-        expect(sum(int(row["LAG"]) for row in described()), count, "lag before it resumes")
+        expect(tool.lag(group), count, "lag before it resumes")
         again = one.join(member())
         one.until_read(count, again)
         again.stop()
         topic.check(one.reads(), before)
+    if server.comes_back:
+        with step("restart"), group_of(topic) as one:
+            before = len(topic)
+            lasting = one.join(member())
+            produce("lz4")
+            one.until_read(count, lasting)
+            settled(lambda: tool.lag(group), 0, "lag before the restart")
+            server.kill()
+            server.resume()
+            produce("snappy")
+            one.until_read(2 * count, lasting)
+            lasting.stop()
+            topic.check(one.reads(), before)
+            expect(tool.lag(group), 0, "lag after the restart")
+    else:
+        table.leave_out("client", "java-tools", "restart", f"{server.name} is not killed")
     with step("list"):
         expect(group in tool(GROUPS, "--list").split(), True, "the group is listed")
         expect(tool(GROUPS, "--list", "--state", "Empty").find(group) >= 0, True, "the group is listed as Empty")
         ends = offsets("latest")
-        expect({int(r["PARTITION"]): int(r["CURRENT-OFFSET"]) for r in described()}, ends, "committed offsets")
+        expect({int(r["PARTITION"]): int(r["CURRENT-OFFSET"]) for r in tool.described(group)}, ends, "committed offsets")
         expect(sum(ends.values()), len(topic), "records stored")
         expect(set(offsets(began).values()), {0}, "first offsets of a time before all records")
         newest = offsets("max-timestamp")
@@ -152,9 +179,9 @@ def console(table, java, bootstrap, inspector, run_id, count):
     with step("reset"), group_of(topic) as one:
         planned = table_of(tool(GROUPS, *reset, "--shift-by", -1, "--dry-run"))
         expect(sum(int(row["NEW-OFFSET"]) for row in planned), len(topic) - topic.partitions, "planned offsets")
-        expect(sum(int(row["LAG"]) for row in described()), 0, "lag after a plan")
+        expect(tool.lag(group), 0, "lag after a plan")
         tool(GROUPS, *to_earliest, "--execute")
-        expect(sum(int(row["LAG"]) for row in described()), len(topic), "lag after the reset")
+        expect(tool.lag(group), len(topic), "lag after the reset")
         again = one.join(member())
         one.until_read(len(topic), again)
         again.stop()
@@ -169,66 +196,5 @@ def console(table, java, bootstrap, inspector, run_id, count):
         expect(offsets("earliest")[0], end - 3, "first offset after the deletion of records")
     with step("delete"):
         tool(GROUPS, "--delete-offsets", "--group", group, "--topic", f"{topic.name}:0")
-        expect(sorted(row["PARTITION"] for row in described()), ["1", "2", "3"], "partitions with an offset")
-        tool(GROUPS, "--delete", "--group", group)
-        expect(group in tool(GROUPS, "--list").split(), False, "the deleted group is listed")
-        tool(TOPICS, "--delete", "--topic", topic.name)
-        settled(lambda: topic.name in tool(TOPICS, "--list").split(), False, "the deleted topic is listed")
-
-
-def verifiable(table, java, bootstrap, run_id, count):
-    topic = Topic(f"{run_id}-verifiable")
-    group = f"{topic.name}-group"
-    stored = {}  # (partition, offset) -> value, as the producer was told
-
-    def step(column):
-        return table.step("client", "verifiable", column)
-
-    def produce(prefix, *settings):
-        name = "org.apache.kafka.tools.VerifiableProducer"
-        argv = java.tool(name, "--bootstrap-server", bootstrap, "--topic", topic.name, "--max-messages", count, "--value-prefix",
-                         prefix, "--command-config", "/dev/stdin")
-        events = [json.loads(line) for line in run(argv, "\n".join(settings)).splitlines()]
-        sent = {(e["partition"], e["offset"]): e["value"] for e in events if e["name"] == "producer_send_success"}
-        expect(len(sent), count, "records acknowledged at places of their own")
-        expect(len(set(sent) & set(stored)), 0, "offsets given twice")
-        stored.update(sent)
-
-    def member():
-        argv = java.tool("org.apache.kafka.tools.VerifiableConsumer", "--bootstrap-server", bootstrap, "--topic", topic.name,
-                         "--group-id", group, "--verbose", "--command-config", "/dev/stdin")
-        consumer = VerifiableConsumer("verifiable consumer", argv, stop_signal=signal.SIGTERM, accept=STOPPED)
-        consumer.process.stdin.write("heartbeat.interval.ms=300\nmax.poll.records=50\n")
-        consumer.process.stdin.close()
-        return consumer
-
-    def check(reads, wanted):
-        expect(len(reads), len(wanted), "records read")
-        expect({(r.partition, r.offset): r.value for r in reads} == wanted, True, "what was read is what was acknowledged")
-
-    with step("create"):
-        create = ("--create", "--topic", topic.name, "--partitions", topic.partitions)
-        run(java.tool(TOPICS, *create, "--bootstrap-server", bootstrap))
-    for number, codec in enumerate(CODECS):
-        with step(codec):
-            produce(str(number), f"compression.type={codec}")
-    with step("group of 2"), group_of(topic) as two:
-        first = two.join(member())
-        two.until_owned(first)
-        second = two.join(member())
-        two.until_owned(first, second)
-        produce("7")
-        two.until_read(len(stored), first)
-        second.stop()
-        two.until_owned(first)
-        produce("8")
-        two.until_read(len(stored), first)
-        first.stop()
-        check(two.reads(), stored)
-    with step("resume"), group_of(topic) as one:
-        before = set(stored)
-        produce("9")
-        again = one.join(member())
-        one.until_read(count, again)
-        again.stop()
-        check(one.reads(), {place: value for place, value in stored.items() if place not in before})
+        expect(sorted(row["PARTITION"] for row in tool.described(group)), ["1", "2", "3"], "partitions with an offset")
+        tool.delete(group, topic)
