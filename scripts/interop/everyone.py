@@ -16,19 +16,21 @@ PAUSE = 20
 PARTITIONS = 12
 SESSION = 6000  # ms, the shortest that a broker grants by default; where nobody is killed, one that a busy machine keeps
 LONG_SESSION = 30000
+QUICK = ("range", "cooperative-sticky")
 STICKY = ("sticky", "cooperative-sticky")
 
 
 def everyone(table, clients, kohort, bootstrap, run_id, count, quick):
-    """All clients that have the assignor; `quick`: with the newest one only, and nobody is killed."""
-    for assignor in ("cooperative-sticky",) if quick else kohort.assignors:
+    """All clients that have the assignor, once for each assignor; `quick`: for the two of Kafka's default list, and one leader is killed."""
+    for assignor in QUICK if quick else kohort.assignors:
         members = [client for client in (kohort, *clients) if assignor in client.assignors]
         with table.step("group of", " + ".join(client.name for client in members), assignor) as told:
-            topic, session = Topic(f"{run_id}-{assignor}-everyone", PARTITIONS), LONG_SESSION if quick else SESSION
-            with scene(topic, clients, bootstrap, count, session) as group:
+            topic = Topic(f"{run_id}-{assignor}-everyone", PARTITIONS)
+            with scene(topic, clients, bootstrap, count, SESSION) as group:
                 for client in members:
                     group.comes(client, [assignor])
-                while not quick and len(group.living) > 1:
+                survivors = len(members) - 1 if quick else 1
+                while len(group.living) > survivors:
                     group.goes(group.leader(), killed=True)
                 left = [member.name for member in group.living]
                 for client in members:
