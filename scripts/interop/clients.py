@@ -1,5 +1,5 @@
-"""How each client is got, and how its programs are started. What they are asked is the affair of `walk`, `tools`, `pairs` and
-`everyone`."""
+"""How each client is got, and how its programs are started. What they are asked is the affair of `walk`, `tools`, `verifiable`,
+`pairs` and `everyone`."""
 
 import re
 import shutil
@@ -184,6 +184,8 @@ class Kohort:
 
 
 def all_clients():
+    # librdkafka has no `sticky` (its pull request 2939) and refuses a list of eager and cooperative assignors (its issue 4368), and so does
+    # kafka-python ("Mixing EAGER and COOPERATIVE assignors in a single consumer is not supported").
     librdkafka = Python("librdkafka", "librdkafka.py", ("range", "roundrobin", "cooperative-sticky"), ("range", "cooperative-sticky"))
     kafka_python = Python("kafka-python", "kafka_python.py")
     kafka_python.commits_while_rebalancing = False
