@@ -5,7 +5,7 @@ use std::io;
 use bytes::BytesMut;
 use kohort_protocol::messages::RequestHeader;
 use kohort_protocol::{Request, RequestBody, ResponseBody, frame};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const FRAME_MAX: usize = 64 << 20;
@@ -102,14 +102,26 @@ impl Wire {
     /// # Panics
     /// When the length is none that a frame can have.
     pub async fn receive_frame(&mut self) -> Option<bytes::Bytes> {
-        loop {
-            if let Some(frame) = frame::split_frame(&mut self.received, FRAME_MAX).expect("a frame") {
-                return Some(frame);
-            }
-            match self.stream.read_buf(&mut self.received).await {
-                Ok(0) | Err(_) => return None,
-                Ok(_) => {}
-            }
+        next_frame(&mut self.stream, &mut self.received).await
+    }
+}
+
+/// The next frame of a stream, without its length; `None` when the stream ended. `received` keeps what came after it, and what came
+/// of it when this is dropped.
+///
+/// # Panics
+/// When the length is none that a frame can have.
+pub(crate) async fn next_frame(
+    stream: &mut (impl AsyncRead + Unpin),
+    received: &mut BytesMut,
+) -> Option<bytes::Bytes> {
+    loop {
+        if let Some(frame) = frame::split_frame(received, FRAME_MAX).expect("a frame") {
+            return Some(frame);
+        }
+        match stream.read_buf(received).await {
+            Ok(0) | Err(_) => return None,
+            Ok(_) => {}
         }
     }
 }

@@ -27,6 +27,7 @@ mod consumer_fetch;
 mod consumer_groups;
 mod consumer_leaving;
 mod consumer_lookups;
+mod consumer_lost_commits;
 mod consumer_own_assignors;
 mod consumer_patterns;
 mod consumer_positions;
