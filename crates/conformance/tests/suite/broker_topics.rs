@@ -201,7 +201,8 @@ async fn no_list_of_topics_means_all_and_an_empty_list_means_none() {
     assert!(none.topics.is_empty() && !none.brokers.is_empty());
 }
 
-fn grow(name: &str, count: i32) -> CreatePartitionsRequest {
+/// A request to add partitions to a topic until it has this many.
+pub(crate) fn grow(name: &str, count: i32) -> CreatePartitionsRequest {
     let topic = CreatePartitionsTopic {
         name: name.to_owned(),
         count,

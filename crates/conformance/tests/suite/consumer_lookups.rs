@@ -6,6 +6,7 @@ use kohort::consumer::{CommandError, OffsetError};
 use kohort::{ErrorCode, TopicPartition};
 use kohort_conformance::unique;
 
+use crate::consumer_growing::grow;
 use crate::consumer_setup::{
     A_MOMENT, built, delete_records, new_topic, partitions, read, settings, soon, standalone, write,
 };
@@ -159,29 +160,17 @@ async fn offsets_of_a_topic_that_is_not_there_take_default_api_timeout_ms() {
 // Kafka: KafkaConsumer.assign, partitionsFor: new partitions are noticed by asking
 #[tokio::test]
 async fn a_standalone_consumer_notices_new_partitions_by_asking_and_keeps_its_positions() {
-    use kohort_protocol::messages::{CreatePartitionsRequest, create_partitions::CreatePartitionsTopic};
     let topic = new_topic(1).await;
     write(&topic, 0, 0..3).await;
     let mut reader = standalone(&topic, 0..1);
     read(&mut reader, 3).await;
-    let grown = CreatePartitionsTopic {
-        name: topic.clone(),
-        count: 2,
-        assignments: None,
-    };
-    let request = CreatePartitionsRequest {
-        topics: vec![grown],
-        timeout_ms: 10_000,
-        validate_only: false,
-    };
-    assert_eq!(wire().await.call(2, request).await.results[0].error_code, 0);
+    grow(&topic, 2).await;
     let waiting = async {
         while reader.partitions_for(&*topic).await.expect("an answer").len() < 2 {
             tokio::time::sleep(A_MOMENT).await;
         }
     };
     soon("the new partition", waiting).await;
-    crate::setup::topic_ready(&mut wire().await, &topic, 2).await;
     reader.assign(partitions(&topic, 0..2)).expect("partitions");
     write(&topic, 1, 0..2).await;
     let records = read(&mut reader, 2).await;

@@ -25,6 +25,7 @@ mod consumer_cooperative;
 mod consumer_enforced;
 mod consumer_fetch;
 mod consumer_groups;
+mod consumer_growing;
 mod consumer_leaving;
 mod consumer_lookups;
 mod consumer_lost_commits;
