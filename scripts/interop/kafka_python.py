@@ -55,6 +55,10 @@ def member(bootstrap, topic, group, assignors, pause, session, instance, rack):
         max_poll_records=50,
         heartbeat_interval_ms=300,
         session_timeout_ms=int(session),
+        # The answer to a request for metadata that was under way when the topics were subscribed to ends the wish for theirs too (see the
+        # TODO in `ClusterMetadata.set_topics`; `update_metadata` clears `_need_update`). A member that leads then assigns nothing until
+        # its metadata are old, by default for 5 minutes.
+        metadata_max_age_ms=1000,
         group_instance_id=None if instance == "-" else instance,
         client_rack="" if rack == "-" else rack,
         partition_assignment_strategy=[ASSIGNORS[name] for name in assignors.split(",")],
