@@ -178,6 +178,27 @@ impl Node {
         self.topics.get(name).map(|topic| topic.id)
     }
 
+    /// As [`Machine::handle_timeout`], for the timers alone that were due at `due`, which is not after `now`: for a driver that was
+    /// kept from its inputs for long, and has looked at those that came up to `due`.
+    pub fn handle_timeout_of(&mut self, now: Instant, due: Instant) {
+        while let Some(timer) = self.timers.pop_due(due) {
+            match timer {
+                Timer::Fetch(conn) => self.answer_fetch(now, conn),
+                Timer::Delayed(conn) => {
+                    if let Some((call, body)) = self.delayed.remove(&conn) {
+                        self.carry_out(now, call, body);
+                    }
+                }
+                Timer::Producers => self.cx(now).expire_producers(),
+                Timer::Flush(log) => self.cx(now).expire_flush(log),
+                Timer::Retention => self.cx(now).expire_retention(),
+                Timer::Checkpoint => self.cx(now).keep_points(),
+            }
+        }
+        self.cx(now).expire_groups(due);
+        self.settle(now);
+    }
+
     fn cx(&mut self, now: Instant) -> Cx<'_> {
         Cx {
             now,
@@ -453,22 +474,7 @@ impl Machine for Node {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.timers.pop_due(now) {
-            match timer {
-                Timer::Fetch(conn) => self.answer_fetch(now, conn),
-                Timer::Delayed(conn) => {
-                    if let Some((call, body)) = self.delayed.remove(&conn) {
-                        self.carry_out(now, call, body);
-                    }
-                }
-                Timer::Producers => self.cx(now).expire_producers(),
-                Timer::Flush(log) => self.cx(now).expire_flush(log),
-                Timer::Retention => self.cx(now).expire_retention(),
-                Timer::Checkpoint => self.cx(now).keep_points(),
-            }
-        }
-        self.cx(now).expire_groups();
-        self.settle(now);
+        self.handle_timeout_of(now, now);
     }
 
     fn poll_action(&mut self) -> Option<Action> {

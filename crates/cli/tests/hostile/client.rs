@@ -100,9 +100,7 @@ impl Others {
         let thread = std::thread::spawn(move || {
             let (mut rounds, mut longest) = (0, Duration::ZERO);
             while !is_over.load(Ordering::Relaxed) || rounds == 0 {
-                let began = Instant::now();
-                round(&mut writer, &mut reader);
-                longest = longest.max(began.elapsed());
+                longest = longest.max(round(&mut writer, &mut reader));
                 rounds += 1;
                 // Often enough to be in the way of every attack, and no load by itself.
                 std::thread::sleep(Duration::from_millis(20));
@@ -112,17 +110,20 @@ impl Others {
         Self { stop, thread }
     }
 
-    /// How often it was served, and how long the longest time took, of two requests.
+    /// How often it was served, and how long the answer to a request took at most.
     pub(crate) fn end(self) -> (usize, Duration) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("others are served")
     }
 }
 
-fn round(writer: &mut Client, reader: &mut Client) {
+/// Writes a record and reads it; gives the longer time that an answer took.
+fn round(writer: &mut Client, reader: &mut Client) -> Duration {
     let mut builder = BatchBuilder::new(Compression::None, None).expect("no level");
     builder.append(0, None, Some(b"value"), &[]).expect("it fits");
+    let began = Instant::now();
     let written = writer.ask(9, produce("t", vec![builder.build(0).expect("a record")]));
+    let wrote = began.elapsed();
     let written = &written.responses[0].partition_responses[0];
     assert_eq!(written.error_code, 0);
     let partition = FetchPartition {
@@ -141,7 +142,10 @@ fn round(writer: &mut Client, reader: &mut Client) {
         }],
         ..Default::default()
     };
+    let began = Instant::now();
     let read = reader.ask(12, fetch);
+    let waited = began.elapsed().max(wrote);
     let records = read.responses[0].partitions[0].records.as_ref();
     assert!(records.is_some_and(|records| !records.is_empty()), "{read:?}");
+    waited
 }

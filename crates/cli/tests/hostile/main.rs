@@ -15,3 +15,5 @@ mod idle;
 #[cfg(target_os = "linux")]
 mod memory;
 mod mutated;
+#[cfg(target_os = "linux")]
+mod work;

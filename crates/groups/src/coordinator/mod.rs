@@ -205,6 +205,14 @@ impl Coordinator {
         self.cx.timers.set(Timer::Retention, self.cx.now + interval);
     }
 
+    /// As [`Machine::handle_timeout`], for the timers alone that were due at `due`, which is not after `now`.
+    pub fn handle_timeout_of(&mut self, now: Instant, due: Instant) {
+        self.cx.now = now;
+        while let Some(timer) = self.cx.timers.pop_due(due) {
+            self.expire_timer(timer);
+        }
+    }
+
     fn expire_timer(&mut self, timer: Timer) {
         let Some(group_id) = timer.group_id().cloned() else {
             self.arm_retention();
@@ -244,10 +252,7 @@ impl Machine for Coordinator {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.cx.now = now;
-        while let Some(timer) = self.cx.timers.pop_due(now) {
-            self.expire_timer(timer);
-        }
+        self.handle_timeout_of(now, now);
     }
 
     fn poll_action(&mut self) -> Option<Action> {

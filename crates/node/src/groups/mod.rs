@@ -202,10 +202,10 @@ impl Cx<'_> {
         }
     }
 
-    /// Fires the coordinators' timers.
-    pub(crate) fn expire_groups(&mut self) {
+    /// Fires the coordinators' timers that were due at `due`.
+    pub(crate) fn expire_groups(&mut self, due: Instant) {
         for coordinator in self.groups.by_broker.values_mut() {
-            coordinator.handle_timeout(self.now);
+            coordinator.handle_timeout_of(self.now, due);
         }
     }
 

@@ -10,7 +10,7 @@ use kohort_protocol::messages::list_offsets::{
 use kohort_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use crate::context::{Call, Cx, Outcome};
-use crate::log::Wanted;
+use crate::log::{Search, Wanted};
 
 // Kafka: ListOffsetsRequest
 const LATEST: i64 = -1;
@@ -32,6 +32,7 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ListOffsetsRequest) 
             }
         }
     }
+    let mut search = Search::default();
     let mut topics = Vec::new();
     for topic in &request.topics {
         let mut partitions = Vec::new();
@@ -39,7 +40,7 @@ pub(super) fn handle(cx: &mut Cx<'_>, call: &Call, request: ListOffsetsRequest) 
             let number = wanted.partition_index;
             let result = match duplicates.contains(&(topic.name.as_str(), number)) {
                 true => Err(ErrorCode::InvalidRequest),
-                false => find(cx, call, &topic.name, wanted),
+                false => find(cx, call, &topic.name, wanted, &mut search),
             };
             partitions.push(result.unwrap_or_else(|code| failed(number, code)));
         }
@@ -76,6 +77,7 @@ fn find(
     call: &Call,
     topic: &str,
     wanted: &ListOffsetsPartition,
+    search: &mut Search,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
     // Kafka: ReplicaManager.timestampMinSupportedVersion
     let first_version = match wanted.timestamp {
@@ -99,7 +101,15 @@ fn find(
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => return Ok(failed(wanted.partition_index, ErrorCode::None)),
         timestamp => Wanted::AtOrAfter(timestamp),
     };
-    let found = match partition.log.find(target) {
+    // Clients ask again for what is not available yet, and for that alone.
+    // Kafka: OffsetFetcherUtils.handleListOffsetResponse; ReplicaManager.fetchOffset: which code in which version
+    if matches!(target, Wanted::MaxTimestamp | Wanted::AtOrAfter(_)) && search.is_spent() {
+        return Err(match call.version {
+            ..5 => ErrorCode::LeaderNotAvailable,
+            _ => ErrorCode::OffsetNotAvailable,
+        });
+    }
+    let found = match partition.log.find(target, search) {
         Ok(found) => found,
         Err(error) => return Err(cx.storage_failed(topic, &error)),
     };

@@ -1,5 +1,5 @@
 //! Partition logs: what is checked at append (`validate`), what idempotent producers may do (`producer_state`), leader epochs
-//! (`epochs`), offsets (`partition`), segments and retention (`segments`), what is synced (`flush`), and the medium behind an
+//! (`epochs`), offsets (`partition`), what a search by timestamp may take (`search`), segments and retention (`segments`), what is synced (`flush`), and the medium behind an
 //! injected [`Storage`]: memory, or Kafka's layout on a [`Disk`]. Which partitions there are is known in `topics`.
 
 mod disk;
@@ -9,6 +9,7 @@ mod latest;
 mod memory;
 mod partition;
 mod producer_state;
+mod search;
 mod segmented;
 mod segments;
 mod storage;
@@ -22,6 +23,7 @@ pub(crate) use latest::rewrite as rewrite_latest;
 pub use memory::MemoryStorage;
 pub(crate) use partition::{Appended, PartitionLog, Wanted};
 pub(crate) use producer_state::ProducerStates;
+pub(crate) use search::Search;
 pub use segmented::SegmentStorage;
 pub use segments::SegmentFacts;
 pub use storage::{BatchPlace, LogName, Point, Storage, StorageError, StoredLog};

@@ -13,13 +13,11 @@ use kohort_records::{Batch, stored};
 use super::epochs::LeaderEpochs;
 use super::flush::{Flight, Flush};
 use super::producer_state::{Produced, ProducerStates, Verdict};
+use super::search::Search;
 use super::segments::{Incoming, Segments};
 use super::storage::{BatchPlace, StorageError, StoredLog};
 use super::validate::{self, Origin, Rejection};
 use crate::config::{LogConfig, TimestampType};
-
-/// How many bytes a batch may hold once decompressed when it is searched for a timestamp. It was appended within that bound.
-const LARGEST_DECOMPRESSED: usize = usize::MAX;
 
 /// How long an idempotent producer that sends nothing is remembered, in milliseconds: the producers of older segments are not
 /// read again at the start.
@@ -302,7 +300,11 @@ impl PartitionLog {
 
     /// Finds an offset; `None` when no record is as wanted.
     // Kafka: UnifiedLog.fetchOffsetByTimestamp
-    pub(crate) fn find(&mut self, wanted: Wanted) -> Result<Option<Found>, StorageError> {
+    pub(crate) fn find(
+        &mut self,
+        wanted: Wanted,
+        search: &mut Search,
+    ) -> Result<Option<Found>, StorageError> {
         let (bytes, timestamp) = match wanted {
             Wanted::Earliest => {
                 return Ok(Some(Found {
@@ -332,7 +334,7 @@ impl PartitionLog {
             operation: "reading a batch",
             reason: alloc::format!("{error}"),
         };
-        let open = batch.open(LARGEST_DECOMPRESSED).map_err(damaged)?;
+        let open = search.open(&batch).map_err(damaged)?;
         let record = open
             .iter()
             .find(|record| record.timestamp >= at_least && record.offset >= self.start_offset);

@@ -7,6 +7,7 @@ use kohort_records::{Batch, BatchBuilder, TimestampType, codec::Compression, sto
 
 use super::memory::MemoryStorage;
 use super::partition::{PartitionLog, Wanted};
+use super::search::Search;
 use super::storage::{LogName, Storage};
 use super::validate::{Opened, Origin};
 use crate::config::{Config, LogConfig, TopicConfig};
@@ -99,7 +100,9 @@ fn records_before_the_start_of_the_log_are_not_found() {
     let mut log = log();
     append(&mut log, 3);
     log.remove_before(2).expect("memory does not fail");
-    let found = log.find(Wanted::AtOrAfter(0)).expect("memory does not fail");
+    let found = log
+        .find(Wanted::AtOrAfter(0), &mut Search::default())
+        .expect("memory does not fail");
     assert_eq!(found.map(|found| found.offset), Some(2));
     assert!(!log.has_position(1));
     assert!(log.has_position(3));
@@ -110,7 +113,9 @@ fn records_before_the_start_of_the_log_are_not_found() {
 fn an_empty_log_has_a_beginning_and_an_end_and_no_newest_record() {
     let mut log = log();
     let mut offset = |wanted| {
-        let found = log.find(wanted).expect("memory does not fail");
+        let found = log
+            .find(wanted, &mut Search::default())
+            .expect("memory does not fail");
         found.map(|found| (found.offset, found.leader_epoch))
     };
     assert_eq!(offset(Wanted::Earliest), Some((0, 0)));

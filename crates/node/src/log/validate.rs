@@ -6,16 +6,20 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use kohort_protocol::ErrorCode;
 use kohort_records::codec::Compression;
-use kohort_records::{Batch, BatchError, OpenBatch};
+use kohort_records::{Batch, BatchError, Decompressor, OpenBatch};
 
 use crate::config::{LogConfig, TimestampType};
 
 /// How many times `max.message.bytes` a batch may hold once decompressed, and how many bytes it may hold in any case: a bound
 /// against small batches that decompress without end. Kafka has none, but its producers hold no more than 32 MiB
-/// (`buffer.memory`). All batches of a request hold no more together, so that one request does not keep a node of one thread
-/// from the others for long.
+/// (`buffer.memory`).
 const LARGEST_GROWTH: usize = 64;
 const ALWAYS_DECOMPRESSED: usize = 64 << 20;
+
+/// How many bytes all batches of a request may hold once decompressed, or as many as one of them where that is more: so one
+/// request does not keep a node of one thread from the others for long. The most that a known client puts into a request is what
+/// franz-go does: it counts batches before they are compressed, up to its `BrokerMaxWriteBytes`.
+const REQUEST_DECOMPRESSED: usize = 100 << 20;
 
 /// What a batch that cannot be opened took at least: a codec unpacks a block before it is seen to be too large, and those of LZ4
 /// have up to 4 MiB.
@@ -33,9 +37,11 @@ pub(crate) enum Origin<'a> {
     Coordinator,
 }
 
-/// What the compressed batches of a request took so far, in bytes once decompressed.
+/// What the compressed batches of a request took so far, in bytes once decompressed, and what opens them: a codec's tables cost
+/// more than a small batch, of which a request may have a million.
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
+    decompressor: Decompressor,
     /// By those that could be opened.
     held: usize,
     /// By those that could not, at most.
@@ -43,18 +49,19 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// How much the next batch may hold, where all may hold `bound`. One that cannot be opened takes nothing from the others, until
-    /// twice the bound was spent on all of them.
+    /// How much the next batch may hold, where it alone may hold `bound`. One that cannot be opened takes nothing from the others,
+    /// until twice the bound of all was spent on all of them.
     fn left(&self, bound: usize) -> usize {
-        let all = bound.saturating_mul(2).saturating_sub(self.wasted);
-        all.min(bound).saturating_sub(self.held)
+        let together = bound.max(REQUEST_DECOMPRESSED);
+        let all = together.saturating_mul(2).saturating_sub(self.wasted);
+        all.min(together).saturating_sub(self.held).min(bound)
     }
 
     /// Opens a batch; one that is not compressed takes nothing.
     fn open(&mut self, batch: &Batch, config: &LogConfig) -> Result<OpenBatch, Rejection> {
         let bound = largest_decompressed(config);
         if batch.compression()? == Compression::None {
-            return Ok(batch.open(bound)?);
+            return Ok(batch.open_with(&mut self.decompressor, bound)?);
         }
         let left = self.left(bound);
         if left == 0 {
@@ -63,7 +70,7 @@ impl Opened {
                 "the batches of the request hold too much once they are decompressed",
             ));
         }
-        let opened = batch.open(left);
+        let opened = batch.open_with(&mut self.decompressor, left);
         match &opened {
             Ok(open) => self.held = self.held.saturating_add(open.size()),
             Err(_) => self.wasted = self.wasted.saturating_add(left.max(LARGEST_BLOCK)),

@@ -15,7 +15,7 @@ use kohort_records::{Batch, BatchBuilder, batches, codec::Compression};
 use super::SegmentStorage;
 use crate::config::{Config, LogConfig, TopicConfig};
 use crate::log::testing::MemoryDisk;
-use crate::log::{Disk, LogName, Opened, Origin, PartitionLog, Point, Storage, StorageError, Wanted};
+use crate::log::{Disk, LogName, Opened, Origin, PartitionLog, Point, Search, Storage, StorageError, Wanted};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -160,7 +160,10 @@ impl Bench {
     }
 
     fn find(&mut self, wanted: Wanted) -> Option<i64> {
-        let found = self.log.find(wanted).expect("the disk is in order");
+        let found = self
+            .log
+            .find(wanted, &mut Search::default())
+            .expect("the disk is in order");
         found.map(|found| found.offset)
     }
 }

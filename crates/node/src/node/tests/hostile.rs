@@ -256,21 +256,24 @@ fn written_at_once(batches: &[Bytes]) -> Vec<ErrorCode> {
 }
 
 #[test]
-fn the_batches_of_a_request_hold_no_more_decompressed_than_one_of_them_may() {
+fn the_batches_of_a_request_hold_no_more_than_a_hundred_mebibytes_decompressed() {
     let (small, large) = (zeros(Compression::Lz4, 1), zeros(Compression::Lz4, 30));
     let plain = batch(&["a"]);
-    let codes = written_at_once(&[large.clone(), large.clone(), large, small, plain]);
+    let codes = written_at_once(&[large.clone(), large.clone(), large.clone(), large, small, plain]);
     let none = ErrorCode::None;
-    assert_eq!(codes, [none, none, ErrorCode::MessageTooLarge, none, none]);
+    assert_eq!(codes, [none, none, none, ErrorCode::MessageTooLarge, none, none]);
 }
 
 #[test]
 fn batches_that_are_too_large_leave_the_others_of_their_request_alone_until_they_took_twice_the_bound() {
     let (small, bomb) = (zeros(Compression::Lz4, 1), zeros(Compression::Lz4, 65));
     let plain = batch(&["a"]);
-    let codes = written_at_once(&[bomb.clone(), small.clone(), bomb, small, plain]);
+    // Each may hold 64 MiB, and so takes as many from twice 100.
+    let bombs = alloc::vec![bomb; 4];
+    let codes = written_at_once(&[&bombs[..3], &[small.clone()], &bombs[3..], &[small, plain]].concat());
     let (none, too_large) = (ErrorCode::None, ErrorCode::MessageTooLarge);
-    assert_eq!(codes, [too_large, none, too_large, too_large, none]);
+    assert_eq!(codes[..3], [too_large; 3]);
+    assert_eq!(codes[3..], [none, too_large, too_large, none]);
 }
 
 #[test]
@@ -281,9 +284,56 @@ fn compressed_batches_for_many_partitions_are_all_written() {
         Compression::Lz4,
         Compression::Zstd,
     ];
+    // What franz-go sends at most: it counts its batches before they are compressed, and 100 MiB are its bound.
     let batches = codecs.map(|codec| zeros(codec, 1));
-    let codes = written_at_once(&alloc::vec![batches; 15].concat());
-    assert_eq!(codes, [ErrorCode::None; 60]);
+    let codes = written_at_once(&alloc::vec![batches; 24].concat());
+    assert_eq!(codes, [ErrorCode::None; 96]);
+}
+
+/// Asks for the first record of each partition of `many`, and gives the errors.
+fn looked_for(bench: &mut Bench, version: i16, partitions: &[i32], timestamp: i64) -> Vec<ErrorCode> {
+    let wanted = partitions.iter().map(|partition| ListOffsetsPartition {
+        partition_index: *partition,
+        current_leader_epoch: -1,
+        timestamp,
+        ..Default::default()
+    });
+    let request = ListOffsetsRequest {
+        topics: alloc::vec![ListOffsetsTopic {
+            name: "many".into(),
+            partitions: wanted.collect(),
+        }],
+        ..Default::default()
+    };
+    let answer = bench.ask(version, request);
+    let partitions = answer.topics[0].partitions.iter();
+    partitions
+        .map(|partition| ErrorCode::from_code(partition.error_code))
+        .collect()
+}
+
+#[test]
+fn a_search_by_timestamp_opens_no_more_than_256_mebibytes_and_clients_ask_again_for_the_rest() {
+    let mut bench = Bench::new();
+    bench.create_topic("many", 7, &[]);
+    let bomb = zeros(Compression::Zstd, 60);
+    for partition in 0..7 {
+        bench.produce_batch("many", partition, bomb.clone());
+    }
+    let all = [0, 1, 2, 3, 4, 5, 6];
+    let none = ErrorCode::None;
+    for (version, timestamp, later) in [
+        (4, 0, ErrorCode::LeaderNotAvailable),
+        (5, 0, ErrorCode::OffsetNotAvailable),
+        (7, -3, ErrorCode::OffsetNotAvailable),
+    ] {
+        let codes = looked_for(&mut bench, version, &all, timestamp);
+        assert_eq!(codes, [none, none, none, none, none, later, later]);
+        assert!(later.is_retriable());
+        assert_eq!(looked_for(&mut bench, version, &all[5..], timestamp), [none; 2]);
+    }
+    // What is known without opening a batch is told.
+    assert_eq!(looked_for(&mut bench, 7, &all, -1), [none; 7]);
 }
 
 #[test]
