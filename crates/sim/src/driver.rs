@@ -4,13 +4,18 @@
 
 mod application;
 mod cable;
+mod commits;
+mod decoder;
 mod faults;
+mod leaving;
 mod listener;
+mod lookups;
 mod producer;
 mod rest;
 mod run;
 mod storage;
 mod tamper;
+mod tap;
 mod way;
 mod world;
 

@@ -3,12 +3,15 @@
 //!
 //! The invariants have the numbers of `docs/simulation.md`: I1 one owner, I2 what stays goes on, I3 commits go back by their owner only, I4 at least once, I5 nothing
 //! after a revocation or a seek, I6 what was acknowledged stays, I7 stable stays stable, I8 reading goes on. I3 and I4 of commits are
-//! in [`commits`], I1 and I5 in [`readers`], I2 in [`reading`], the end of a run in [`rest`].
+//! in [`commits`] and [`sent`], I1 and I5 in [`readers`], I2 in [`reading`], what look-ups tell in [`lookups`], the end of a run in
+//! [`rest`].
 
 mod commits;
+mod lookups;
 mod readers;
 mod reading;
 mod rest;
+mod sent;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +77,7 @@ pub(crate) struct Ledger {
     coordinator: commits::Coordinator,
     readers: readers::Readers,
     reading: reading::Reading,
+    sent: sent::Sent,
 }
 
 impl Ledger {

@@ -88,6 +88,11 @@ pub(crate) fn id_of(value: Option<&[u8]>) -> u64 {
         .map_or(u64::MAX, |id| u64::from_be_bytes(*id))
 }
 
+/// Whether nobody can make anything of this record, however often it is tried: it has to be passed over.
+pub(crate) fn is_unreadable(id: u64) -> bool {
+    id % 41 == 7
+}
+
 /// The value of the record with this identity.
 pub(crate) fn value_of(id: u64) -> Bytes {
     Bytes::copy_from_slice(&id.to_be_bytes())

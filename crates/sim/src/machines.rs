@@ -3,6 +3,7 @@
 
 mod application;
 mod broker;
+mod commits;
 mod disk;
 mod faults;
 mod lives;
@@ -11,6 +12,7 @@ mod network;
 mod producer;
 mod rest;
 mod schedule;
+mod sink;
 mod tamper;
 mod traffic;
 mod world;
@@ -29,9 +31,15 @@ pub(crate) fn run(seed: u64, mutant: Option<Mutant>, story: Story) -> Outcome {
     let mut story = story;
     let plan = Plan::of(seed);
     story.note(Instant::ZERO, || format!("{plan:?}"));
-    let trouble = Instant::ZERO + plan.trouble;
+    let (trouble, has_lull) = (plan.trouble, plan.has_lull);
     let mut world = World::new(seed, plan, mutant, story);
-    world.run_until(trouble);
+    if has_lull {
+        world.run_for(trouble / 2);
+        world.have_lull();
+        world.run_for(trouble / 2);
+    } else {
+        world.run_for(trouble);
+    }
     world.calm_down();
     world.come_to_rest();
     world.into_outcome(seed)

@@ -123,6 +123,18 @@ impl Messages {
         }
     }
 
+    /// The commit that a client sends, without its length, if it is one.
+    pub(crate) fn commit_of(&self, bytes: &Bytes) -> Option<CommitRequest> {
+        let peek = frame::peek_request(bytes).ok()?;
+        if peek.key != ApiKey::OffsetCommit.code() {
+            return None;
+        }
+        match frame::decode_request(bytes.clone()) {
+            Ok((_, RequestBody::OffsetCommit(commit))) => Some(self.commit(&commit)),
+            _ => None,
+        }
+    }
+
     /// The last generation whose assignment a client was sent.
     pub(crate) fn generation_of(&self, client: Client) -> Option<i32> {
         self.joined.get(&client).copied()

@@ -89,6 +89,16 @@ mutants! {
     CommitRefusalLost "commit-refusal-lost" DRIVER;
     /// A poll that is given up halfway loses the records that it has taken.
     DroppedPollLosesRecords "dropped-poll-loses-records" DRIVER;
+    /// A close that is dropped halfway commits what was committed before the last time.
+    DroppedCloseTakesBack "dropped-close-takes-back" DRIVER;
+    /// An `unsubscribe` that is dropped halfway has not begun, and reading goes on.
+    DroppedUnsubscribeForgotten "dropped-unsubscribe-forgotten" DRIVER;
+    /// Now and then what was committed some time ago is committed once more.
+    CommitTakenBack "commit-taken-back" BOTH;
+    /// The position moves past a record that the application could not take.
+    FailurePassedOver "failure-passed-over" BOTH;
+    /// What was decoded before a deserializer or a sink panicked is not handed out again.
+    PanicLosesDecoded "panic-loses-decoded" BOTH;
     /// The listener hears each assignment twice.
     ListenerCalledTwice "listener-called-twice" DRIVER;
     /// The broker acknowledges before the disk has synced.

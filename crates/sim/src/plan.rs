@@ -49,6 +49,14 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(30);
 /// How soon records are read once everything is at rest.
 pub(crate) const PROMPT: Duration = Duration::from_secs(4);
 
+/// How long after the last fault connections and leaders are found again, though the group may not be at rest: a request that was lost
+/// is given up after `request.timeout.ms`, a connection after its own time, a broker that was stopped is back by then, and who knows
+/// no broker begins anew after `metadata.recovery.rebootstrap.trigger.ms`.
+pub(crate) const EASED: Duration = Duration::from_secs(12);
+
+/// How long a group is watched that came to rest between two times of trouble.
+pub(crate) const LULL: Duration = Duration::from_secs(4);
+
 /// When an application commits what it has processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommitStyle {
@@ -60,6 +68,15 @@ pub(crate) enum CommitStyle {
     Mixed,
     /// `enable.auto.commit`.
     Auto,
+    /// `enable.auto.commit`, and by itself now and then.
+    Both,
+}
+
+impl CommitStyle {
+    /// Whether `enable.auto.commit` is set.
+    pub(crate) fn is_automatic(self) -> bool {
+        matches!(self, Self::Auto | Self::Both)
+    }
 }
 
 /// What may go wrong.
@@ -81,6 +98,8 @@ pub(crate) struct Plan {
     pub(crate) slots: usize,
     pub(crate) assignor: &'static str,
     pub(crate) commits: CommitStyle,
+    /// Whether applications cannot take each record at once: deserializers and sinks fail and panic.
+    pub(crate) is_picky: bool,
     pub(crate) is_static: bool,
     pub(crate) weather: Weather,
     /// How long faults go on.
@@ -98,6 +117,10 @@ pub(crate) struct Plan {
     pub(crate) sync: Duration,
     /// Whether what is acknowledged is synced: only then may power be lost.
     pub(crate) is_synced: bool,
+    /// Whether there is a lull in the middle of it.
+    pub(crate) has_lull: bool,
+    /// Whether a member vanishes when the lull begins, so that not everything recovers.
+    pub(crate) lull_lacks_one: bool,
     /// Whether a member vanishes once everything is at rest.
     pub(crate) vanishes: bool,
     /// How long a group at rest is watched: longer than sessions, polls and metadata last.
@@ -118,7 +141,7 @@ impl Plan {
         let delay = millis(1, 12);
         let sync = millis(0, 10);
         let mut pick = |bound: u64| prng.below(bound);
-        Self {
+        let mut plan = Self {
             brokers: 1 + u16::try_from(pick(3)).unwrap_or(0),
             topics: vec![("t", small(1 + pick(6))), ("u", small(1 + pick(4)))],
             slots: match pick(4) {
@@ -135,6 +158,7 @@ impl Plan {
                 2 => CommitStyle::Mixed,
                 _ => CommitStyle::Auto,
             },
+            is_picky: false,
             is_static: pick(4) == 0,
             weather: match pick(4) {
                 0 => Weather::Fair,
@@ -142,6 +166,8 @@ impl Plan {
             },
             is_synced: pick(3) > 0,
             max_poll_records: 1 + count(pick(20)),
+            has_lull: false,
+            lull_lacks_one: false,
             vanishes: pick(2) == 0,
             watch: match pick(10) {
                 0 => Duration::from_secs(30),
@@ -155,7 +181,14 @@ impl Plan {
             fetch_wait,
             delay,
             sync,
+        };
+        if plan.commits == CommitStyle::Auto && pick(2) == 0 {
+            plan.commits = CommitStyle::Both;
         }
+        plan.is_picky = pick(4) == 0;
+        plan.has_lull = pick(4) == 0;
+        plan.lull_lacks_one = pick(2) == 0;
+        plan
     }
 }
 

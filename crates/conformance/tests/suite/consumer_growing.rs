@@ -140,7 +140,7 @@ async fn partitions_that_are_added_to_a_topic_of_a_live_group_are_assigned_and_r
         settle(&mut members, |shares| shares.iter().all(|share| share.len() == 1)).await;
         let (begun, mut group) = (diary.lines().len(), Group::of(members));
         group.write(&topic, 2).await;
-        grow(&*topic, 6).await;
+        grow(&topic, 6).await;
         group.settle(&[(&*topic, 6)], 3).await;
         group.read_all().await;
         let since = diary.lines().split_off(begun);

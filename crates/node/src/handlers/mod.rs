@@ -8,6 +8,7 @@ use kohort_protocol::{ApiKey, ErrorCode, RequestBody, VersionRange};
 use crate::context::{Call, Cx, Outcome};
 use crate::interface::CloseReason;
 
+mod broker_configs;
 mod once;
 
 macro_rules! apis {

@@ -6,16 +6,20 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kohort::{Consumer, ConsumerRecords, OffsetAndMetadata, TopicPartition};
+use kohort::consumer::PollError;
+use kohort::deserialize::RecordDeserializationError;
+use kohort::{Consumer, ConsumerRecords, TopicPartition};
 use kohort_machine::Instant;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::commits::all_but_the_last;
+use super::decoder::unless_panicked;
 use super::listener::Listener;
 use super::run::Run;
 use super::tamper::{Border, Read};
-use crate::logs::id_of;
-use crate::plan::{CommitStyle, PATIENCE};
+use crate::logs::{id_of, is_unreadable};
+use crate::plan::CommitStyle;
 
 /// Who waits this long between two polls does something else meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -65,10 +69,13 @@ impl Application {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
-            if let Some(topics) = wanted
-                && !self.subscribe(topics)
-            {
-                return;
+            if let Some(topics) = wanted {
+                if self.run.chance(1, 3) {
+                    self.unsubscribe().await;
+                }
+                if !self.subscribe(topics) {
+                    return;
+                }
             }
             let records = self.poll().await;
             self.run.claim(self.no);
@@ -76,6 +83,7 @@ impl Application {
             let done = records.next_offsets();
             let reads = self.border.brought(&self.run, reads_of(&records));
             drop(records);
+            let partly = all_but_the_last(&reads);
             let is_empty = reads.is_empty();
             if !is_empty {
                 process(self.no, &self.run, &self.wishes, reads).await;
@@ -87,15 +95,14 @@ impl Application {
                 sleep(time).await;
             }
             if !is_empty || self.run.chance(1, 8) {
-                self.commit(done).await;
+                self.commit(done, partly).await;
             }
             self.ask_who_it_is().await;
+            self.look_up().await;
             self.run.claim(self.no);
             self.wander();
         }
-        self.run.note(|| format!("m{} closes", self.no));
-        let result = self.consumer.close(PATIENCE).await;
-        self.run.note(|| format!("m{} closed: {result:?}", self.no));
+        self.close().await;
     }
 
     fn subscribe(&mut self, topics: BTreeSet<Arc<str>>) -> bool {
@@ -143,21 +150,33 @@ impl Application {
     async fn poll_for(&mut self, patience: Duration) -> Option<Records> {
         let polled = match self.run.chance(1, 6) {
             true if self.border.loses_dropped_polls() => {
-                let _lost = self.consumer.poll(patience).await;
+                let _lost = unless_panicked(self.consumer.poll(patience)).await;
                 return None;
             }
             // The future is dropped halfway.
-            true => timeout(patience, self.consumer.poll(Duration::from_secs(600)))
-                .await
-                .ok()?,
+            true => {
+                let polled = unless_panicked(self.consumer.poll(Duration::from_secs(600)));
+                timeout(patience, polled).await.ok()?
+            }
             false => tokio::select! {
                 biased;
-                polled = self.consumer.poll(patience) => polled,
+                polled = unless_panicked(self.consumer.poll(patience)) => polled,
                 () = self.wishes.hurry.notified() => return None,
             },
         };
+        let Some(polled) = polled else {
+            // What was decoded before comes again.
+            self.border.panicked();
+            let now = self.run.now();
+            self.run.lock().ledger.was_busy(now, self.no);
+            return None;
+        };
         match polled {
             Ok(records) => Some(records),
+            Err(PollError::Deserialization(error)) => {
+                self.refuse(&error);
+                None
+            }
             Err(error) => {
                 self.run.note(|| format!("m{} poll: {error}", self.no));
                 self.is_over = error.is_fatal();
@@ -167,44 +186,30 @@ impl Application {
         }
     }
 
-    /// `done` was processed since the commit before.
-    async fn commit(&mut self, done: Vec<(TopicPartition, OffsetAndMetadata)>) {
-        let kind = match self.commits {
-            CommitStyle::Auto => return,
-            CommitStyle::Sync => 0,
-            CommitStyle::Async => 1,
-            CommitStyle::Mixed => self.run.below(4),
-        };
-        let result = match kind {
-            0 if let Some(offsets) = self.border.commits(&done) => {
-                self.consumer.commit_sync_offsets(offsets).await
-            }
-            0 if self.run.chance(1, 8) => {
-                let patience = Duration::from_millis(self.run.below(20));
-                match timeout(patience, self.consumer.commit_sync()).await {
-                    Ok(result) => result,
-                    Err(_) => return,
-                }
-            }
-            0 if !done.is_empty() && self.run.chance(1, 4) => {
-                self.consumer.commit_sync_offsets(done.clone()).await
-            }
-            0 => self.consumer.commit_sync_timeout(PATIENCE).await,
-            1 => {
-                let run = self.run.clone();
-                self.consumer.commit_async_with(move |offsets, result| {
-                    if result.is_ok() {
-                        run.lock().ledger.commit_known(offsets);
-                    }
-                });
-                return;
-            }
-            _ => return,
-        };
-        self.run.step();
-        match result {
-            Ok(()) => self.run.lock().ledger.commit_known(&done),
-            Err(error) => self.run.note(|| format!("m{} commit: {error}", self.no)),
+    /// A record cannot be decoded: it is tried again, or passed over as if it were processed.
+    fn refuse(&mut self, error: &RecordDeserializationError) {
+        let (no, partition, offset) = (self.no, &error.partition, error.offset());
+        let id = id_of(error.record.value.as_deref());
+        let now = self.run.now();
+        self.run
+            .note(|| format!("m{no} cannot read {partition}@{offset}"));
+        {
+            let mut shared = self.run.lock();
+            shared.ledger.was_busy(now, no);
+            shared.ledger.refused(no, partition, offset, id);
+        }
+        if self.border.passes_over_failures() {
+            let _ = self.consumer.seek(partition, offset + 1);
+            return;
+        }
+        let is_calm = self.wishes.calm.load(Ordering::Relaxed);
+        let is_passed_over = is_unreadable(id) && (is_calm || self.run.chance(1, 2)) || self.run.chance(1, 8);
+        if is_passed_over && self.consumer.seek(partition, offset + 1).is_ok() {
+            self.run
+                .note(|| format!("m{no} passes over {partition}@{offset}"));
+            let mut shared = self.run.lock();
+            shared.ledger.processed(partition, offset, offset + 1);
+            shared.ledger.sought(now, no, partition, offset + 1);
         }
     }
 
@@ -255,6 +260,11 @@ impl Application {
         let Some(next) = next else { return };
         let back = i64::try_from(self.run.below(12)).unwrap_or(0);
         let offset = (next - back).max(0);
+        self.jump(partition, offset);
+    }
+
+    /// Goes on here.
+    pub(super) fn jump(&mut self, partition: &TopicPartition, offset: i64) {
         if !self.border.seeks() || self.consumer.seek(partition, offset).is_ok() {
             self.run
                 .note(|| format!("m{} seeks {partition} to {offset}", self.no));

@@ -10,11 +10,11 @@ use kohort::transport::Transport;
 use kohort_broker::Connector;
 use kohort_machine::Prng;
 use kohort_node::ConnId;
-use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::run::Run;
+use super::tap::Tap;
 use super::way::{Ear, relay};
 use crate::messages::Client;
 
@@ -82,7 +82,7 @@ impl Cables {
         })
     }
 
-    async fn connect(&self, owner: usize, host: &str, port: u16) -> io::Result<DuplexStream> {
+    async fn connect(&self, owner: usize, host: &str, port: u16) -> io::Result<Tap> {
         if self.with(|state| state.unplugged.contains(&owner)) {
             return std::future::pending().await;
         }
@@ -111,7 +111,8 @@ impl Cables {
             relay(end, far, seen, prng, cables.delay, ear).await;
             cables.with(|state| state.cables.remove(&number));
         });
-        Ok(near)
+        let member = owner.lt(&PRODUCERS).then_some(owner);
+        Ok(Tap::new(near, self.run.clone(), member))
     }
 
     /// One of the cables, by any number; and whose it is.

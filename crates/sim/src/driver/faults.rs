@@ -1,6 +1,7 @@
 //! What goes wrong on the real driver: the fault API of the embedded broker, cables, and applications that crash, dawdle and close.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -181,6 +182,22 @@ impl World {
         for life in self.lives.values() {
             life.wishes.calm.store(true, Ordering::Relaxed);
             life.wishes.slow_ms.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Things go wrong again; who is gone comes back.
+    pub(super) fn rouse(&mut self) {
+        if self.plan.weather == Weather::Foul {
+            self.run.lock().ledger.stop_measuring();
+        }
+        self.is_calm.store(false, Ordering::Relaxed);
+        for life in self.lives.values() {
+            life.wishes.calm.store(false, Ordering::Relaxed);
+        }
+        let taken: BTreeSet<usize> = self.lives.values().map(|life| life.slot).collect();
+        let now = self.run.now();
+        for slot in (0..self.plan.slots).filter(|slot| !taken.contains(slot)) {
+            self.vacant.entry(slot).or_insert(now);
         }
     }
 }

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 
 use kohort::TopicPartition;
 use kohort_broker::{MemberFate, Rebalance, RebalanceOutcome};
+use kohort_machine::Instant;
 use tokio::time::sleep;
 
 use super::producer::write;
 use super::world::World;
-use crate::plan::{DRAIN, GROUP, PROMPT, QUIET, REQUEST_TIMEOUT};
+use crate::plan::{DRAIN, EASED, GROUP, LULL, PROMPT, QUIET, REQUEST_TIMEOUT, REST};
 
 /// How often it is looked whether the group is at rest.
 const LOOK: Duration = Duration::from_millis(250);
@@ -20,15 +21,26 @@ const LOOK: Duration = Duration::from_millis(250);
 // Kafka: AbstractCoordinator.JOIN_GROUP_TIMEOUT_LAPSE
 const JOIN_LAPSE: Duration = Duration::from_secs(5);
 
+/// Where a group at rest stands.
+struct Standing {
+    at: Instant,
+    generation: i32,
+    rebalances: u64,
+}
+
 impl World {
     /// Waits until the group is at rest; it has to be so within this time.
     pub(super) async fn settle(&mut self, within: Duration) {
         let end = self.run.now() + within;
+        let eased = self.run.now() + EASED;
         let mut since = None;
         while self.run.now() < end && !self.is_broken() {
             sleep(LOOK).await;
             self.attend().await;
             let now = self.run.now();
+            if now >= eased {
+                self.measure_reading();
+            }
             match self.silence_needed().await {
                 Some(quiet) => {
                     let begun = self
@@ -52,10 +64,36 @@ impl World {
         if !self.is_broken() {
             let (living, partitions) = (self.living(), self.all_partitions());
             let names = self.living_names().into_iter().map(Arc::from).collect();
-            let mut shared = self.run.lock();
-            shared.ledger.check_ownership(&living, &partitions);
-            shared.ledger.check_member_names(&names);
+            {
+                let mut shared = self.run.lock();
+                shared.ledger.check_ownership(&living, &partitions);
+                shared.ledger.check_member_names(&names);
+            }
+            self.measure_reading();
         }
+    }
+
+    /// From now on nothing keeps members from reading what they own.
+    fn measure_reading(&self) {
+        let (now, bound) = (self.run.now(), self.plan.reading_bound());
+        self.run.lock().ledger.measure_reading_from(now, bound);
+    }
+
+    /// Trouble is over for a while, but for a member that is gone: the others come to rest, and stay so.
+    pub(super) async fn have_lull(&mut self) {
+        self.calm_down().await;
+        if self.plan.lull_lacks_one {
+            self.lose_one();
+        }
+        self.settle(REST).await;
+        if self.is_broken() {
+            return;
+        }
+        self.count("lull", String::new);
+        let before = self.standing().await;
+        sleep(LULL).await;
+        self.check_stands(&before).await;
+        self.rouse();
     }
 
     /// How long the group has to be silent until it can be believed to be at rest; `None` while it is not.
@@ -166,23 +204,38 @@ impl World {
         if self.is_broken() {
             return;
         }
-        let (rest, before) = (self.run.now(), self.rebalances().await);
-        let generation = {
-            let mut shared = self.run.lock();
-            shared.watched = Some(BTreeMap::new());
-            shared.ledger.generation()
-        };
+        let before = self.standing().await;
+        self.run.lock().watched = Some(BTreeMap::new());
         sleep(self.plan.watch).await;
-        let after = self.rebalances().await;
+        self.check_stands(&before).await;
         let mut shared = self.run.lock();
         let asked = shared.watched.take().unwrap_or_default();
-        shared.ledger.check_stable(rest, generation);
         let members = self.lives.len() as u64;
         shared
             .ledger
             .check_quiet(&self.plan, members, members + 3, &asked);
-        if before != after {
-            let what = format!("{before} rebalances of the group became {after} at rest");
+    }
+
+    /// Where the group stands now.
+    async fn standing(&self) -> Standing {
+        let rebalances = self.rebalances().await;
+        Standing {
+            at: self.run.now(),
+            generation: self.run.lock().ledger.generation(),
+            rebalances,
+        }
+    }
+
+    /// It stands there still.
+    async fn check_stands(&self, before: &Standing) {
+        let after = self.rebalances().await;
+        let mut shared = self.run.lock();
+        shared.ledger.check_stable(before.at, before.generation);
+        if before.rebalances != after {
+            let what = format!(
+                "{} rebalances of the group became {after} at rest",
+                before.rebalances
+            );
             shared.ledger.break_rule("I7", what);
         }
     }

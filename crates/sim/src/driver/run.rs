@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) late_commit: Option<ReaderNo>,
     /// The requests that the broker got since the group is watched at rest.
     pub(super) watched: Option<BTreeMap<ApiKey, u64>>,
+    /// What applications did wrong on purpose, and how often.
+    pub(super) faults: BTreeMap<&'static str, u64>,
     /// Requests whose answers are not there, by cable and correlation.
     asked: BTreeMap<(ConnId, i32), RequestPeek>,
 }
@@ -46,6 +48,7 @@ impl Shared {
             unanswered: 0,
             late_commit: None,
             watched: None,
+            faults: BTreeMap::new(),
             asked: BTreeMap::new(),
         }
     }
@@ -90,6 +93,14 @@ impl Run {
         self.lock().story.note(now, line);
     }
 
+    /// An application does something wrong on purpose.
+    pub(super) fn fault(&self, what: &'static str, detail: impl FnOnce() -> String) {
+        self.note(|| format!("** {what} {}", detail()));
+        let mut shared = self.lock();
+        shared.steps += 1;
+        *shared.faults.entry(what).or_default() += 1;
+    }
+
     /// Something happened.
     pub(super) fn step(&self) {
         self.lock().steps += 1;
@@ -109,6 +120,14 @@ impl Run {
         let mut shared = self.lock();
         if let Some(generation) = shared.messages.generation_of(Client::Member(no)) {
             shared.ledger.claim(now, no, generation);
+        }
+    }
+
+    /// A member sends this, without its length.
+    pub(super) fn commit_leaves(&self, no: ReaderNo, bytes: &Bytes) {
+        let shared = &mut *self.lock();
+        if let Some(commit) = shared.messages.commit_of(bytes) {
+            shared.ledger.commit_sent(no, &commit);
         }
     }
 

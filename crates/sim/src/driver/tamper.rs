@@ -2,6 +2,7 @@
 //! seeks and commits. So they have the effects that bugs of driver and caller's side would have. Without a mutant everything passes
 //! as it is. Those between clients and broker are in [`crate::messages`].
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kohort::{OffsetAndMetadata, TopicPartition};
@@ -24,6 +25,14 @@ struct Memory {
     last: Vec<Read>,
     /// What of that was revoked since.
     revoked: Vec<Read>,
+    /// What was committed of each partition before the last time.
+    older: BTreeMap<TopicPartition, i64>,
+    /// What was committed last.
+    newer: BTreeMap<TopicPartition, i64>,
+    /// What a poll has decoded.
+    decoded: BTreeSet<u64>,
+    /// What of that nobody gets.
+    lost: BTreeSet<u64>,
 }
 
 /// The border of one member, shared with its listener.
@@ -50,6 +59,9 @@ impl Border {
     /// What the application gets of what a poll brought.
     pub(super) fn brought(&self, run: &Run, mut reads: Vec<Read>) -> Vec<Read> {
         let mut memory = self.memory();
+        let lost = core::mem::take(&mut memory.lost);
+        reads.retain(|read| !lost.contains(&read.id));
+        memory.decoded.clear();
         if self.is(Mutant::PositionBeforeDelivery) && !reads.is_empty() && run.chance(1, 10) {
             reads.remove(0);
         }
@@ -67,6 +79,67 @@ impl Border {
     /// Whether a poll that is given up halfway has taken its records, which nobody gets.
     pub(super) fn loses_dropped_polls(&self) -> bool {
         self.is(Mutant::DroppedPollLosesRecords)
+    }
+
+    /// A record is decoded.
+    pub(super) fn decoded(&self, id: u64) {
+        if self.is(Mutant::PanicLosesDecoded) {
+            self.memory().decoded.insert(id);
+        }
+    }
+
+    /// A deserializer has panicked.
+    pub(super) fn panicked(&self) {
+        if self.is(Mutant::PanicLosesDecoded) {
+            let memory = &mut *self.memory();
+            memory.lost.append(&mut memory.decoded);
+        }
+    }
+
+    /// Whether the position moves past a record that cannot be decoded.
+    pub(super) fn passes_over_failures(&self) -> bool {
+        self.is(Mutant::FailurePassedOver)
+    }
+
+    /// Whether an `unsubscribe` that is dropped was never begun.
+    pub(super) fn forgets_to_unsubscribe(&self) -> bool {
+        self.is(Mutant::DroppedUnsubscribeForgotten)
+    }
+
+    /// What a `close` that is dropped commits of these, if that is older than what was committed.
+    pub(super) fn takes_back(
+        &self,
+        mine: Vec<TopicPartition>,
+    ) -> Option<Vec<(TopicPartition, OffsetAndMetadata)>> {
+        if !self.is(Mutant::DroppedCloseTakesBack) {
+            return None;
+        }
+        let memory = self.memory();
+        let older = mine.into_iter().filter_map(|partition| {
+            let offset = *memory.older.get(&partition)?;
+            Some((partition, OffsetAndMetadata::new(offset)))
+        });
+        Some(older.collect())
+    }
+
+    /// `done` is about to be committed; what is committed before that, though it is older than what was.
+    pub(super) fn commits_older(
+        &self,
+        run: &Run,
+        done: &[(TopicPartition, OffsetAndMetadata)],
+    ) -> Option<Vec<(TopicPartition, OffsetAndMetadata)>> {
+        if !self.is(Mutant::DroppedCloseTakesBack) && !self.is(Mutant::CommitTakenBack) {
+            return None;
+        }
+        let memory = &mut *self.memory();
+        let mut older = Vec::new();
+        for (partition, committed) in done {
+            if let Some(before) = memory.newer.insert(partition.clone(), committed.offset) {
+                older.push((partition.clone(), OffsetAndMetadata::new(before - 1)));
+                memory.older.insert(partition.clone(), before - 1);
+            }
+        }
+        (self.is(Mutant::CommitTakenBack) && !older.is_empty() && run.chance(1, 10)).then_some(older)
     }
 
     /// How often an assignment is told.

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::application::{Application, Wishes};
 use super::cable::Cables;
+use super::decoder::Decoder;
 use super::run::{Run, Shared};
 use super::storage::{Watch, WatchedStorage};
 use super::tamper::Border;
@@ -24,8 +25,8 @@ use crate::ledger::{Ledger, Living};
 use crate::messages::Messages;
 use crate::mutants::Mutant;
 use crate::plan::{
-    CommitStyle, GROUP, METADATA_MAX_AGE, PATIENCE, Plan, REBOOTSTRAP_TRIGGER, REQUEST_TIMEOUT, REST,
-    SETUP_TIMEOUT, SETUP_TIMEOUT_MAX, Weather,
+    GROUP, METADATA_MAX_AGE, PATIENCE, Plan, REBOOTSTRAP_TRIGGER, REQUEST_TIMEOUT, REST, SETUP_TIMEOUT,
+    SETUP_TIMEOUT_MAX, Weather,
 };
 use crate::report::Outcome;
 use crate::story::Story;
@@ -117,13 +118,12 @@ pub(super) async fn live(seed: u64, plan: Plan, mutant: Option<Mutant>, mut stor
 impl World {
     async fn go_through(&mut self) {
         let writing = (0..2).map(|no| self.start_writing(no)).collect::<Vec<_>>();
-        let trouble = Instant::ZERO + self.plan.trouble;
-        while self.run.now() < trouble && !self.is_broken() {
-            let mean = u64::try_from(self.plan.calm_between.as_millis()).unwrap_or(1_000);
-            let pause = self.run.below(2 * mean);
-            sleep(Duration::from_millis(pause)).await;
-            self.attend().await;
-            self.disturb().await;
+        if self.plan.has_lull {
+            self.be_troubled(self.plan.trouble / 2).await;
+            self.have_lull().await;
+            self.be_troubled(self.plan.trouble / 2).await;
+        } else {
+            self.be_troubled(self.plan.trouble).await;
         }
         self.calm_down().await;
         self.settle(REST).await;
@@ -139,6 +139,18 @@ impl World {
         if !self.is_broken() {
             self.be_read().await;
             self.stay().await;
+        }
+    }
+
+    /// Something goes wrong again and again, for so long.
+    async fn be_troubled(&mut self, time: Duration) {
+        let end = self.run.now() + time;
+        while self.run.now() < end && !self.is_broken() {
+            let mean = u64::try_from(self.plan.calm_between.as_millis()).unwrap_or(1_000);
+            let pause = self.run.below(2 * mean);
+            sleep(Duration::from_millis(pause)).await;
+            self.attend().await;
+            self.disturb().await;
         }
     }
 
@@ -233,7 +245,7 @@ impl World {
             .group_id(GROUP)
             .auto_offset_reset(AutoOffsetReset::Earliest)
             .partition_assignment_strategy([plan.assignor])
-            .enable_auto_commit(plan.commits == CommitStyle::Auto)
+            .enable_auto_commit(plan.commits.is_automatic())
             .auto_commit_interval_ms(500)
             .session_timeout_ms(millis(plan.session))
             .heartbeat_interval_ms(millis(plan.heartbeat))
@@ -253,19 +265,29 @@ impl World {
         if plan.is_static {
             builder = builder.group_instance_id(format!("i{slot}"));
         }
-        let consumer = builder.build().expect("these settings go together");
+        let wishes = Arc::new(Wishes::default());
+        let border = Border::new(self.mutant);
+        let decoder = Decoder {
+            is_picky: plan.is_picky,
+            run: self.run.clone(),
+            wishes: Arc::clone(&wishes),
+            border: border.clone(),
+        };
+        let consumer = builder
+            .value_deserializer(decoder)
+            .build()
+            .expect("these settings go together");
         let topics = match self.plan.is_static {
             true => self.plan.static_topics(slot),
             false => self.some_topics(),
         };
-        let wishes = Arc::new(Wishes::default());
         self.run.note(|| format!("m{no} starts in place {slot}"));
         let application = Application {
             no,
             consumer,
             run: self.run.clone(),
             wishes: Arc::clone(&wishes),
-            border: Border::new(self.mutant),
+            border,
             commits: plan.commits,
             is_over: false,
             polled_at: self.run.now(),
@@ -289,13 +311,15 @@ impl World {
             life.task.abort();
         }
         let shared = self.run.lock();
+        let mut faults = self.counts.clone();
+        faults.extend(&shared.faults);
         Outcome {
             seed: self.seed,
             half: Half::Driver,
             steps: shared.steps,
             rebalances: shared.ledger.rebalances(),
             records: shared.ledger.records_handed_out(),
-            faults: self.counts.clone(),
+            faults,
             violations: shared.ledger.violations().to_vec(),
             story: shared.story.clone(),
         }

@@ -262,9 +262,14 @@ impl Ledger {
         }
     }
 
+    /// What was committed of a partition, in order.
+    pub(super) fn commits_of(&self, partition: &TopicPartition) -> &[i64] {
+        self.coordinator.commits.get(partition).map_or(&[], Vec::as_slice)
+    }
+
     /// What is committed of a partition, as the log has it.
     pub(crate) fn committed(&self, partition: &TopicPartition) -> Option<i64> {
-        self.coordinator.commits.get(partition)?.last().copied()
+        self.commits_of(partition).last().copied()
     }
 
     /// The generation that was stored last.

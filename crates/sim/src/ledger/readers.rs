@@ -14,7 +14,7 @@ pub(super) struct Held {
     /// The offset that comes next; `None` before the first record.
     pub(super) next: Option<i64>,
     /// What was committed when the reader got it.
-    floor: Option<i64>,
+    pub(super) floor: Option<i64>,
     /// The reader sought to `next`.
     is_sought: bool,
     /// Since when it is to be read; `None` while it is paused or about to be given up.
@@ -45,6 +45,7 @@ impl Ledger {
     ) {
         self.readers.last_change = now;
         for partition in added {
+            self.begin_floor(reader, partition);
             let held = Held {
                 next: None,
                 floor: self.committed(partition),
@@ -112,9 +113,13 @@ impl Ledger {
     /// A reader jumps.
     pub(crate) fn sought(&mut self, now: Instant, reader: ReaderNo, partition: &TopicPartition, offset: i64) {
         if let Some(held) = self.held(reader, partition) {
+            let is_back = held.next.is_none_or(|next| offset < next);
             held.next = Some(offset);
             held.is_sought = true;
             held.wanted_since = held.wanted_since.map(|_| now);
+            if is_back {
+                self.lower_floor(reader, partition, offset);
+            }
         }
     }
 
@@ -138,6 +143,16 @@ impl Ledger {
     /// A reader is handed out a record.
     pub(crate) fn handed_out(&mut self, reader: ReaderNo, partition: &TopicPartition, offset: i64, id: u64) {
         self.readers.handed_out += 1;
+        self.comes(reader, partition, offset, id, offset + 1);
+    }
+
+    /// A reader is told of a record that it cannot take: it is the next one, and stays so.
+    pub(crate) fn refused(&mut self, reader: ReaderNo, partition: &TopicPartition, offset: i64, id: u64) {
+        self.comes(reader, partition, offset, id, offset);
+    }
+
+    /// It is this record's turn; then it is that of the one at `after`.
+    fn comes(&mut self, reader: ReaderNo, partition: &TopicPartition, offset: i64, id: u64, after: i64) {
         let committed = self.committed(partition);
         let log = self.logs.entry(partition.clone()).or_default();
         let written = *log.ids.entry(offset).or_insert(id);
@@ -148,7 +163,7 @@ impl Ledger {
             return self.break_rule("I5", what);
         };
         let before = held.clone();
-        held.next = Some(offset + 1);
+        held.next = Some(after);
         held.is_sought = false;
         if written != id {
             let what = format!("{partition}@{offset} is record {written}, and m{reader} read record {id}");

@@ -1,5 +1,6 @@
 //! What a member owns it goes on reading, whatever its group is doing (I2): how long a member sits in its polls with nothing to
-//! do although a partition that it owns has records. It is measured where weather is fair; else a connection may be the reason.
+//! do although a partition that it owns has records. It is measured in fair weather, and in any when the last fault
+//! is past; else a connection may be the reason.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -24,6 +25,24 @@ impl Ledger {
     /// From now on no reader may wait longer than this for what is there.
     pub(crate) fn measure_reading(&mut self, bound: Duration) {
         self.reading.bound = Some(bound);
+    }
+
+    /// As [`Self::measure_reading`], for what is there, too; nothing when it is measured already.
+    pub(crate) fn measure_reading_from(&mut self, now: Instant, bound: Duration) {
+        if self.reading.bound.is_some() {
+            return;
+        }
+        self.reading.bound = Some(bound);
+        self.reading.there.clear();
+        for (partition, log) in &self.logs {
+            let there = (log.processed..log.end()).map(|offset| (offset, now));
+            self.reading.there.insert(partition.clone(), there.collect());
+        }
+    }
+
+    /// Things go wrong again that keep readers waiting.
+    pub(crate) fn stop_measuring(&mut self) {
+        self.reading = Reading::default();
     }
 
     /// A record can be read.

@@ -113,6 +113,97 @@ fn a_commit_of_what_is_not_processed_is_not() {
     assert_eq!(broken(&ledger), ["I4"]);
 }
 
+fn sends(ledger: &mut Ledger, generation: i32, offset: i64) {
+    let request = CommitRequest {
+        member_id: "a".into(),
+        generation,
+        offsets: vec![(of_t(0), offset)],
+    };
+    ledger.commit_sent(1, &request);
+}
+
+#[test]
+fn a_member_that_takes_back_what_it_has_committed_is_seen_also_when_it_is_gone() {
+    let mut ledger = in_use();
+    for offset in [3, 3, 5] {
+        sends(&mut ledger, 1, offset);
+    }
+    ledger.gone(1, false);
+    assert_eq!(ledger.violations(), []);
+    sends(&mut ledger, 1, 4);
+    assert_eq!(broken(&ledger), ["I3"]);
+}
+
+#[test]
+fn a_member_that_commits_less_than_where_it_began_is_seen() {
+    let mut ledger = in_use();
+    ask(&mut ledger, "a", 1, 5);
+    ledger.coordinator_wrote(&committed(5));
+    ledger.given_up(Instant::ZERO, 1, &[of_t(0)]);
+    ledger.assigned(Instant::ZERO, 1, Some(2), &[of_t(0)]);
+    sends(&mut ledger, 2, 4);
+    assert_eq!(broken(&ledger), ["I3"]);
+}
+
+#[test]
+fn who_has_sought_back_or_sends_late_what_is_refused_takes_nothing_back() {
+    let mut ledger = in_use();
+    sends(&mut ledger, 1, 5);
+    ledger.sought(Instant::ZERO, 1, &of_t(0), 2);
+    // The first was asked for before the seek.
+    for offset in [5, 3, 2] {
+        sends(&mut ledger, 1, offset);
+    }
+    sends(&mut ledger, 0, 1);
+    assert_eq!(ledger.violations(), []);
+    sends(&mut ledger, 1, 1);
+    assert_eq!(broken(&ledger), ["I3"]);
+}
+
+#[test]
+fn a_record_that_was_not_taken_comes_next_until_it_is_passed_over() {
+    for (offset, invariant) in [(5, None), (6, Some("I4")), (4, Some("I5"))] {
+        let mut ledger = in_use();
+        ledger.refused(1, &of_t(0), 5, 105);
+        ledger.refused(1, &of_t(0), 5, 105);
+        ledger.handed_out(1, &of_t(0), offset, 100 + offset as u64);
+        assert_eq!(
+            broken(&ledger),
+            invariant.into_iter().collect::<Vec<_>>(),
+            "{offset}"
+        );
+    }
+    let mut ledger = in_use();
+    ledger.refused(1, &of_t(0), 5, 105);
+    ledger.sought(Instant::ZERO, 1, &of_t(0), 6);
+    ledger.handed_out(1, &of_t(0), 6, 106);
+    assert_eq!(ledger.violations(), []);
+}
+
+#[test]
+fn an_answer_that_was_never_true_is_seen() {
+    let mut ledger = in_use();
+    let before = ledger.before_lookup(&of_t(0));
+    ask(&mut ledger, "a", 1, 5);
+    ledger.coordinator_wrote(&committed(5));
+    ledger.written(&of_t(0), 10, 110);
+    for committed in [None, Some(5)] {
+        ledger.told_committed(&of_t(0), before, committed);
+    }
+    for end in [10, 11] {
+        ledger.told_end(&of_t(0), before, end);
+    }
+    ledger.told_position(1, &of_t(0), 5);
+    ledger.told_beginning(&of_t(0), 0);
+    assert_eq!(ledger.violations(), []);
+    ledger.told_committed(&of_t(0), before, Some(4));
+    ledger.told_end(&of_t(0), before, 9);
+    ledger.told_end(&of_t(0), before, 12);
+    ledger.told_position(1, &of_t(0), 6);
+    ledger.told_beginning(&of_t(0), 1);
+    assert_eq!(broken(&ledger), ["I3", "I6", "I6", "I4", "I6"]);
+}
+
 #[test]
 fn two_owners_are_seen_in_the_assignment_and_at_the_listeners() {
     let mut ledger = Ledger::default();
@@ -250,6 +341,27 @@ fn what_is_owned_and_there_is_not_waited_for_longer_than_the_bound() {
             "{millis}"
         );
     }
+}
+
+#[test]
+fn what_is_there_when_measuring_begins_is_waited_for_from_then_on() {
+    let begin = Instant::from_millis(8_000);
+    for (millis, invariant) in [(9_000, None), (9_001, Some("I2"))] {
+        let mut ledger = in_use();
+        ledger.measure_reading_from(begin, Duration::from_secs(1));
+        ledger.was_busy(begin, 1);
+        ledger.measure_reading_from(Instant::from_millis(8_500), Duration::ZERO);
+        ledger.waited(Instant::from_millis(millis), 1);
+        assert_eq!(
+            broken(&ledger),
+            invariant.into_iter().collect::<Vec<_>>(),
+            "{millis}"
+        );
+    }
+    let mut ledger = measured();
+    ledger.stop_measuring();
+    ledger.waited(Instant::from_millis(9_000), 1);
+    assert_eq!(ledger.violations(), []);
 }
 
 #[test]

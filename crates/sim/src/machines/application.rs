@@ -6,14 +6,15 @@ use core::time::Duration;
 use kohort_engine::consumer::{
     CallbackKind, Change, Command, CommandError, CommitMode, Event, LeaveGroup, Position, SeekTo,
 };
-use kohort_engine::delivery::{Due, Taken};
+use kohort_engine::delivery::Due;
 use kohort_groups::TopicPartition;
 use kohort_machine::{Instant, Prng, Token};
 
 use super::member::{Mail, Member};
+use super::sink::{Brought, Reads, Refused, hand_out};
 use super::tamper::Tamper;
 use crate::ledger::Ledger;
-use crate::logs::id_of;
+use crate::logs::is_unreadable;
 use crate::plan::{CommitStyle, PATIENCE};
 use crate::story::Story;
 
@@ -155,17 +156,40 @@ impl Member {
             self.do_due(cx, due, Then::Poll { deadline });
             return true;
         }
-        let taken = match cx.tamper.holds_back(self) {
-            true => Ok(Taken::default()),
-            false => self.delivery.take(self.max_poll_records),
+        let brought = match cx.tamper.holds_back(self) {
+            true => Ok(Brought::default()),
+            false => hand_out(
+                &mut self.delivery,
+                cx.prng,
+                self.max_poll_records,
+                self.is_picky,
+                self.is_calm,
+                cx.tamper.loses_what_was_decoded(),
+            ),
         };
-        match taken {
-            Ok(taken) => {
+        match brought {
+            Ok(brought) => {
+                if let Some(seeks) = brought.taken_back {
+                    cx.story.note(cx.now, || format!("** m{}'s sink panics", self.no));
+                    cx.ledger.was_busy(cx.now, self.no);
+                    self.change(cx.now, Change::Seek(seeks));
+                    self.end_poll(cx.now, cx.now + PAUSE);
+                    return true;
+                }
                 if let Some(progress) = self.delivery.progress() {
                     cx.tamper.progress(self, cx.now, progress);
                 }
-                if !taken.is_empty() {
-                    self.receive(cx, taken);
+                if !brought.reads.is_empty() {
+                    self.receive(cx, brought.reads);
+                    return true;
+                }
+                if let Some(refused) = brought.refused {
+                    self.refuse(cx, &refused);
+                    return true;
+                }
+                if brought.is_declined {
+                    cx.ledger.was_busy(cx.now, self.no);
+                    self.end_poll(cx.now, cx.now + PAUSE);
                     return true;
                 }
             }
@@ -190,26 +214,29 @@ impl Member {
     }
 
     /// Records are in hand.
-    fn receive(&mut self, cx: &mut Around<'_>, taken: Taken) {
+    fn receive(&mut self, cx: &mut Around<'_>, reads: Vec<Reads>) {
         cx.ledger.waited(cx.now, self.no);
         cx.ledger.was_busy(cx.now, self.no);
         let mut skips = cx.tamper.skips_a_record(cx.prng);
-        for chunk in &taken {
-            let partition = TopicPartition::clone(chunk.partition());
+        for Reads {
+            partition,
+            records,
+            next,
+        } in reads
+        {
             let mut from = None;
-            for record in chunk.records().iter() {
+            for (offset, id) in records {
                 if core::mem::take(&mut skips) {
                     continue;
                 }
-                from.get_or_insert(record.offset);
-                cx.ledger
-                    .handed_out(self.no, &partition, record.offset, id_of(record.value));
+                from.get_or_insert(offset);
+                cx.ledger.handed_out(self.no, &partition, offset, id);
             }
             if let Some(from) = from {
-                let to = chunk.next_position().offset;
-                cx.story
-                    .note(cx.now, || format!("m{} reads {partition} {from}..{to}", self.no));
-                self.in_hand.push((partition, from, to));
+                cx.story.note(cx.now, || {
+                    format!("m{} reads {partition} {from}..{next}", self.no)
+                });
+                self.in_hand.push((partition, from, next));
             }
         }
         let takes = match (self.slow.take(), self.is_calm) {
@@ -220,36 +247,39 @@ impl Member {
         self.end_poll(cx.now, cx.now + takes);
     }
 
-    fn finish_processing(&mut self, cx: &mut Around<'_>) {
-        for (partition, from, to) in core::mem::take(&mut self.in_hand) {
-            cx.ledger.processed(&partition, from, to);
+    /// A record is not taken: it is tried again, or passed over as if it were processed.
+    fn refuse(&mut self, cx: &mut Around<'_>, refused: &Refused) {
+        let Refused {
+            partition,
+            offset,
+            id,
+        } = refused;
+        cx.story.note(cx.now, || {
+            format!("m{} cannot take {partition}@{offset}", self.no)
+        });
+        cx.ledger.was_busy(cx.now, self.no);
+        cx.ledger.refused(self.no, partition, *offset, *id);
+        self.end_poll(cx.now, cx.now + Duration::from_millis(cx.prng.below(60)));
+        let is_forgotten = cx.tamper.passes_over_failures();
+        let is_known = is_unreadable(*id) && (self.is_calm || cx.prng.chance(1, 2));
+        if !is_forgotten && !is_known && !cx.prng.chance(1, 8) {
+            return;
         }
-        let offsets = self.delivery.consumed();
-        let commits = match self.commits {
-            CommitStyle::Auto => None,
-            CommitStyle::Sync => Some(CommitMode::Sync { timeout: PATIENCE }),
-            CommitStyle::Async => Some(CommitMode::Async),
-            CommitStyle::Mixed => match cx.prng.below(4) {
-                0 => Some(CommitMode::Sync { timeout: PATIENCE }),
-                1 => Some(CommitMode::Async),
-                _ => None,
-            },
-        };
-        match commits {
-            Some(mode) if !offsets.is_empty() => {
-                let token = self.command(cx.now, Command::Commit { offsets, mode });
-                if matches!(mode, CommitMode::Sync { .. }) {
-                    self.state = State::Committing { token };
-                    return;
-                }
+        let to = SeekTo::Position(Position::new(offset + 1));
+        if let Ok(seek) = self.delivery.seek(partition, to) {
+            cx.story.note(cx.now, || {
+                format!("m{} passes over {partition}@{offset}", self.no)
+            });
+            self.change(cx.now, Change::Seek(vec![seek]));
+            if !is_forgotten {
+                cx.ledger.processed(partition, *offset, offset + 1);
+                cx.ledger.sought(cx.now, self.no, partition, offset + 1);
             }
-            _ => {}
         }
-        self.after_commit(cx);
     }
 
     /// Between two polls.
-    fn after_commit(&mut self, cx: &mut Around<'_>) {
+    pub(super) fn after_commit(&mut self, cx: &mut Around<'_>) {
         if self.wants_to_close {
             cx.story.note(cx.now, || format!("m{} closes", self.no));
             let leave = LeaveGroup::Default;

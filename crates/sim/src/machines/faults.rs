@@ -1,7 +1,7 @@
 //! What goes wrong: the outside does one thing to the world, chosen by the seed, and at the end it lets everything come to rest.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kohort_node::{ConnId, Control, Event as NodeEvent, Fault, FaultRule};
@@ -367,5 +367,25 @@ impl World {
         for producer in self.producers.values_mut() {
             producer.is_calm = true;
         }
+    }
+
+    /// Things go wrong again; who is gone comes back.
+    pub(super) fn rouse(&mut self) {
+        if self.plan.weather == Weather::Foul {
+            self.ledger.stop_measuring();
+        }
+        self.faults.is_over = false;
+        self.faults.lost_slot = None;
+        for member in self.members.values_mut() {
+            member.is_calm = false;
+        }
+        for producer in self.producers.values_mut() {
+            producer.is_calm = false;
+        }
+        let taken: BTreeSet<usize> = self.members.values().map(|member| member.slot).collect();
+        for slot in (0..self.plan.slots).filter(|slot| !taken.contains(slot)) {
+            self.happenings.push(self.now, Happening::MemberStarts(slot));
+        }
+        self.happenings.push(self.now, Happening::Disturbance);
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Member {
     pub(crate) wants_to_close: bool,
     pub(crate) subscribe_next: Option<BTreeSet<Arc<str>>>,
     pub(super) commits: CommitStyle,
+    /// Whether its sink fails now and then.
+    pub(super) is_picky: bool,
     pub(super) max_poll_records: usize,
 }
 
@@ -102,7 +104,7 @@ impl Member {
             ..GroupConfig::new(GROUP)
         });
         config.auto_offset_reset = OffsetReset::Earliest;
-        config.enable_auto_commit = plan.commits == CommitStyle::Auto;
+        config.enable_auto_commit = plan.commits.is_automatic();
         config.auto_commit_interval = core::time::Duration::from_millis(500);
         config.fetch_max_wait = plan.fetch_wait;
         config.memory_budget = 1 << 20;
@@ -134,6 +136,7 @@ impl Member {
             wants_to_close: false,
             subscribe_next: None,
             commits: plan.commits,
+            is_picky: plan.is_picky,
             max_poll_records: plan.max_poll_records,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::network::Arrival;
 use super::producer::Producer;
 use super::world::{Happening, World};
-use crate::plan::{DRAIN, PROMPT, QUIET, REST};
+use crate::plan::{DRAIN, EASED, LULL, PROMPT, QUIET, REST};
 
 /// How often it is looked whether the group is at rest.
 const LOOK: Duration = Duration::from_millis(200);
@@ -36,12 +36,33 @@ impl World {
         }
     }
 
+    /// Trouble is over for a while, maybe but for a member that is gone: the others come to rest, and stay so.
+    pub(super) fn have_lull(&mut self) {
+        self.calm_down();
+        if self.plan.lull_lacks_one {
+            self.lose_one();
+        }
+        self.settle(REST);
+        if self.is_broken() {
+            return;
+        }
+        self.count("lull", String::new);
+        let (rest, generation) = (self.now, self.ledger.generation());
+        self.run_until(rest + LULL);
+        self.ledger.check_stable(rest, generation);
+        self.rouse();
+    }
+
     /// Runs until the group is at rest; it has to be so within this time.
     fn settle(&mut self, within: Duration) {
         let end = self.now + within;
+        let eased = self.now + EASED;
         let mut since = None;
         while self.now < end && !self.is_broken() {
             self.run_until(self.now + LOOK);
+            if self.now >= eased {
+                self.measure_reading();
+            }
             if !self.is_at_rest() {
                 since = None;
                 continue;
@@ -62,6 +83,13 @@ impl World {
         self.ledger.check_ownership(&living, &partitions);
         let members = self.member_ids();
         self.ledger.check_members(&members);
+        self.measure_reading();
+    }
+
+    /// From now on nothing keeps members from reading what they own.
+    fn measure_reading(&mut self) {
+        let bound = self.plan.reading_bound();
+        self.ledger.measure_reading_from(self.now, bound);
     }
 
     /// A member that was not there before begins a rebalance.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use kohort_engine::consumer::{CallbackKind, Event, FetchEpoch, Progress, Seek, SlotId, ToCaller};
 use kohort_engine::delivery::Delivery;
-use kohort_groups::TopicPartition;
+use kohort_groups::{OffsetAndMetadata, TopicPartition};
 use kohort_machine::{Instant, Prng};
 
 use super::member::Member;
@@ -17,6 +17,8 @@ pub(crate) struct Tamper {
     mutant: Option<Mutant>,
     /// Where positions jumped to.
     epochs: BTreeMap<SlotId, FetchEpoch>,
+    /// What each member has committed last.
+    committed: BTreeMap<(usize, TopicPartition), i64>,
 }
 
 impl Tamper {
@@ -24,6 +26,7 @@ impl Tamper {
         Self {
             mutant,
             epochs: BTreeMap::new(),
+            committed: BTreeMap::new(),
         }
     }
 
@@ -100,6 +103,37 @@ impl Tamper {
 
     pub(super) fn sought(&mut self, seek: Seek) {
         self.epochs.insert(seek.slot, seek.epoch);
+    }
+
+    /// Whether what a sink has got that panics is not taken back.
+    pub(super) fn loses_what_was_decoded(&self) -> bool {
+        self.is(Mutant::PanicLosesDecoded)
+    }
+
+    /// Whether the position moves past a record that is not taken.
+    pub(super) fn passes_over_failures(&self) -> bool {
+        self.is(Mutant::FailurePassedOver)
+    }
+
+    /// A member is about to commit this; what is committed before that, though it is older than what was.
+    pub(super) fn commits_older(
+        &mut self,
+        prng: &mut Prng,
+        no: usize,
+        offsets: &[(TopicPartition, OffsetAndMetadata)],
+    ) -> Option<Vec<(TopicPartition, OffsetAndMetadata)>> {
+        if !self.is(Mutant::CommitTakenBack) {
+            return None;
+        }
+        let mut older = Vec::new();
+        for (partition, consumed) in offsets {
+            let before = self
+                .committed
+                .insert((no, partition.clone()), consumed.offset)
+                .filter(|before| *before > 0);
+            older.extend(before.map(|before| (partition.clone(), OffsetAndMetadata::new(before - 1))));
+        }
+        (!older.is_empty() && prng.chance(1, 10)).then_some(older)
     }
 
     pub(super) fn skips_a_record(&self, prng: &mut Prng) -> bool {

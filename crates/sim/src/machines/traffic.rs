@@ -29,8 +29,9 @@ impl World {
                 };
                 let frame = whole(segments);
                 if let Client::Member(no) = client
-                    && frame::peek_request(&frame).is_ok_and(|peek| peek.key == ApiKey::OffsetCommit.code())
+                    && let Some(commit) = self.messages.commit_of(&frame)
                 {
+                    self.ledger.commit_sent(no, &commit);
                     self.commit_leaves(no, conn);
                 }
                 self.network

@@ -151,6 +151,11 @@ impl World {
         self.drain_broker();
     }
 
+    /// Runs for so long, or until an invariant breaks.
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
     /// Runs until this time, or until an invariant breaks.
     pub(crate) fn run_until(&mut self, end: Instant) {
         while self.ledger.violations().is_empty() {
