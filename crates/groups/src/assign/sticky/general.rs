@@ -3,9 +3,8 @@
 //! keeps as many of its own as it may.
 //!
 //! Everybody keeps what it had, unless it is on other racks; what nobody has goes to whoever has least; then partitions move from
-//! members with more to members with at least two less, first those that move anyway; a last look gives back what can be had for
-//! nothing (`regain`). So in the end no single partition could move to a member with at least two less, which is Kafka's idea of
-//! balance.
+//! members with more to members with at least two less, directly and through others (`even`); in the end they change hands as long
+//! as fewer move or are on other racks (`rings`).
 
 use alloc::collections::BinaryHeap;
 use alloc::vec;
@@ -25,21 +24,16 @@ pub(super) fn assign(group: &Group<'_>, claims: &Claims, racks: Option<&Racks>) 
         sharing.deal(|cell| cell.suits);
     }
     sharing.deal(|_| true);
-    sharing.balance();
-    match racks {
-        None => sharing.regain(),
-        Some(_) => {
-            sharing.bring_nearer();
-        }
-    }
+    sharing.even_out();
+    sharing.change_hands();
     sharing.owners(group, claims)
 }
 
-/// As [`assign`], of partitions that have balanced `owners`: moves them among these while that brings them nearer.
-pub(super) fn bring_nearer(group: &Group<'_>, claims: &Claims, racks: &Racks, owners: Vec<u32>) -> Vec<u32> {
+/// As [`assign`], of partitions that have balanced `owners`: they change hands while that brings more of them near than it moves.
+pub(super) fn change_hands(group: &Group<'_>, claims: &Claims, racks: &Racks, owners: Vec<u32>) -> Vec<u32> {
     let mut sharing = Sharing::new(group, claims, Some(racks));
     sharing.hold(&owners);
-    match sharing.bring_nearer() {
+    match sharing.change_hands() {
         true => sharing.owners(group, claims),
         false => owners,
     }
@@ -190,7 +184,7 @@ impl Sharing {
         });
     }
 
-    fn load(&self, cell: usize) -> u32 {
+    pub(super) fn load(&self, cell: usize) -> u32 {
         self.loads[self.cells[cell].member as usize]
     }
 
@@ -227,117 +221,12 @@ impl Sharing {
         }
     }
 
-    /// Moves partitions until no move from one member to another with at least two less is left.
-    // Kafka: GeneralAssignmentBuilder.performReassignments
-    fn balance(&mut self) {
-        loop {
-            while self.sweep(Movable::Anyway, 2) {}
-            // What stays so far is moved over the widest gaps first: one such move may save others.
-            let Some(gap) = self.widest_gap() else { return };
-            if gap < 2 || !self.sweep(Movable::All, gap.div_ceil(2).max(2)) {
-                return;
-            }
-        }
-    }
-
-    fn sweep(&mut self, movable: Movable, gap: u32) -> bool {
-        let mut any = false;
-        for pool in 0..self.pools.len() {
-            any |= self.level(pool, movable, gap);
-        }
-        any
-    }
-
-    /// The largest difference between a member and one that could take a partition of it.
-    pub(super) fn widest_gap(&self) -> Option<u32> {
-        let gap = |pool: &Pool| {
-            let (most, least) = self.extremes(pool.cells.clone(), Movable::All)?;
-            Some(most.saturating_sub(least))
-        };
-        self.pools.iter().filter_map(gap).max()
-    }
-
-    /// For each pool, the smallest load of its subscribers.
-    pub(super) fn least_loads(&self) -> Vec<u32> {
-        let least = |pool: &Pool| {
-            let loads = self.cells[pool.cells.clone()]
-                .iter()
-                .map(|cell| self.loads[cell.member as usize]);
-            loads.min().unwrap_or(0)
-        };
-        self.pools.iter().map(least).collect()
-    }
-
-    /// The largest load of those that have a movable partition, and the smallest of all.
-    fn extremes(&self, cells: Range<usize>, movable: Movable) -> Option<(u32, u32)> {
-        let mut most = None;
-        let mut least = u32::MAX;
-        for cell in &self.cells[cells] {
-            let load = self.loads[cell.member as usize];
-            least = least.min(load);
-            if movable.is_in(cell) && most < Some(load) {
-                most = Some(load);
-            }
-        }
-        Some((most?, least))
-    }
-
-    /// Moves partitions of one topic while that closes gaps of at least `gap`.
-    fn level(&mut self, pool: usize, movable: Movable, gap: u32) -> bool {
-        let cells = self.pools[pool].cells.clone();
-        match self.extremes(cells.clone(), movable) {
-            Some((most, least)) if most >= least + gap => {}
-            _ => return false,
-        }
-        // Among equals first those on other racks give and those on the same ones take, then those that give what moves anyway,
-        // and those that get back what was theirs.
-        let giver = |sharing: &Self, cell: usize| {
-            let Cell { had, gets, suits, .. } = sharing.cells[cell];
-            (sharing.load(cell), !suits, gets > had, Reverse(cell))
-        };
-        let taker = |sharing: &Self, cell: usize| {
-            let Cell { had, gets, suits, .. } = sharing.cells[cell];
-            Reverse((sharing.load(cell), !suits, gets >= had, cell))
-        };
-        let mut givers: BinaryHeap<_> = cells
-            .clone()
-            .filter(|cell| movable.is_in(&self.cells[*cell]))
-            .map(|cell| giver(self, cell))
-            .collect();
-        let mut takers: BinaryHeap<_> = cells.map(|cell| taker(self, cell)).collect();
-        let mut any = false;
-        while let (Some(&most), Some(&least)) = (givers.peek(), takers.peek()) {
-            let (from, to) = (most.3.0, least.0.3);
-            // An entry is out of date when its member gave or took since.
-            if !movable.is_in(&self.cells[from]) || giver(self, from) != most {
-                givers.pop();
-                continue;
-            }
-            if taker(self, to) != least {
-                takers.pop();
-                continue;
-            }
-            if most.0 < least.0.0 + gap {
-                break;
-            }
-            self.shift(from, to);
-            any = true;
-            for cell in [from, to] {
-                if movable.is_in(&self.cells[cell]) {
-                    givers.push(giver(self, cell));
-                }
-                takers.push(taker(self, cell));
-            }
-        }
-        any
-    }
-
-    /// Moves one partition of a pool.
-    pub(super) fn shift(&mut self, from: usize, to: usize) {
-        self.cells[from].gets -= 1;
-        self.loads[self.cells[from].member as usize] -= 1;
-        self.cells[to].gets += 1;
-        self.loads[self.cells[to].member as usize] += 1;
+    /// Moves so many partitions of a pool.
+    pub(super) fn shift(&mut self, from: usize, to: usize, count: u32) {
+        self.cells[from].gets -= count;
+        self.loads[self.cells[from].member as usize] -= count;
+        self.cells[to].gets += count;
+        self.loads[self.cells[to].member as usize] += count;
     }
 
     /// Gives everybody as many of its own partitions as it gets at all, and then deals out the rest.
@@ -373,22 +262,5 @@ impl Sharing {
             }
         }
         owners
-    }
-}
-
-/// What may be moved.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Movable {
-    /// What does not stay with its owner anyway.
-    Anyway,
-    All,
-}
-
-impl Movable {
-    fn is_in(self, cell: &Cell) -> bool {
-        match self {
-            Self::Anyway => cell.gets > cell.had,
-            Self::All => cell.gets > 0,
-        }
     }
 }

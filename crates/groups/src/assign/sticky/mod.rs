@@ -8,9 +8,9 @@
 
 mod claims;
 mod constrained;
+mod even;
 mod general;
-mod nearer;
-mod regain;
+mod rings;
 mod user_data;
 
 use alloc::collections::BTreeMap;
@@ -102,6 +102,6 @@ fn owners(group: &Group<'_>, claims: &Claims) -> Vec<u32> {
     let owners = constrained::assign(group, claims, racks.as_ref());
     match &racks {
         None => owners,
-        Some(racks) => general::bring_nearer(group, claims, racks, owners),
+        Some(racks) => general::change_hands(group, claims, racks, owners),
     }
 }

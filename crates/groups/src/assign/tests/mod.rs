@@ -1,6 +1,7 @@
 //! The assignors on Kafka's worked cases. What Kafka's own classes make of generated groups is in `generated` and `sticky`.
 
 mod claims;
+mod evenness;
 mod generated;
 mod properties;
 mod sticky;

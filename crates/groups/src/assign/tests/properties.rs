@@ -10,7 +10,7 @@ use super::*;
 const KAFKAS: [&dyn Assignor; 4] = [&Range, &RoundRobin, &Sticky, &CooperativeSticky];
 
 /// A group of up to 40 members on up to 12 topics.
-fn group(prng: &mut Prng, equal: bool) -> (GroupTopics, BTreeMap<String, Subscription>) {
+pub(super) fn group(prng: &mut Prng, equal: bool) -> (GroupTopics, BTreeMap<String, Subscription>) {
     let topics: GroupTopics = (0..1 + prng.below(12))
         .map(|topic| {
             (

@@ -119,17 +119,46 @@ impl Case {
         pairs.sum::<usize>() / 2
     }
 
-    /// How many partitions have an owner on another rack.
+    /// How many partitions have an owner on another rack, where an assignor looks at racks.
     fn far(&self, owners: &Owners) -> usize {
+        if !racks_matter(&self.topics, &self.members) {
+            return 0;
+        }
         let is_far = |(partition, owner): &(&TopicPartition, &String)| {
-            let near = &self.topics[&partition.topic].racks[partition.partition as usize];
+            let near = self.topics[&partition.topic]
+                .racks
+                .get(partition.partition as usize);
             self.members[*owner]
                 .rack
                 .as_ref()
-                .is_some_and(|rack| !near.contains(rack))
+                .is_some_and(|rack| near.is_none_or(|near| !near.contains(rack)))
         };
         owners.iter().filter(is_far).count()
     }
+}
+
+/// Whether partitions are on different racks, and members on one of these: otherwise no assignor looks at racks.
+// Kafka: AbstractPartitionAssignor.useRackAwareAssignment
+pub(super) fn racks_matter(topics: &GroupTopics, members: &BTreeMap<String, Subscription>) -> bool {
+    let racks_of = |layout: &TopicLayout, number: u32| -> BTreeSet<Arc<str>> {
+        layout
+            .racks
+            .get(number as usize)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    };
+    let sets: BTreeSet<BTreeSet<Arc<str>>> = topics
+        .values()
+        .flat_map(|layout| (0..layout.partitions).map(move |number| racks_of(layout, number)))
+        .collect();
+    let is_on = |rack: &Arc<str>| sets.iter().any(|racks| racks.contains(rack));
+    sets.len() > 1
+        && members
+            .values()
+            .filter_map(|member| member.rack.as_ref())
+            .any(is_on)
 }
 
 fn topic(text: &str) -> (Arc<str>, TopicLayout) {
@@ -226,34 +255,44 @@ fn cases(variable: &str, ours: &str) -> Vec<Case> {
     own.as_deref().unwrap_or(ours).lines().map(Case::read).collect()
 }
 
-/// Our assignment of the case: all that Kafka's assigns, and as balanced.
-fn as_balanced(case: &Case) -> Owners {
+/// What is compared of two sharings of a group, the first difference first; smaller is better.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Worth {
+    /// Balance comes first.
+    unevenness: usize,
+    /// Where one is near because one moved, it is as good.
+    far_or_moved: usize,
+}
+
+impl Worth {
+    fn of(case: &Case, owners: &Owners) -> Self {
+        Self {
+            unevenness: case.unevenness(owners),
+            far_or_moved: case.far(owners) + case.moves(owners),
+        }
+    }
+}
+
+/// Our assignment of the case: all that Kafka's assigns, no single move makes it more even, and nothing about it is worse than Kafka's
+/// unless something that counts more is better.
+fn no_worse(case: &Case) -> Owners {
     let ours = case.run(&Sticky);
     assert!(
         ours.keys().eq(case.sticky.keys()),
         "not all are assigned: {}",
         case.line
     );
-    let (imbalance, kafkas) = (case.imbalance(&ours), case.imbalance(&case.sticky));
-    assert!(
-        imbalance <= kafkas.max(1),
-        "{imbalance}, Kafka's {kafkas}: {}",
-        case.line
-    );
+    assert!(case.imbalance(&ours) <= 1, "{}", case.line);
+    let (worth, kafkas) = (Worth::of(case, &ours), Worth::of(case, &case.sticky));
+    assert!(worth <= kafkas, "{worth:?}, Kafka's {kafkas:?}: {}", case.line);
     ours
 }
 
 #[test]
 fn generated_groups_are_as_balanced_as_by_kafkas_own_class_with_no_more_moves() {
     for case in cases("KOHORT_STICKY", STICKY) {
-        let ours = as_balanced(&case);
-        let (moves, kafkas) = (case.moves(&ours), case.moves(&case.sticky));
-        let is_better = case.unevenness(&ours) < case.unevenness(&case.sticky);
-        assert!(
-            moves <= kafkas || is_better,
-            "{moves} moves, Kafka's {kafkas}: {}",
-            case.line
-        );
+        // Nothing is far without racks.
+        no_worse(&case);
     }
 }
 
@@ -285,15 +324,17 @@ fn a_cooperative_assignment_leaves_out_what_moves_and_the_next_one_gives_it_away
             assert_eq!(ours.get(partition), expected, "{partition}: {}", case.line);
         }
         let (moves, kafkas) = (case.moves(&ours), case.moves(&case.cooperative));
-        let is_better = case.unevenness(&target) < case.unevenness(&case.sticky);
+        // What Kafka's leaves out for now has no owner yet; its eager class tells who will be.
+        let worth = (case.unevenness(&target), case.far(&target) + moves);
+        let kafkas_worth = (case.unevenness(&case.sticky), case.far(&case.sticky) + kafkas);
+        assert!(
+            worth <= kafkas_worth,
+            "{worth:?}, Kafka's {kafkas_worth:?}: {}",
+            case.line
+        );
         let has_racks = case.topics.values().any(|layout| !layout.racks.is_empty());
         moved += if has_racks { moves } else { 0 };
         kafkas_moved += if has_racks { kafkas } else { 0 };
-        assert!(
-            moves <= kafkas || is_better || has_racks,
-            "{moves} moves, Kafka's {kafkas}: {}",
-            case.line
-        );
         // Everybody gives up what it lost and joins again, until all is given away: after one round, or rarely after two.
         let (mut members, mut shares, mut owned) = (case.members.clone(), first, ours);
         for round in 1.. {
@@ -310,7 +351,7 @@ fn a_cooperative_assignment_leaves_out_what_moves_and_the_next_one_gives_it_away
             }
             assert!(round < 3, "not all are assigned: {}", case.line);
         }
-        assert!(case.imbalance(&owned) <= 1, "{}", case.line);
+        assert_eq!(case.unevenness(&owned), case.unevenness(&target), "{}", case.line);
     }
     assert!(
         moved <= kafkas_moved,
@@ -339,24 +380,16 @@ fn nothing_moves_when_nothing_changed() {
     }
 }
 
-// One more may have moved for each that is near, or be far for each that has not moved.
+// Where the shares are as even, more move only when as many more are near, and more are far only when as many fewer move.
 #[test]
 fn on_racks_groups_are_as_balanced_as_by_kafkas_own_class_and_what_is_far_or_moves_is_no_more() {
     let (mut far, mut kafkas_far, mut moves, mut kafkas_moves) = (0, 0, 0, 0);
     for case in cases("KOHORT_STICKY_RACKS", STICKY_ON_RACKS) {
-        let ours = as_balanced(&case);
-        let (case_far, case_kafkas_far) = (case.far(&ours), case.far(&case.sticky));
-        let (case_moves, case_kafkas_moves) = (case.moves(&ours), case.moves(&case.sticky));
-        let is_better = case.unevenness(&ours) < case.unevenness(&case.sticky);
-        assert!(
-            case_far + case_moves <= case_kafkas_far + case_kafkas_moves || is_better,
-            "{case_far} on other racks and {case_moves} moves, Kafka's {case_kafkas_far} and {case_kafkas_moves}: {}",
-            case.line
-        );
-        far += case_far;
-        kafkas_far += case_kafkas_far;
-        moves += case_moves;
-        kafkas_moves += case_kafkas_moves;
+        let ours = no_worse(&case);
+        far += case.far(&ours);
+        kafkas_far += case.far(&case.sticky);
+        moves += case.moves(&ours);
+        kafkas_moves += case.moves(&case.sticky);
     }
     assert!(far <= kafkas_far, "{far} on other racks, Kafka's {kafkas_far}");
     assert!(moves <= kafkas_moves, "{moves} moves, Kafka's {kafkas_moves}");

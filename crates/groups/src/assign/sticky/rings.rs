@@ -1,9 +1,10 @@
-//! The last look at a balanced sharing on racks: partitions change hands in rings, as long as fewer of them are far and move. That one
-//! is far counts as that one moves, so nothing moves here that did not only to bring one near; that is up to those who dealt.
+//! The last look at a sharing that is as even as can be: partitions change hands in rings, as long as fewer of them are on other racks
+//! and move. That one is on another rack counts as that one moves, so nothing moves here that did not only to bring one near; that is
+//! up to those who dealt.
 //!
 //! A ring is a negative cycle of a graph: a member gives a partition of a pool at a price, another takes one of that pool at a price,
 //! and gives one of another pool, until the first has taken one, too. So everybody has as many as before; or one who has one less than
-//! another changes places with it. When no ring is left, no other balanced sharing with these loads is better.
+//! another changes places with it. When no ring is left, no other sharing that is as even is better.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -22,6 +23,11 @@ fn give(cell: &Cell) -> i64 {
 /// What it costs that the cell takes one.
 fn take(cell: &Cell) -> i64 {
     i64::from(!cell.suits) - i64::from(cell.gets < cell.had)
+}
+
+/// Whether the member lost nothing that was its own, and has nothing on other racks.
+fn is_as_it_should_be(cell: &Cell) -> bool {
+    cell.gets >= cell.had && (cell.suits || cell.gets == 0)
 }
 
 /// How a member is reached.
@@ -44,41 +50,29 @@ struct Paths {
     step: Vec<Step>,
 }
 
-/// What moves from cell to cell, and who then has one more.
-#[derive(Default)]
-struct Ring {
-    moves: Vec<(u32, u32)>,
-    grown: Vec<u32>,
-}
-
 impl Sharing {
     /// Moves partitions in rings until none is worth it; whether any was.
-    pub(super) fn bring_nearer(&mut self) -> bool {
-        let mut rounds = EFFORT / self.cells.len().max(1);
-        let mut least = self.least_loads();
-        let mut may_grow = vec![true; self.loads.len()];
+    pub(super) fn change_hands(&mut self) -> bool {
         let mut any = false;
-        while let Some(ring) = self.ring(&least, &may_grow, &mut rounds) {
-            for (from, to) in &ring.moves {
-                self.shift(*from as usize, *to as usize);
-            }
-            if ring.grown.is_empty() || self.widest_gap().is_none_or(|gap| gap < 2) {
-                least = self.least_loads();
-                any = true;
-                continue;
-            }
-            for (from, to) in &ring.moves {
-                self.shift(*to as usize, *from as usize);
-            }
-            for member in ring.grown {
-                may_grow[member as usize] = false;
-            }
+        if self.cells.iter().all(is_as_it_should_be) {
+            return any;
         }
-        any
+        let mut rounds = EFFORT / self.cells.len().max(1);
+        loop {
+            let moves = self.rings(&mut rounds);
+            if moves.is_empty() {
+                return any;
+            }
+            for (from, to) in moves {
+                self.shift(from as usize, to as usize, 1);
+            }
+            any = true;
+        }
     }
 
-    /// A ring that is worth it. Each round of looking for one costs one of `rounds`.
-    fn ring(&self, least: &[u32], may_grow: &[bool], rounds: &mut usize) -> Option<Ring> {
+    /// What moves, from cell to cell, in rings that are worth it and have no member in common. Each round of looking for them costs
+    /// one of `rounds`.
+    fn rings(&self, rounds: &mut usize) -> Vec<(u32, u32)> {
         let mut paths = Paths {
             pool: vec![0; self.pools.len()],
             member: vec![0; self.loads.len()],
@@ -87,19 +81,20 @@ impl Sharing {
         };
         while *rounds > 0 {
             *rounds -= 1;
-            let is_cheaper = self.exchange(&mut paths, least);
-            if !self.change_places(&mut paths, may_grow) && !is_cheaper {
-                return None;
+            let is_cheaper = self.exchange(&mut paths);
+            if !self.change_places(&mut paths) && !is_cheaper {
+                break;
             }
-            if let Some(ring) = self.closed(&paths) {
-                return Some(ring);
+            let moves = self.closed(&paths);
+            if !moves.is_empty() {
+                return moves;
             }
         }
-        None
+        Vec::new()
     }
 
     /// Looks for cheaper paths by way of the pools, once; whether there were any.
-    fn exchange(&self, paths: &mut Paths, least: &[u32]) -> bool {
+    fn exchange(&self, paths: &mut Paths) -> bool {
         let mut any = false;
         for (number, pool) in self.pools.iter().enumerate() {
             for at in pool.cells.clone() {
@@ -113,10 +108,8 @@ impl Sharing {
             for at in pool.cells.clone() {
                 let cell = &self.cells[at];
                 let member = cell.member as usize;
-                // Whoever has two more than another one that could take it must not have one of these.
-                let may_have = self.loads[member] <= least[number] + 1;
                 let path = paths.pool[number] + take(cell);
-                if may_have && path < paths.member[member] {
+                if path < paths.member[member] {
                     let (pool, cell) = (number as u32, at as u32);
                     (paths.member[member], paths.step[member]) = (path, Step::Takes { pool, cell });
                     any = true;
@@ -127,15 +120,10 @@ impl Sharing {
     }
 
     /// Looks for cheaper paths from those that have one less, once; whether there were any.
-    fn change_places(&self, paths: &mut Paths, may_grow: &[bool]) -> bool {
+    fn change_places(&self, paths: &mut Paths) -> bool {
         let most = self.loads.iter().max().copied().unwrap_or(0) as usize;
         let mut cheapest = vec![(i64::MAX, NONE); most + 1];
-        for (member, load) in self
-            .loads
-            .iter()
-            .enumerate()
-            .filter(|(member, _)| may_grow[*member])
-        {
+        for (member, load) in self.loads.iter().enumerate() {
             let cheapest = &mut cheapest[*load as usize];
             *cheapest = (*cheapest).min((paths.member[member], member as u32));
         }
@@ -150,8 +138,8 @@ impl Sharing {
         any
     }
 
-    /// A ring among the paths, if there is one yet.
-    fn closed(&self, paths: &Paths) -> Option<Ring> {
+    /// What moves in the rings among the paths.
+    fn closed(&self, paths: &Paths) -> Vec<(u32, u32)> {
         // The member before this one, and what moved from there.
         let before = |member: u32| match paths.step[member as usize] {
             Step::Begins => None,
@@ -161,6 +149,7 @@ impl Sharing {
                 Some((self.cells.get(giver as usize)?.member, Some((giver, cell))))
             }
         };
+        let mut moves = Vec::new();
         // In which walk each member was come across.
         let mut walk = vec![NONE; self.loads.len()];
         for first in 0..self.loads.len() as u32 {
@@ -172,18 +161,16 @@ impl Sharing {
             let Some(last) = next.filter(|member| walk[*member as usize] == first) else {
                 continue;
             };
-            let (mut member, mut ring) = (last, Ring::default());
-            while let Some((giver, moves)) = before(member) {
-                match moves {
-                    Some(moves) => ring.moves.push(moves),
-                    None => ring.grown.push(giver),
-                }
+            // From each member one way leads back, so no two rings meet.
+            let mut member = last;
+            while let Some((giver, moved)) = before(member) {
+                moves.extend(moved);
                 member = giver;
                 if member == last {
-                    return Some(ring);
+                    break;
                 }
             }
         }
-        None
+        moves
     }
 }
