@@ -166,7 +166,8 @@ impl<E: Each> Work for Asking<E> {
         // The client gives the answer of the API that was asked.
         let response = TryFrom::try_from(response).unwrap_or_default();
         let answers = self.each.read(&keys(asked), node, response);
-        let mut read = Vec::with_capacity(answers.len());
+        let asked: BTreeSet<&Item> = asked.iter().collect();
+        let mut read = Vec::new();
         for (key, answer) in answers {
             let item = key.item();
             // Nobody wants to know what was not asked.

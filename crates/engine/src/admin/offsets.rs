@@ -76,39 +76,27 @@ fn fetch_request(
     })
 }
 
-/// What a response says of one partition: offset, leader epoch, metadata, error.
-type Committed = (String, i32, i64, i32, Option<String>, i16);
+/// What a response says of one partition, with the name of its topic, which all of them share: offset, leader epoch, metadata, error.
+type Committed = (Arc<str>, i32, i64, i32, Option<String>, i16);
 
 fn committed(response: OffsetFetchResponse) -> (i16, Vec<Committed>) {
     let mut all = Vec::new();
     let mut error = response.error_code;
     for topic in response.topics {
+        let name: Arc<str> = topic.name.into();
         for it in topic.partitions {
             let (index, offset, epoch) = (it.partition_index, it.committed_offset, it.committed_leader_epoch);
-            all.push((
-                topic.name.clone(),
-                index,
-                offset,
-                epoch,
-                it.metadata,
-                it.error_code,
-            ));
+            all.push((name.clone(), index, offset, epoch, it.metadata, it.error_code));
         }
     }
     for group in response.groups {
         error = group.error_code;
         for topic in group.topics {
+            let name: Arc<str> = topic.name.into();
             for it in topic.partitions {
                 let (index, offset, epoch) =
                     (it.partition_index, it.committed_offset, it.committed_leader_epoch);
-                all.push((
-                    topic.name.clone(),
-                    index,
-                    offset,
-                    epoch,
-                    it.metadata,
-                    it.error_code,
-                ));
+                all.push((name.clone(), index, offset, epoch, it.metadata, it.error_code));
             }
         }
     }

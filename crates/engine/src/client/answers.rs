@@ -440,13 +440,7 @@ fn located(error_code: i16, id: i32, host: String, port: i32) -> Result<Broker, 
         return Err(error);
     }
     // A coordinator without an address is none: look again.
-    match u16::try_from(port) {
-        Ok(port) if port != 0 && !host.is_empty() => Ok(Broker {
-            id,
-            host,
-            port,
-            rack: None,
-        }),
-        _ => Err(ErrorCode::CoordinatorNotAvailable),
-    }
+    Broker::advertised(id, host, port, None)
+        .filter(|broker| broker.port != 0 && !broker.host.is_empty())
+        .ok_or(ErrorCode::CoordinatorNotAvailable)
 }

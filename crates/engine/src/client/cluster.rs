@@ -23,6 +23,18 @@ pub struct Broker {
     pub rack: Option<String>,
 }
 
+/// The longest host name that is one, bytes: what messages quote of a longer one would be kept many times.
+// RFC 1035, 2.3.4: 255 octets or less
+const LONGEST_HOST: usize = 255;
+
+impl Broker {
+    /// What a broker says of one, if a connection to it can be tried.
+    pub(crate) fn advertised(id: i32, host: String, port: i32, rack: Option<String>) -> Option<Self> {
+        let port = u16::try_from(port).ok()?;
+        (host.len() <= LONGEST_HOST).then_some(Self { id, host, port, rack })
+    }
+}
+
 /// A topic, as the newest metadata has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
@@ -197,13 +209,7 @@ impl Cluster {
         wanted: Option<&BTreeSet<Arc<str>>>,
     ) -> ClusterChange {
         let brokers = response.brokers.into_iter().filter_map(|broker| {
-            let port = u16::try_from(broker.port).ok()?;
-            let broker = Broker {
-                id: broker.node_id,
-                host: broker.host,
-                port,
-                rack: broker.rack,
-            };
+            let broker = Broker::advertised(broker.node_id, broker.host, broker.port, broker.rack)?;
             Some((broker.id, broker))
         });
         let brokers: BTreeMap<i32, Broker> = brokers.collect();

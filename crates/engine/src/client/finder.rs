@@ -4,7 +4,7 @@
 //! connections. One lookup serves everybody who waits for a group; lookups that start together share one request from
 //! version 4 on (KIP-699).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -213,21 +213,20 @@ impl Finder {
     }
 
     fn on_answered(&mut self, now: Instant, token: Token, result: Result<Vec<Lookup>, AskFailure>) {
-        let mut unanswered = self.asked.remove(&token).unwrap_or_default();
+        let asked = self.asked.remove(&token).unwrap_or_default();
+        let mut unanswered: BTreeSet<Arc<str>> = asked.into_iter().collect();
         match result {
             Ok(lookups) => {
                 for Lookup { group, result } in lookups {
-                    let Some(index) = unanswered.iter().position(|asked| *asked == group) else {
-                        continue;
-                    };
-                    unanswered.swap_remove(index);
-                    self.on_lookup(now, group, result);
+                    if unanswered.remove(&group) {
+                        self.on_lookup(now, group, result);
+                    }
                 }
             }
             // Kafka: FindCoordinatorRequest.NoBatchedFindCoordinatorsException
             Err(AskFailure::NotBatched) if unanswered.len() > 1 => {
                 self.can_batch = false;
-                self.ask(core::mem::take(&mut unanswered));
+                self.ask(core::mem::take(&mut unanswered).into_iter().collect());
             }
             Err(_) => {}
         }

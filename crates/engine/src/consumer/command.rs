@@ -1,6 +1,5 @@
 //! What the caller asks of the engine and how it is answered. Changes that need no answer are in [`Change`](super::Change).
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -167,10 +166,10 @@ pub struct PartitionDescription {
 pub struct BrokerAddress {
     /// Node id.
     pub id: i32,
-    /// Host name or address.
-    pub host: String,
+    /// Host name or address. Shared, as each replica of each partition names its broker.
+    pub host: Arc<str>,
     /// TCP port.
     pub port: i32,
     /// `broker.rack`.
-    pub rack: Option<String>,
+    pub rack: Option<Arc<str>>,
 }

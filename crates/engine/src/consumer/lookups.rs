@@ -1,7 +1,7 @@
 //! Commands that ask and change nothing: positions, committed offsets, offsets of logs, topics.
 
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -216,17 +216,20 @@ impl ConsumerEngine {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
-        let what = job.what();
+        let (what, is_waiting) = (job.what(), job.is_waiting());
         let JobKind::Offsets(offsets) = &mut job.kind else {
             return;
         };
-        let mut failed = None;
+        let (mut failed, mut is_nearer) = (None, false);
         for (partition, result) in listed {
+            if !offsets.wanted.contains_key(&partition) {
+                continue;
+            }
             match result {
                 Ok(found) => {
-                    if offsets.wanted.remove(&partition).is_some() {
-                        offsets.found.insert(partition, found);
-                    }
+                    is_nearer = true;
+                    offsets.wanted.remove(&partition);
+                    offsets.found.insert(partition, found);
                 }
                 Err(code) => {
                     failed = Some(CommandError::Refused {
@@ -237,7 +240,18 @@ impl ConsumerEngine {
                 }
             }
         }
-        let is_waiting = job.is_waiting();
+        // A broker that leaves out what it was asked for is not asked again at once, or that would go on without end.
+        if !is_waiting && !is_nearer && failed.is_none() {
+            failed = offsets
+                .wanted
+                .keys()
+                .next()
+                .map(|partition| CommandError::Refused {
+                    what,
+                    partition: Some(partition.clone()),
+                    code: ErrorCode::UnknownTopicOrPartition,
+                });
+        }
         match failed {
             Some(error) => {
                 self.client.refresh_metadata(now);
@@ -287,9 +301,9 @@ impl ConsumerEngine {
             .map(|broker| {
                 let address = BrokerAddress {
                     id: broker.node_id,
-                    host: broker.host,
+                    host: broker.host.into(),
                     port: broker.port,
-                    rack: broker.rack,
+                    rack: broker.rack.map(Arc::from),
                 };
                 (broker.node_id, address)
             })
@@ -322,10 +336,11 @@ fn describe(
     topic: MetadataResponseTopic,
     brokers: &BTreeMap<i32, BrokerAddress>,
 ) -> Vec<PartitionDescription> {
+    let nowhere: Arc<str> = "".into();
     let broker = |id: i32| {
-        brokers.get(&id).cloned().unwrap_or(BrokerAddress {
+        brokers.get(&id).cloned().unwrap_or_else(|| BrokerAddress {
             id,
-            host: String::new(),
+            host: Arc::clone(&nowhere),
             port: -1,
             rack: None,
         })

@@ -27,16 +27,22 @@ use crate::client::{BuildRequest, Cluster};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     ids: BTreeMap<Arc<str>, Option<Uuid>>,
+    names: BTreeMap<Uuid, Arc<str>>,
 }
 
 impl Names {
     pub(super) fn new<'a>(cluster: &Cluster, topics: impl IntoIterator<Item = &'a Arc<str>>) -> Self {
         let id = |topic: &Arc<str>| cluster.topic(topic).and_then(|topic| topic.id);
+        let ids: BTreeMap<Arc<str>, Option<Uuid>> = topics
+            .into_iter()
+            .map(|topic| (Arc::clone(topic), id(topic)))
+            .collect();
+        let names = ids
+            .iter()
+            .filter_map(|(name, id)| Some(((*id)?, Arc::clone(name))));
         Self {
-            ids: topics
-                .into_iter()
-                .map(|topic| (Arc::clone(topic), id(topic)))
-                .collect(),
+            names: names.collect(),
+            ids,
         }
     }
 
@@ -49,8 +55,7 @@ impl Names {
         if !name.is_empty() {
             return self.ids.get_key_value(name).map(|(name, _)| Arc::clone(name));
         }
-        let mut known = self.ids.iter().filter(|(_, known)| **known == Some(id));
-        known.next().map(|(name, _)| Arc::clone(name))
+        self.names.get(&id).cloned()
     }
 }
 

@@ -62,6 +62,9 @@ pub(super) struct Assigned {
     pub(super) not_before: Instant,
     /// Whether a request for its position is under way.
     pub(super) asked: bool,
+    /// Answers in a row that had something to say and brought no record: that an end of the log moved, or that the position is
+    /// beyond it.
+    pub(super) barren: u32,
 }
 
 impl Assigned {
@@ -83,6 +86,7 @@ impl Assigned {
             served: 0,
             not_before: Instant::ZERO,
             asked: false,
+            barren: 0,
         }
     }
 
@@ -253,6 +257,7 @@ impl Partitions {
         assigned.halted = false;
         assigned.asked = false;
         assigned.not_before = Instant::ZERO;
+        assigned.barren = 0;
         let (place, consumed) = match seek.to {
             SeekTo::Position(position) => (Place::At(position), Some(position)),
             SeekTo::Beginning => (Place::Reset(OffsetSpec::Earliest), None),

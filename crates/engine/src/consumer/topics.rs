@@ -54,14 +54,16 @@ impl ConsumerEngine {
             self.forget_gone_brokers();
         }
         // A new leader is worth a try at once.
-        for topic in &change.topics {
-            let (TopicChange::Leaders(name, _) | TopicChange::Appeared(name) | TopicChange::Recreated(name)) =
-                topic
-            else {
-                continue;
-            };
+        let led_anew = change.topics.iter().filter_map(|topic| match topic {
+            TopicChange::Leaders(name, _) | TopicChange::Appeared(name) | TopicChange::Recreated(name) => {
+                Some(name)
+            }
+            _ => None,
+        });
+        let led_anew: BTreeSet<&Arc<str>> = led_anew.collect();
+        if !led_anew.is_empty() {
             for (_, assigned) in self.partitions.iter_mut() {
-                if assigned.partition.topic == *name {
+                if led_anew.contains(&assigned.partition.topic) {
                     assigned.not_before = now;
                 }
             }
@@ -87,13 +89,20 @@ impl ConsumerEngine {
 
     // Kafka: Metadata.maybeThrowAnyException
     fn report_topic_errors(&mut self, change: &ClusterChange) {
+        if !change
+            .topics
+            .iter()
+            .any(|topic| matches!(topic, TopicChange::Failed(..)))
+        {
+            return;
+        }
+        let assigned = self.partitions.topics();
         let failed = |wanted: ErrorCode| {
             let failed = change.topics.iter().filter_map(|topic| match topic {
                 TopicChange::Failed(name, code) if *code == wanted => Some(Arc::clone(name)),
                 _ => None,
             });
-            let wanted =
-                |name: &Arc<str>| self.subscription.contains(name) || self.partitions.topics().contains(name);
+            let wanted = |name: &Arc<str>| self.subscription.contains(name) || assigned.contains(name);
             failed.filter(wanted).collect::<Vec<_>>()
         };
         let invalid = failed(ErrorCode::InvalidTopicException);

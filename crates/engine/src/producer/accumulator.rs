@@ -33,7 +33,7 @@ pub(super) struct Batch {
     pub(super) deadline: Instant,
     /// How often it was sent.
     pub(super) attempts: u32,
-    pub(super) last_failure: Option<alloc::string::String>,
+    pub(super) last_failure: Option<Arc<str>>,
     /// Its place among the batches of its partition.
     order: u64,
     /// With idempotence, from the first attempt on.
@@ -304,4 +304,4 @@ impl Accumulator {
 }
 
 /// Records, and what their last attempt failed with.
-pub(super) type Taken = (Vec<Entry>, Option<alloc::string::String>);
+pub(super) type Taken = (Vec<Entry>, Option<Arc<str>>);

@@ -83,7 +83,7 @@ pub enum SendError {
         /// `delivery.timeout.ms`.
         timeout: Duration,
         /// What the last attempt failed with, if there was one.
-        last: Option<String>,
+        last: Option<Arc<str>>,
     },
     /// The broker refused the record: MESSAGE_TOO_LARGE, INVALID_RECORD, TOPIC_AUTHORIZATION_FAILED, …, or a retriable error
     /// more often than `retries` allows.
@@ -98,8 +98,8 @@ pub enum SendError {
         partition: i32,
         /// The broker's error.
         error: ErrorCode,
-        /// The broker's words.
-        message: Option<String>,
+        /// The broker's words; the records of a batch share them.
+        message: Option<Arc<str>>,
     },
     /// The request could not be made, and trying again does not help, or was tried as often as `retries` allows.
     #[error("a record for {topic}-{partition} could not be sent: {failure}")]
@@ -151,7 +151,7 @@ impl SendError {
     }
 }
 
-fn because(reason: &Option<String>) -> String {
+fn because(reason: &Option<Arc<str>>) -> String {
     reason
         .as_ref()
         .map_or_else(String::new, |reason| alloc::format!(": {reason}"))

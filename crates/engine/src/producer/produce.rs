@@ -49,55 +49,65 @@ pub(super) fn request(acks: Acks, timeout_ms: i32, parts: Vec<Part>) -> ProduceR
 
 /// What a response says, by partition.
 pub(super) struct Outcomes {
-    by_name: BTreeMap<(String, i32), PartitionProduceResponse>,
+    by_name: BTreeMap<String, BTreeMap<i32, PartitionProduceResponse>>,
     by_id: BTreeMap<(Uuid, i32), PartitionProduceResponse>,
-    endpoints: Vec<NodeEndpoint>,
+    endpoints: BTreeMap<i32, NodeEndpoint>,
 }
 
 impl Outcomes {
     pub(super) fn new(response: ProduceResponse) -> Self {
-        let (mut by_name, mut by_id) = (BTreeMap::new(), BTreeMap::new());
+        let (mut by_name, mut by_id) = (BTreeMap::<String, BTreeMap<_, _>>::new(), BTreeMap::new());
         for topic in response.responses {
-            for partition in topic.partition_responses {
-                let index = partition.index;
-                match topic.topic_id.is_zero() {
-                    true => by_name.insert((topic.name.clone(), index), partition),
-                    false => by_id.insert((topic.topic_id, index), partition),
-                };
+            let partitions = topic.partition_responses.into_iter().map(|it| (it.index, it));
+            match topic.topic_id.is_zero() {
+                true => by_name.entry(topic.name).or_default().extend(partitions),
+                false => by_id.extend(partitions.map(|(index, it)| ((topic.topic_id, index), it))),
             }
         }
+        let endpoints = response.node_endpoints.into_iter().map(|it| (it.node_id, it));
         Self {
             by_name,
             by_id,
-            endpoints: response.node_endpoints,
+            endpoints: endpoints.collect(),
         }
     }
 
     /// What is said of a partition; none when the broker left it out.
     pub(super) fn take(&mut self, topic: &str, id: Uuid, partition: i32) -> Option<PartitionProduceResponse> {
         let by_id = self.by_id.remove(&(id, partition));
-        by_id.or_else(|| self.by_name.remove(&(topic.into(), partition)))
+        by_id.or_else(|| self.by_name.get_mut(topic)?.remove(&partition))
     }
 
     /// The address of a broker that the response names as a new leader (KIP-951).
     pub(super) fn endpoint(&self, node: i32) -> Option<Broker> {
-        let endpoint = self.endpoints.iter().find(|endpoint| endpoint.node_id == node)?;
-        Some(Broker {
-            id: node,
-            host: endpoint.host.clone(),
-            port: u16::try_from(endpoint.port).ok()?,
-            rack: endpoint.rack.clone(),
-        })
+        let endpoint = self.endpoints.get(&node)?;
+        Broker::advertised(node, endpoint.host.clone(), endpoint.port, endpoint.rack.clone())
     }
 }
 
-/// What the broker says of one record of a refused batch, or of the batch when it does not single records out (KIP-467).
-pub(super) fn message_for(outcome: &PartitionProduceResponse, index: usize) -> Option<String> {
-    let of_record = outcome
-        .record_errors
-        .iter()
-        .find(|it| usize::try_from(it.batch_index) == Ok(index));
-    of_record
-        .and_then(|it| it.batch_index_error_message.clone())
-        .or_else(|| outcome.error_message.clone())
+/// What the broker says of a refused batch: of single records, or of the batch where it does not single them out (KIP-467).
+pub(super) struct Words {
+    of_records: BTreeMap<i32, Arc<str>>,
+    of_batch: Option<Arc<str>>,
+}
+
+impl Words {
+    pub(super) fn of(outcome: PartitionProduceResponse) -> Self {
+        let of_records = outcome
+            .record_errors
+            .into_iter()
+            .filter_map(|it| Some((it.batch_index, it.batch_index_error_message?.into())));
+        Self {
+            of_records: of_records.collect(),
+            of_batch: outcome.error_message.map(Arc::from),
+        }
+    }
+
+    /// Those that are about the record at this place in the batch.
+    pub(super) fn about(&self, index: usize) -> Option<Arc<str>> {
+        let of_record = i32::try_from(index)
+            .ok()
+            .and_then(|index| self.of_records.get(&index));
+        of_record.or(self.of_batch.as_ref()).cloned()
+    }
 }

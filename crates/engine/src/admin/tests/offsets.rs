@@ -1,6 +1,7 @@
 //! Committed offsets of groups.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -114,6 +115,41 @@ fn what_a_broker_leaves_out_or_adds_changes_nothing_of_which_group_offsets_have_
     assert!(results[&asked].as_ref().unwrap().is_some());
     assert!(matches!(results[&left_out], Err(AdminError::Nonsense { .. })));
     assert_eq!(results.len(), 2);
+}
+
+#[test]
+fn the_offsets_of_a_topic_share_the_bytes_of_its_name() {
+    let mut admin = cluster();
+    let command = AdminCommand::ListGroupOffsets {
+        group: "g".into(),
+        partitions: None,
+        require_stable: false,
+    };
+    run(&mut admin, command);
+    let arrived = admin.expect(ApiKey::OffsetFetch);
+    let partition = |partition_index| OffsetFetchResponsePartitions {
+        partition_index,
+        committed_offset: 42,
+        ..Default::default()
+    };
+    let response = OffsetFetchResponse {
+        groups: vec![OffsetFetchResponseGroup {
+            group_id: "g".into(),
+            topics: vec![OffsetFetchResponseTopics {
+                name: "a".repeat(32_767),
+                partitions: (0..1000).map(partition).collect(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let AdminReply::GroupOffsets(Ok(results)) = reply(admin.answer(&arrived, response)) else {
+        panic!();
+    };
+    assert_eq!(results.len(), 1000);
+    let first = results.keys().next().unwrap();
+    assert!(results.keys().all(|it| Arc::ptr_eq(&it.topic, &first.topic)));
 }
 
 #[test]

@@ -145,6 +145,23 @@ fn a_partition_whose_number_is_below_zero_is_not_there() {
 }
 
 #[test]
+fn a_broker_whose_host_is_longer_than_any_name_is_not_there() {
+    let mut network = Network::with_cluster(2, &[("t", 1)]);
+    let brokers = &mut network.metadata.as_mut().unwrap().brokers;
+    (brokers[0].host, brokers[1].host) = ("a".repeat(256), "a".repeat(255));
+    let mut probe = probe(&[9001], network);
+    track(&mut probe);
+    let known: Vec<i32> = probe
+        .machine
+        .client
+        .cluster()
+        .brokers()
+        .map(|broker| broker.id)
+        .collect();
+    assert_eq!(known, [2]);
+}
+
+#[test]
 fn metadata_that_names_no_broker_counts_as_a_failure() {
     let mut probe = probe(&[9001], Network::default());
     track(&mut probe);

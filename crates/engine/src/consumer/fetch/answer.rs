@@ -1,5 +1,6 @@
 //! What the answer to a Fetch brings: batches for the caller, and the errors of single partitions.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -44,6 +45,11 @@ impl ConsumerEngine {
         };
         let mut told = Vec::new();
         let mut answered = Answered::to(&under_way.step);
+        let endpoints: Endpoints<'_> = response
+            .node_endpoints
+            .iter()
+            .map(|endpoint| (endpoint.node_id, endpoint))
+            .collect();
         for topic in response.responses {
             let Some(asked) = under_way.asked.topics.answered(&topic.topic, topic.topic_id) else {
                 answered.note_unasked();
@@ -54,7 +60,10 @@ impl ConsumerEngine {
                     answered.note_unasked();
                     continue;
                 };
-                answered.note(&it);
+                // What comes twice is taken once, or every entry of an answer could cost a look at all that waits.
+                if !answered.note(&it) {
+                    continue;
+                }
                 // Sought, reset, revoked, or served by another broker meanwhile: this is for an old position.
                 // Kafka: FetchCollector.handleInitializeSuccess, "Discarding stale fetch response"
                 if !self.partitions.get(it.slot).is_some_and(|now| it.is_current(now)) {
@@ -62,9 +71,7 @@ impl ConsumerEngine {
                 }
                 match ErrorCode::from_code(data.error_code) {
                     ErrorCode::None => told.extend(self.on_data(now, it, data)),
-                    code => {
-                        self.on_partition_error(now, &asked.name, it, code, &data, &response.node_endpoints)
-                    }
+                    code => self.on_partition_error(now, &asked.name, it, code, &data, &endpoints),
                 }
             }
         }
@@ -104,12 +111,15 @@ impl ConsumerEngine {
         let (next, is_whole) = walk(&records, asked.position);
         let assigned = self.partitions.get_mut(asked.slot)?;
         assigned.not_before = now;
+        let has_news = assigned.end != Some(end);
+        assigned.end = (end >= 0).then_some(end);
         if !records.is_empty() {
             self.fetches.served += 1;
             assigned.served = self.fetches.served;
+            assigned.barren = 0;
+        } else if has_news {
+            self.note_barren(now, asked);
         }
-        let has_news = assigned.end != Some(end);
-        assigned.end = (end >= 0).then_some(end);
         let place = if is_whole { Place::At(next) } else { Place::Stuck };
         self.partitions.move_to(asked.slot, place);
         self.partitions.add_buffered(asked.slot, records.len() as u64);
@@ -139,7 +149,7 @@ impl ConsumerEngine {
         asked: Asked,
         code: ErrorCode,
         data: &PartitionData,
-        endpoints: &[NodeEndpoint],
+        endpoints: &Endpoints<'_>,
     ) {
         let partition = TopicPartition::new(Arc::clone(topic), data.partition_index);
         match code {
@@ -156,10 +166,7 @@ impl ConsumerEngine {
                 let leader = &data.current_leader;
                 // KIP-951: the broker may say who leads now.
                 if leader.leader_id >= 0 && leader.leader_epoch >= 0 {
-                    let endpoint = endpoints
-                        .iter()
-                        .find(|it| it.node_id == leader.leader_id)
-                        .and_then(broker);
+                    let endpoint = endpoints.get(&leader.leader_id).and_then(|it| broker(it));
                     let (id, epoch) = (leader.leader_id, leader.leader_epoch);
                     self.client
                         .update_leader(now, topic, partition.partition, id, epoch, endpoint);
@@ -186,6 +193,20 @@ impl ConsumerEngine {
         }
     }
 
+    /// The caller is told something, and has no record to take for it. Such answers in a row are waited for longer and longer: a
+    /// caller that does not poll meanwhile would hold ever more of them, as nothing is buffered that bounds them.
+    fn note_barren(&mut self, now: Instant, asked: Asked) {
+        let before = self.partitions.get(asked.slot).map_or(0, |it| it.barren);
+        let not_before = match before {
+            0 => now,
+            before => now + self.delay(before),
+        };
+        if let Some(assigned) = self.partitions.get_mut(asked.slot) {
+            assigned.barren = before.saturating_add(1);
+            assigned.not_before = not_before;
+        }
+    }
+
     /// The log has no such offset: everything fetched before is handed out first, then the policy is asked.
     fn on_out_of_range(&mut self, now: Instant, partition: TopicPartition, asked: Asked) {
         let Some(spec) = self.reset_spec(now) else {
@@ -195,6 +216,7 @@ impl ConsumerEngine {
             };
             return self.halt(asked, Some(error));
         };
+        self.note_barren(now, asked);
         if let Some(assigned) = self.partitions.get_mut(asked.slot) {
             assigned.reset = Some(Reset {
                 cause: ResetCause::OutOfRange,
@@ -242,13 +264,12 @@ impl ConsumerEngine {
     }
 }
 
+/// The addresses that an answer has, by node id.
+type Endpoints<'a> = BTreeMap<i32, &'a NodeEndpoint>;
+
 fn broker(endpoint: &NodeEndpoint) -> Option<Broker> {
-    Some(Broker {
-        id: endpoint.node_id,
-        host: endpoint.host.clone(),
-        port: u16::try_from(endpoint.port).ok()?,
-        rack: endpoint.rack.clone(),
-    })
+    let (host, rack) = (endpoint.host.clone(), endpoint.rack.clone());
+    Broker::advertised(endpoint.node_id, host, endpoint.port, rack)
 }
 
 /// Where the fetch after these batches begins, and whether they can be split to the end.

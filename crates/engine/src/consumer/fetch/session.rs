@@ -151,8 +151,9 @@ fn epoch_after(epoch: i32) -> i32 {
 /// Which partitions an answer has had.
 #[derive(Debug)]
 pub(super) struct Answered {
-    /// Those that were asked for, if all must come.
-    partitions: Option<BTreeSet<SlotId>>,
+    partitions: BTreeSet<SlotId>,
+    /// Whether all that were asked for must come.
+    is_full: bool,
     has_unasked: bool,
 }
 
@@ -160,15 +161,15 @@ impl Answered {
     /// Nothing so far of the answer to that step: the first has all that was asked for, the others only what has news.
     pub(super) fn to(step: &Step) -> Self {
         Self {
-            partitions: step.known.is_none().then(BTreeSet::new),
+            partitions: BTreeSet::new(),
+            is_full: step.known.is_none(),
             has_unasked: false,
         }
     }
 
-    pub(super) fn note(&mut self, asked: &Asked) {
-        if let Some(partitions) = &mut self.partitions {
-            partitions.insert(asked.slot);
-        }
+    /// Whether it is the first that the answer says of that partition.
+    pub(super) fn note(&mut self, asked: &Asked) -> bool {
+        self.partitions.insert(asked.slot)
     }
 
     pub(super) fn note_unasked(&mut self) {
@@ -178,8 +179,7 @@ impl Answered {
     /// Whether the answer has what it must have of these, and nothing else.
     // Kafka: FetchSessionHandler.verifyFullFetchResponsePartitions, verifyIncrementalFetchResponsePartitions
     pub(super) fn fits(&self, topics: &AskedTopics) -> bool {
-        let has_all =
-            |partitions: &BTreeSet<SlotId>| topics.partitions().all(|asked| partitions.contains(&asked.slot));
-        !self.has_unasked && self.partitions.as_ref().is_none_or(has_all)
+        let mut asked = topics.partitions();
+        !self.has_unasked && (!self.is_full || asked.all(|asked| self.partitions.contains(&asked.slot)))
     }
 }

@@ -1,14 +1,17 @@
 //! A broker whose answers are well formed and lie: nothing is handed out twice or below the position, and what is missing is
 //! asked for again.
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicI64, Ordering};
 use core::time::Duration;
 
 use bytes::Bytes;
 use kohort_protocol::messages::FetchResponse;
-use kohort_protocol::messages::fetch::{FetchableTopicResponse, PartitionData};
-use kohort_protocol::{ResponseBody, Uuid};
+use kohort_protocol::messages::fetch::{FetchableTopicResponse, LeaderIdAndEpoch, PartitionData};
+use kohort_protocol::messages::list_offsets::ListOffsetsPartitionResponse;
+use kohort_protocol::{ApiKey, ErrorCode, ResponseBody, Uuid};
 use kohort_records::{BatchBuilder, Compression};
 
 use super::rig::*;
@@ -174,6 +177,150 @@ fn partitions_that_cannot_be_are_not_among_those_of_a_topic() {
     };
     let numbers: Vec<_> = partitions.iter().map(|it| it.partition).collect();
     assert_eq!(numbers, [0, 1]);
+}
+
+#[test]
+fn offsets_that_are_left_out_of_an_answer_are_asked_for_again_at_the_backoff() {
+    let mut rig = Rig::new(earliest);
+    rig.lie = Some((200, |body| {
+        if let ResponseBody::ListOffsets(response) = body {
+            response.topics.clear();
+        }
+    }));
+    let token = rig.command(Command::ListOffsets {
+        partitions: vec![(of_t(0), OffsetSpec::Latest)],
+        timeout: SECOND,
+    });
+    rig.advance(SECOND);
+    let asked = rig.served.iter().filter(|api| **api == ApiKey::ListOffsets);
+    // Each time that there is newer metadata, which is asked for every 100 ms.
+    assert!((2..=15).contains(&asked.count()), "{:?}", rig.served);
+    assert!(matches!(rig.replies[&token], Err(CommandError::TimedOut { .. })));
+}
+
+#[test]
+fn an_error_of_a_partition_that_nobody_asked_for_does_not_fail_a_lookup() {
+    let mut rig = Rig::new(earliest);
+    rig.lie = Some((10, |body| {
+        if let ResponseBody::ListOffsets(response) = body {
+            let unasked = ListOffsetsPartitionResponse {
+                partition_index: 7,
+                error_code: ErrorCode::TopicAuthorizationFailed.code(),
+                ..Default::default()
+            };
+            response.topics[0].partitions.push(unasked);
+        }
+    }));
+    let token = rig.command(Command::ListOffsets {
+        partitions: vec![(of_t(0), OffsetSpec::Latest)],
+        timeout: SECOND,
+    });
+    assert!(matches!(rig.replies[&token], Ok(CommandReply::Offsets(_))));
+}
+
+#[test]
+fn of_a_partition_that_comes_twice_in_an_answer_with_an_error_the_first_counts() {
+    let mut rig = lied_to(10, |body| {
+        in_fetch(body, |response| {
+            for data in response
+                .responses
+                .iter_mut()
+                .flat_map(|topic| &mut topic.partitions)
+            {
+                data.error_code = ErrorCode::NotLeaderOrFollower.code();
+                data.records = None;
+                data.current_leader = leader(3);
+            }
+            for topic in &mut response.responses {
+                let mut again = topic.partitions.clone();
+                again.iter_mut().for_each(|data| data.current_leader = leader(9));
+                topic.partitions.extend(again);
+            }
+        });
+    });
+    let known = |rig: &Rig| rig.driven.machine.client.cluster().newest_leader_epoch("t", 0);
+    assert_eq!(known(&rig), Some(3));
+    rig.driven
+        .network
+        .metadata
+        .as_mut()
+        .unwrap()
+        .topics
+        .iter_mut()
+        .flat_map(|topic| &mut topic.partitions)
+        .for_each(|partition| partition.leader_epoch = 3);
+    rig.advance(5 * SECOND);
+    assert_all_once(&mut rig);
+}
+
+/// Lets time pass without a poll, against a broker that lies so; how often it was asked for records.
+fn fetches_without_a_poll(lie: fn(&mut ResponseBody)) -> usize {
+    let mut rig = lied_to(100_000, lie);
+    let before = rig.served.len();
+    rig.advance(10 * SECOND);
+    let served = rig.served[before..].iter();
+    served.filter(|api| **api == ApiKey::Fetch).count()
+}
+
+#[test]
+fn ends_that_move_without_records_are_not_told_faster_and_faster_to_a_caller_that_does_not_poll() {
+    static END: AtomicI64 = AtomicI64::new(100);
+    let asked = fetches_without_a_poll(|body| {
+        in_fetch(body, |response| {
+            for data in response
+                .responses
+                .iter_mut()
+                .flat_map(|topic| &mut topic.partitions)
+            {
+                data.records = None;
+                data.high_watermark = END.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    });
+    // At once, after 100, 200, 400, 800 ms, then each second, each a fifth more or less; the partitions one by one.
+    assert!((10..=40).contains(&asked), "{asked}");
+}
+
+#[test]
+fn a_position_that_is_always_out_of_range_is_not_reset_faster_and_faster() {
+    let asked = fetches_without_a_poll(|body| {
+        in_fetch(body, |response| {
+            for data in response
+                .responses
+                .iter_mut()
+                .flat_map(|topic| &mut topic.partitions)
+            {
+                data.records = None;
+                data.error_code = ErrorCode::OffsetOutOfRange.code();
+            }
+        });
+    });
+    assert!((10..=40).contains(&asked), "{asked}");
+}
+
+fn leader(leader_epoch: i32) -> LeaderIdAndEpoch {
+    LeaderIdAndEpoch {
+        leader_id: 1,
+        leader_epoch,
+    }
+}
+
+#[test]
+fn the_brokers_of_a_topics_replicas_share_the_bytes_of_their_hosts() {
+    let mut rig = Rig::new(earliest);
+    let metadata = rig.driven.network.metadata.as_mut().unwrap();
+    metadata.brokers[0].host = "a".repeat(32_767);
+    metadata.topics[0].partitions[0].replica_nodes = vec![1; 1000];
+    let token = rig.command(Command::PartitionsFor {
+        topic: "t".into(),
+        timeout: SECOND,
+    });
+    let Ok(CommandReply::Partitions(partitions)) = &rig.replies[&token] else {
+        panic!("{:?}", rig.replies[&token]);
+    };
+    let replicas = &partitions[0].replicas;
+    assert_eq!((replicas.len(), replicas[0].host.len()), (1000, 32_767));
+    assert!(replicas.iter().all(|it| Arc::ptr_eq(&it.host, &replicas[0].host)));
 }
 
 #[test]

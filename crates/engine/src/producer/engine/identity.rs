@@ -2,7 +2,8 @@
 //! anew with sequence 0 (KIP-360). The sequences themselves live in `sequences`.
 
 use alloc::collections::BTreeSet;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
+use alloc::sync::Arc;
 
 use kohort_machine::Instant;
 use kohort_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
@@ -31,7 +32,7 @@ pub(super) struct ProducerIds {
     state: State,
     /// Attempts in a row that gave none.
     failures: u32,
-    last_failure: Option<String>,
+    last_failure: Option<Arc<str>>,
     /// Partitions with a gap: they begin anew.
     broken: BTreeSet<Slot>,
     /// Partitions of which a batch was given up that may be in the log all the same.
@@ -65,7 +66,7 @@ impl ProducerIds {
     }
 
     /// Why there is no id yet, if records wait for one.
-    pub(super) fn last_failure(&self) -> Option<String> {
+    pub(super) fn last_failure(&self) -> Option<Arc<str>> {
         self.last_failure.clone()
     }
 }
@@ -111,7 +112,7 @@ impl ProducerEngine {
                 let not_before = now + self.backoff.delay(self.ids.failures, &mut self.prng);
                 self.ids.state = State::Wanted { not_before };
                 let error = SendError::NoProducerId { reason };
-                self.ids.last_failure = Some(error.to_string());
+                self.ids.last_failure = Some(error.to_string().into());
                 if !is_retriable {
                     self.fail_all(&error);
                 }

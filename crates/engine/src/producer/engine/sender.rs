@@ -17,7 +17,7 @@ use crate::producer::accumulator::Batch;
 use crate::producer::config::Acks;
 use crate::producer::error::SendError;
 use crate::producer::event::RecordAck;
-use crate::producer::produce::{self, Outcomes, Part};
+use crate::producer::produce::{self, Outcomes, Part, Words};
 
 impl ProducerEngine {
     /// Sends what can be sent; whether a request was made.
@@ -181,7 +181,7 @@ impl ProducerEngine {
                             self.client
                                 .update_leader(now, &topic, partition, id, epoch, endpoint);
                         }
-                        self.on_outcome(now, slot, batch, &outcome, node);
+                        self.on_outcome(now, slot, batch, outcome, node);
                     }
                     None => self.retry(now, slot, batch, node, |topic, partition| SendError::Refused {
                         topic,
@@ -227,13 +227,13 @@ impl ProducerEngine {
         now: Instant,
         slot: Slot,
         batch: Batch,
-        outcome: &PartitionProduceResponse,
+        outcome: PartitionProduceResponse,
         node: i32,
     ) {
         let error = ErrorCode::from_code(outcome.error_code);
         // A batch that the log has had for so long that the broker does not know its offset any more.
         if !error.is_error() || error == ErrorCode::DuplicateSequenceNumber {
-            return self.acknowledge(slot, batch, outcome.index, Some(outcome));
+            return self.acknowledge(slot, batch, outcome.index, Some(&outcome));
         }
         if error.refreshes_metadata() {
             self.client.refresh_metadata(now);
@@ -245,7 +245,7 @@ impl ProducerEngine {
             message,
         };
         if self.can_retry(slot, &batch, error, outcome.log_start_offset) {
-            let message = outcome.error_message.clone();
+            let message = outcome.error_message.map(Arc::from);
             return self.retry(now, slot, batch, node, |topic, partition| {
                 refused(topic, partition, message)
             });
@@ -254,9 +254,9 @@ impl ProducerEngine {
             return;
         };
         self.break_sequences(slot, &batch);
+        let (partition, words) = (outcome.index, Words::of(outcome));
         for (index, entry) in batch.entries.into_iter().enumerate() {
-            let message = produce::message_for(outcome, index);
-            self.release(entry, Err(refused(topic.clone(), outcome.index, message)));
+            self.release(entry, Err(refused(topic.clone(), partition, words.about(index))));
         }
     }
 
@@ -301,7 +301,7 @@ impl ProducerEngine {
                 topic,
                 partition,
                 timeout: self.config.delivery_timeout,
-                last: Some(error.to_string()),
+                last: Some(error.to_string().into()),
             };
             return self.give_up(slot, batch, &error);
         }
@@ -314,7 +314,7 @@ impl ProducerEngine {
             accumulator.not_before = now + self.backoff.delay(batch.attempts, &mut self.prng);
             self.timers.set(Timer::Retry(slot), accumulator.not_before);
         }
-        batch.last_failure = Some(error.to_string());
+        batch.last_failure = Some(error.to_string().into());
         accumulator.put_back(batch);
     }
 

@@ -1,6 +1,6 @@
 //! Errors, lost connections and time-outs.
 
-use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -144,8 +144,48 @@ fn records_that_the_broker_singles_out_get_its_words() {
             other => panic!("{other:?}"),
         })
         .collect();
-    let all = String::from("one or more records have been rejected");
-    assert_eq!(messages, [(0, all), (1, String::from("no key"))]);
+    let all = Arc::from("one or more records have been rejected");
+    assert_eq!(messages, [(0, all), (1, Arc::from("no key"))]);
+}
+
+#[test]
+fn the_records_of_a_batch_share_the_bytes_of_the_brokers_words() {
+    for error in [ErrorCode::InvalidRecord, ErrorCode::NotEnoughReplicas] {
+        let mut producer = producer_with(Network::with_cluster(1, &[("t", 1)]), |config| {
+            config.delivery_timeout = SECOND;
+            // It is waiting to be sent again when its time is over.
+            config.client.retry_backoff = 60 * SECOND;
+            config.client.retry_backoff_max = 60 * SECOND;
+        });
+        for token in 0..100 {
+            producer.step(send(token, "t", Some(0), b"a"));
+        }
+        producer.advance(5 * MILLI);
+        let first = producer.expect(ApiKey::Produce);
+        let refusal = answer_with(&first, |partition| {
+            partition.error_code = error.code();
+            partition.error_message = Some("a".repeat(32_767));
+        });
+        let mut failed = producer.answer(&first, refusal);
+        if failed.is_empty() {
+            failed = producer.advance(SECOND);
+        }
+        let words: Vec<Arc<str>> = errors(failed)
+            .into_iter()
+            .map(|(_, error)| match error {
+                SendError::Refused {
+                    message: Some(words), ..
+                }
+                | SendError::Expired {
+                    last: Some(words), ..
+                } => words,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(words.len(), 100);
+        assert!(words[0].len() >= 32_767);
+        assert!(words.iter().all(|it| Arc::ptr_eq(it, &words[0])), "{error}");
+    }
 }
 
 #[test]
