@@ -1,6 +1,7 @@
 //! Where each request goes. What is refused here needs no group: an empty id, a session out of bounds, a partition that is not
 //! hosted or not yet loaded.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -161,15 +162,18 @@ impl Coordinator {
         {
             return Err(Refusal::LoadInProgress);
         }
-        let is_in = |filter: &[String], name: &str| {
-            filter.is_empty()
-                || filter
-                    .iter()
-                    .any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
+        // A request may have a million of these, and there may be many groups.
+        let filter = |names: &[String]| -> BTreeSet<String> {
+            names
+                .iter()
+                .map(|name| name.trim().to_ascii_lowercase())
+                .collect()
         };
-        let is_wanted = |group: &ListedGroup| {
-            is_in(&request.states, group.state) && is_in(&request.types, group.group_type)
+        let (states, types) = (filter(&request.states), filter(&request.types));
+        let is_in = |filter: &BTreeSet<String>, name: &str| {
+            filter.is_empty() || filter.contains(&name.to_ascii_lowercase())
         };
+        let is_wanted = |group: &ListedGroup| is_in(&states, group.state) && is_in(&types, group.group_type);
         let classic = self.groups.values().filter_map(|group| group.classic.as_ref());
         Ok(classic
             .map(|classic| classic.listed())

@@ -67,15 +67,12 @@ impl Group {
 
     // Kafka: OffsetMetadataManager.onTopicsDeleted
     pub(in crate::coordinator) fn forget_topics(&self, topics: &[(Arc<str>, TopicId)]) -> Option<Write> {
-        let is_gone = |name: &Arc<str>, stored: Option<TopicId>| {
-            let mut gone = topics.iter();
-            gone.any(|(topic, id)| topic == name && is_same_topic(stored, Some(*id)))
-        };
-        let each = self.offsets.iter();
-        let gone = each.filter(|(topic, _, stored)| is_gone(topic, stored.topic_id));
-        let records: Vec<_> = gone
-            .map(|(topic, number, _)| tombstone(&self.id, topic, number))
-            .collect();
+        let gone = topics.iter().flat_map(|(topic, id)| {
+            let stored = self.offsets.of_topic(topic);
+            let gone = stored.filter(|(_, stored)| is_same_topic(stored.topic_id, Some(*id)));
+            gone.map(move |(number, _)| tombstone(&self.id, topic, number))
+        });
+        let records: Vec<_> = gone.collect();
         let then = Then::Nothing;
         (!records.is_empty()).then_some(Write { records, then })
     }

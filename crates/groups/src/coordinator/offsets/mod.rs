@@ -85,6 +85,11 @@ impl Offsets {
         self.by_topic.iter().map(topic).collect()
     }
 
+    fn of_topic(&self, topic: &str) -> impl Iterator<Item = (i32, &StoredOffset)> {
+        let partitions = self.by_topic.get(topic).into_iter().flatten();
+        partitions.map(|(&number, stored)| (number, stored))
+    }
+
     fn iter(&self) -> impl Iterator<Item = (&Arc<str>, i32, &StoredOffset)> {
         self.by_topic.iter().flat_map(|(topic, partitions)| {
             partitions
