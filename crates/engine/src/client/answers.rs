@@ -135,6 +135,14 @@ impl Client {
         }
     }
 
+    /// What came is no frame.
+    pub(super) fn on_unreadable(&mut self, now: Instant, id: LinkId, reason: String) {
+        if let Some(link) = self.links.get(id) {
+            let fault = link.no_frame(reason);
+            self.distrust(now, id, &fault);
+        }
+    }
+
     fn distrust(&mut self, now: Instant, id: LinkId, fault: &AnswerFault) {
         if let Some(link) = self.forget_link(id) {
             self.net.push(NetAction::Disconnect { link: id });

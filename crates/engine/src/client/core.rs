@@ -288,6 +288,7 @@ impl Client {
                 self.on_lost(now, link, &reason);
             }
             NetEvent::Received { link, frame } => self.on_received(now, link, frame),
+            NetEvent::Unreadable { link, reason } => self.on_unreadable(now, link, reason),
         }
         self.dispatch(now);
     }

@@ -60,8 +60,21 @@ pub(super) struct InFlight {
 pub(super) enum AnswerFault {
     #[error("an answer came that nothing was asked for")]
     Unasked,
-    #[error("the answer is for request {got}, the oldest unanswered request is {expected}")]
-    OutOfOrder { expected: i32, got: i32 },
+    #[error(
+        "the answer to {api} version {version} is for request {got}, the oldest unanswered request is {expected}"
+    )]
+    OutOfOrder {
+        api: ApiKey,
+        version: i16,
+        expected: i32,
+        got: i32,
+    },
+    #[error("the answer to {api} version {version} is no frame: {reason}")]
+    NoFrame {
+        api: ApiKey,
+        version: i16,
+        reason: String,
+    },
     #[error("the answer to {api} version {version} cannot be decoded: {error}")]
     Malformed {
         api: ApiKey,
@@ -167,7 +180,12 @@ impl Link {
         if let Some(prefix) = frame.first_chunk() {
             let got = i32::from_be_bytes(*prefix);
             if got != expected {
-                return Err(AnswerFault::OutOfOrder { expected, got });
+                return Err(AnswerFault::OutOfOrder {
+                    api,
+                    version,
+                    expected,
+                    got,
+                });
             }
         }
         let (_, body) = frame::decode_response(frame, api, version)
@@ -176,6 +194,18 @@ impl Link {
         self.last_used = now;
         let oldest = self.in_flight.pop_front().ok_or(AnswerFault::Unasked)?;
         Ok((oldest, body))
+    }
+
+    /// The fault that something is which is no frame.
+    pub(super) fn no_frame(&self, reason: String) -> AnswerFault {
+        match self.in_flight.front() {
+            Some(InFlight { api, version, .. }) => AnswerFault::NoFrame {
+                api: *api,
+                version: *version,
+                reason,
+            },
+            None => AnswerFault::Unasked,
+        }
     }
 
     /// When the oldest request in flight has waited too long. Those behind it are not to blame: Kafka answers in order.

@@ -43,6 +43,13 @@ pub enum NetEvent {
         /// The system's words, for messages and logs.
         reason: String,
     },
+    /// What came is no frame, so that the connection was ended on this side.
+    Unreadable {
+        /// Which one.
+        link: LinkId,
+        /// What is wrong with it, for messages and logs.
+        reason: String,
+    },
 }
 
 /// What the network is asked to do.

@@ -250,6 +250,16 @@ impl Network {
         }
     }
 
+    /// Lets something come in on a connection that is no frame, which ends it.
+    pub fn receive_no_frame(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_some() {
+            self.cut.insert(link);
+            self.arrived.retain(|arrived| arrived.link != link);
+            let reason = String::from("a frame announces -1 bytes");
+            self.events.push_back(NetEvent::Unreadable { link, reason });
+        }
+    }
+
     /// Ends all connections to a port, and refuses new ones.
     pub fn crash(&mut self, port: u16) {
         self.down.insert(port);
@@ -307,7 +317,8 @@ fn link_of(event: &NetEvent) -> LinkId {
         NetEvent::Connected { link }
         | NetEvent::ConnectFailed { link, .. }
         | NetEvent::Received { link, .. }
-        | NetEvent::Disconnected { link, .. } => *link,
+        | NetEvent::Disconnected { link, .. }
+        | NetEvent::Unreadable { link, .. } => *link,
     }
 }
 

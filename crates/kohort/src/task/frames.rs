@@ -113,7 +113,7 @@ impl Frames {
             let limit = self.max;
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("a frame announces {announced} bytes, more than the limit of {limit}; is that a Kafka broker?"),
+                format!("a frame announces {announced} bytes, the limits are 0 and {limit}; is that a Kafka broker?"),
             )
         })?;
         let whole = PREFIX + length;

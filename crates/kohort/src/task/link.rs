@@ -35,6 +35,8 @@ pub(super) enum Report {
     Failed(io::Error),
     Frame(Bytes),
     Ended(io::Error),
+    /// What came is no frame.
+    NoFrame(io::Error),
 }
 
 impl Link {
@@ -77,6 +79,7 @@ impl Link {
                 }
                 open.frames.poll_frame(&mut open.io, cx).map(|read| match read {
                     Ok(frame) => Report::Frame(frame),
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => Report::NoFrame(error),
                     Err(error) => Report::Ended(error),
                 })
             }

@@ -2,7 +2,6 @@
 
 use core::task::{Context, Poll, Waker};
 use std::collections::BTreeMap;
-use std::io;
 
 use kohort_engine::client::{LinkId, NetAction, NetEvent};
 
@@ -15,8 +14,6 @@ pub(super) struct Links {
     links: BTreeMap<LinkId, Link>,
     /// The connection after which the next look begins, so that a busy one does not starve the others.
     last: LinkId,
-    /// How many connections were ended because what came is no frame.
-    broken: u32,
 }
 
 impl Links {
@@ -26,7 +23,6 @@ impl Links {
             max_frame,
             links: BTreeMap::new(),
             last: LinkId(0),
-            broken: 0,
         }
     }
 
@@ -97,15 +93,14 @@ impl Links {
             }
             Report::Ended(error) => {
                 self.links.remove(&link);
-                if error.kind() == io::ErrorKind::InvalidData {
-                    self.broken = self.broken.saturating_add(1);
-                    // Ever more rarely, as with everything that a peer can do again and again.
-                    if self.broken.is_power_of_two() {
-                        let times = self.broken;
-                        tracing::warn!(link = link.0, times, "the connection is closed: {error}");
-                    }
-                }
                 NetEvent::Disconnected {
+                    link,
+                    reason: error.to_string(),
+                }
+            }
+            Report::NoFrame(error) => {
+                self.links.remove(&link);
+                NetEvent::Unreadable {
                     link,
                     reason: error.to_string(),
                 }

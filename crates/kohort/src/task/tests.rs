@@ -54,7 +54,11 @@ impl Machine for Caller {
                 self.outbox
                     .push(Action::Report(format!("received {}", frame.escape_ascii())));
             }
-            Event::Net(NetEvent::Disconnected { reason, .. } | NetEvent::ConnectFailed { reason, .. }) => {
+            Event::Net(
+                NetEvent::Disconnected { reason, .. }
+                | NetEvent::Unreadable { reason, .. }
+                | NetEvent::ConnectFailed { reason, .. },
+            ) => {
                 self.outbox.push(Action::Report(reason));
             }
         }

@@ -2,7 +2,7 @@
 //! member's heartbeat and its leaving, the producer's, the administrator's. Each costs its connection; what was asked is asked
 //! again, or fails with an error that says so.
 
-mod admin;
+pub(super) mod admin;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -82,16 +82,16 @@ impl Cutter {
     }
 }
 
-fn honest(broker: &Broker) -> Transport {
+pub(super) fn honest(broker: &Broker) -> Transport {
     Transport::new(broker.connector().into_fn())
 }
 
-fn admin(broker: &Broker, transport: Transport) -> Admin {
+pub(super) fn admin(broker: &Broker, transport: Transport) -> Admin {
     let builder = Admin::builder().bootstrap_servers(broker.bootstrap_servers());
     builder.transport(transport).build().expect("valid settings")
 }
 
-fn member(broker: &Broker, transport: Transport) -> Consumer<Option<String>, String> {
+pub(super) fn member(broker: &Broker, transport: Transport) -> Consumer<Option<String>, String> {
     let builder = consumer(broker.bootstrap_servers(), transport);
     let mut member = builder.group_id("g").build().expect("valid settings");
     member.subscribe(["t"]).expect("a group");

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
@@ -33,6 +34,10 @@ pub(crate) enum Wire {
     Ends(usize),
     /// These bytes instead of the header's tags, if it has any, and the body.
     Bytes(Bytes),
+    /// Its correlation id is larger by so much.
+    Id(i32),
+    /// Its frame says that it has so many bytes.
+    Length(i32),
 }
 
 impl Answer {
@@ -44,10 +49,20 @@ impl Answer {
 
 /// Every connection to the broker goes by a liar. Nobody is reached by other addresses.
 pub(crate) fn transport(broker: &Broker, lie: impl Fn(&mut Answer) + Send + Sync + 'static) -> Transport {
-    let (connector, lie): (_, Lie) = (broker.connector(), Arc::new(lie));
-    let known = broker.bootstrap_servers();
+    watched(broker, move |_, answer| lie(answer), |_| {})
+}
+
+/// As [`transport`]; the lie is told on which connection it is, counted from 0, and `ended` which one the client has closed.
+pub(crate) fn watched(
+    broker: &Broker,
+    lie: impl Fn(usize, &mut Answer) + Send + Sync + 'static,
+    ended: impl Fn(usize) + Send + Sync + 'static,
+) -> Transport {
+    let (connector, lie, ended) = (broker.connector(), Arc::new(lie), Arc::new(ended));
+    let (known, connections) = (broker.bootstrap_servers(), AtomicUsize::new(0));
     Transport::new(move |host: String, port| {
-        let (connector, lie) = (connector.clone(), Arc::clone(&lie));
+        let number = connections.fetch_add(1, Ordering::Relaxed);
+        let (connector, lie, ended) = (connector.clone(), Arc::clone(&lie), Arc::clone(&ended));
         let is_known = known == format!("{host}:{port}");
         async move {
             if !is_known {
@@ -57,7 +72,8 @@ pub(crate) fn transport(broker: &Broker, lie: impl Fn(&mut Answer) + Send + Sync
             let (near, end) = tokio::io::duplex(1 << 16);
             tokio::spawn(async move {
                 // An end of either side ends the connection.
-                let _ = relay(end, far, lie).await;
+                let _ = relay(end, far, Arc::new(move |answer: &mut Answer| lie(number, answer))).await;
+                ended(number);
             });
             Ok(near)
         }
@@ -142,9 +158,19 @@ async fn answers(
                 to.write_i32(id).await?;
                 to.write_all(&bytes).await?;
             }
+            Wire::Id(by) => to.write_all(&answer_with_id(&whole, id.wrapping_add(by))).await?,
+            Wire::Length(len) => {
+                to.write_i32(len).await?;
+                to.write_all(&whole[4..]).await?;
+            }
         }
         to.flush().await?;
     }
+}
+
+/// An answer with another correlation id, which comes after its length.
+fn answer_with_id(whole: &[u8], id: i32) -> Vec<u8> {
+    [&whole[..4], &id.to_be_bytes(), &whole[8..]].concat()
 }
 
 async fn next(stream: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> io::Result<Bytes> {

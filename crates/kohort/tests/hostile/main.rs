@@ -11,6 +11,7 @@ mod liar;
 mod lies;
 mod log;
 mod peers;
+mod unreadable;
 
 use std::time::Duration;
 

@@ -10,8 +10,8 @@ use kohort_protocol::messages::produce::{PartitionProduceData, TopicProduceData}
 use kohort_protocol::messages::{ListGroupsRequest, ListGroupsResponse, ProduceRequest, ProduceResponse};
 use kohort_protocol::{ApiKey, RequestBody, ResponseBody, VersionRange};
 
-use super::probe::{Event, SECOND, ask, load_metadata, probe, probe_with, replies};
-use crate::client::testing::Network;
+use super::probe::{Event, Probe, SECOND, ask, load_metadata, probe, probe_with, replies};
+use crate::client::testing::{Driven, Network};
 use crate::client::{RequestFailure, RequestId, Target, WaitedFor};
 
 fn response() -> ListGroupsResponse {
@@ -179,6 +179,31 @@ fn an_answer_out_of_order_closes_the_connection() {
         assert!(matches!(reply.result, Err(RequestFailure::Disconnected { .. })));
     }
     assert_eq!(probe.network.links().count(), 0);
+    assert_warned(&mut probe, &["kafka:9001", "ListGroups", "is for request"]);
+}
+
+/// One warning, with all of these words.
+fn assert_warned(probe: &mut Driven<Probe>, words: &[&str]) {
+    let warnings = probe.network.take_warnings();
+    assert!(
+        warnings.len() == 1 && words.iter().all(|word| warnings[0].contains(word)),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn what_is_no_frame_closes_the_connection_and_is_told_with_what_was_asked() {
+    let mut probe = probe(&[9001], Network::default());
+    probe.step(ask(Target::Any, 30 * SECOND));
+    let arrived = probe.expect(ApiKey::ListGroups);
+    probe.network.receive_no_frame(arrived.link);
+    let failed = replies(probe.settle());
+    assert!(matches!(
+        &failed[0].result,
+        Err(RequestFailure::Disconnected { .. })
+    ));
+    assert_eq!(probe.network.links().count(), 0);
+    assert_warned(&mut probe, &["kafka:9001", "ListGroups", "is no frame"]);
 }
 
 #[test]
@@ -192,11 +217,7 @@ fn an_answer_that_cannot_be_decoded_closes_the_connection() {
     let failed = replies(probe.settle());
     assert!(matches!(&failed[0].result, Err(RequestFailure::Malformed { .. })));
     assert_eq!(probe.network.links().count(), 0);
-    let warnings = probe.network.take_warnings();
-    assert!(
-        warnings.len() == 1 && warnings[0].contains("ListGroups"),
-        "{warnings:?}"
-    );
+    assert_warned(&mut probe, &["kafka:9001", "ListGroups", "cannot be decoded"]);
 }
 
 #[test]
