@@ -1,5 +1,8 @@
 //! Replies that are changed. The connection is given up or the answer is refused, the request is made again, and nothing is
-//! lost or doubled.
+//! lost or doubled. The consumer here; `producer` and `admin` have the others.
+
+mod admin;
+mod producer;
 
 use kohort_broker::{ApiKey, Fault, FaultRule, Lie};
 use tokio::time::{Instant, timeout};
