@@ -229,12 +229,14 @@ fn altered(config: &AlterableConfig, definition: &Definition, before: &str) -> R
         operation @ (APPEND | SUBTRACT) => {
             let is_set = |value: &&str| !value.is_empty();
             let mut values: Vec<&str> = before.split(',').filter(is_set).collect();
-            for value in given.split(',').map(str::trim) {
-                match operation {
-                    APPEND if !values.contains(&value) => values.push(value),
-                    SUBTRACT => values.retain(|kept| *kept != value),
-                    _ => {}
-                }
+            let given = given.split(',').map(str::trim);
+            // Either list may have thousands of values.
+            if operation == APPEND {
+                let mut known: BTreeSet<&str> = values.iter().copied().collect();
+                values.extend(given.filter(|value| known.insert(value)));
+            } else {
+                let gone: BTreeSet<&str> = given.collect();
+                values.retain(|kept| !gone.contains(kept));
             }
             Ok(values.join(","))
         }
