@@ -166,7 +166,7 @@ class Member:
                     self.parse(line.rstrip("\n"))
                 except Failed as failure:
                     self.failure = self.failure or failure
-                except (ValueError, KeyError, IndexError) as problem:
+                except (ValueError, KeyError, IndexError, TypeError) as problem:
                     self.failure = self.failure or Failed(f"{self.name} said {brief(line)!r}, not understood: {problem!r}")
                 self.changed.notify_all()
         with self.changed:

@@ -155,7 +155,11 @@ impl DataDir {
         };
         let owner = Owner {
             cluster_id: found("cluster.id=").map_or(default.cluster_id, str::to_owned),
-            node_id: match found("node.id=").map(str::parse::<i32>) {
+            // Kafka: MetaPropertiesVersion: version 0 has broker.id
+            node_id: match found("node.id=")
+                .or_else(|| found("broker.id="))
+                .map(str::parse::<i32>)
+            {
                 None => default.node_id,
                 Some(Ok(id)) if id >= 0 => id,
                 Some(_) => {

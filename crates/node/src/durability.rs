@@ -130,9 +130,20 @@ impl Cx<'_> {
         })
     }
 
-    /// Settings were changed, so that records may be too old that were not before.
-    pub(crate) fn watch_retention(&mut self) {
+    /// Settings were changed, so that records may be too old that were not before, and be synced sooner or later.
+    // Kafka: LogManager.flushDirtyLogs and cleanupLogs look at each log with its settings of now
+    pub(crate) fn configured(&mut self) {
         self.arm(Timer::Retention, "log.retention.check.interval.ms");
+        for topic in self.topics.iter() {
+            let flush_after = topic.log_config.flush_after();
+            for (number, partition) in (0..).zip(&topic.partitions) {
+                let flush = Timer::Flush((topic.id.0, number));
+                match flush_after.filter(|_| !partition.log.is_synced(partition.log.end_offset())) {
+                    Some(after) => self.timers.set(flush, self.now + after),
+                    None => self.timers.cancel(&flush),
+                }
+            }
+        }
     }
 
     /// Sets a timer to what a setting says, unless it is set.

@@ -68,6 +68,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// The settings of the broker were changed.
+    pub(crate) fn configure(&mut self, config: &Config) {
+        self.config = log_config(config);
+    }
+
     /// A journal that forgets.
     pub(crate) fn none(config: &Config) -> Self {
         Self {

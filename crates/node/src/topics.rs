@@ -148,6 +148,7 @@ impl Topics {
         self.journal
             .append(&[Entry::Broker(id, dynamic.clone())], wall_ms)?;
         config.set_dynamic(scope, dynamic);
+        self.journal.configure(config);
         for topic in self.by_name.values_mut() {
             topic.log_config = topic.config.log_config(config);
         }

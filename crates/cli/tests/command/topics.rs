@@ -79,7 +79,7 @@ fn a_plan_says_what_would_be_deleted_and_deletes_nothing() {
             ]
         );
         assert!(
-            shown.ends_with("2 of 2 partitions change; 4 records are deleted\n"),
+            shown.ends_with("2 of 2 partitions change; 4 offsets go\n"),
             "{shown}"
         );
         assert!(String::from_utf8_lossy(&planned.stderr).contains("nothing was deleted"));

@@ -9,6 +9,7 @@ use kohort_protocol::messages::{
     incremental_alter_configs,
 };
 
+use crate::consumer_setup::soon;
 use crate::setup::{code, topic, wire};
 
 // Kafka: ConfigResource.Type
@@ -242,17 +243,20 @@ async fn a_setting_of_a_broker_is_changed_while_it_runs_and_a_topics_own_comes_b
         let back = alter_resource(&mut wire, BROKER, name, &[(KEY, DELETE, None)]).await;
         assert_eq!(back, (0, None));
     }
-    while broker_config(&mut wire, "", KEY).await.is_some() {
-        tokio::task::yield_now().await;
-    }
-    loop {
-        let config = broker_config(&mut wire, &id, KEY).await.expect("it is there");
-        if config.config_source == DEFAULT_CONFIG {
-            assert_eq!(config.value.as_deref(), Some("4096"));
-            break;
+    let back = async {
+        while broker_config(&mut wire, "", KEY).await.is_some() {
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+        loop {
+            let config = broker_config(&mut wire, &id, KEY).await.expect("it is there");
+            if config.config_source == DEFAULT_CONFIG {
+                return config;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let config = soon("the default", back).await;
+    assert_eq!(config.value.as_deref(), Some("4096"));
 }
 
 // Kafka: ConfigAdminManager.validateBrokerConfigChange, DynamicBrokerConfig.validateConfigs

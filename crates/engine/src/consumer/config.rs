@@ -58,7 +58,7 @@ pub struct GroupConfig {
     /// `heartbeat.interval.ms` (3 s).
     pub heartbeat_interval: Duration,
     /// `kohort.rebalance.heartbeat.ms` (50 ms): how long after a round of a rebalance the first heartbeat is sent; those after it
-    /// come ever more slowly, until they are `heartbeat.interval.ms` apart.
+    /// come ever more slowly, until the regular ones begin.
     pub first_heartbeat: Duration,
     /// `max.poll.interval.ms` (5 min): the longest time between two polls before the member leaves its group; also how long a
     /// rebalance waits for it.

@@ -35,7 +35,7 @@ impl Rhythm {
     pub(super) fn new(first: Duration, interval: Duration, session: Duration) -> Self {
         let skew = (session / 30).min(Self::SKEW);
         let whole = session.saturating_add(skew * 2);
-        let longest = (interval * 2 / 3).max(Duration::from_millis(1));
+        let longest = (interval - interval / 3).max(Duration::from_millis(1));
         let beats = whole.as_nanos().div_ceil(longest.as_nanos()).max(2);
         let period = whole / u32::try_from(beats).unwrap_or(u32::MAX);
         let first = first.min(period);

@@ -276,7 +276,9 @@ impl Member {
         let cause = Cause::Enforced { reason };
         match self.state.kind() {
             Kind::Stable => self.begin(now, cause),
-            Kind::Assigning => self.pending = Some(cause),
+            Kind::Assigning => {
+                self.pending.get_or_insert(cause);
+            }
             _ => {}
         }
     }

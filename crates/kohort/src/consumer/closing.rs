@@ -4,6 +4,7 @@ use ::core::time::Duration;
 use std::thread;
 
 use kohort_engine::consumer::{Command, Event, LeaveGroup};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::core::{Core, Gone, until};
@@ -17,11 +18,11 @@ impl<K, V> Consumer<K, V> {
     /// task; all of that within `timeout`. A static member (`group.instance.id`) does not leave. What is noted for
     /// `kohort.rebalance.journal.file` is written then, the leaving too, as far as the time suffices.
     ///
-    /// Cancel safety: when it is dropped halfway the rest is done in the background, on the runtime of the network task, in what is
+    /// Cancel safety: when it is dropped halfway the rest is done in the background, on the runtime that it is dropped on, in what is
     /// left of `timeout`: the commit, the callbacks of commits, the listener, whose method that was running runs again from its
-    /// beginning, and leaving the group. What fails of it is in the log. One that is dropped before it was polled is a consumer that
-    /// is dropped: nothing is committed, and the listener is not called; neither is it when the runtime ends, or when it is dropped
-    /// because of a panic.
+    /// beginning, and leaving the group. What fails of that is in the log. The listener is not called when nothing is left of
+    /// `timeout`, when the future is dropped outside of a runtime, when that runtime ends, or because of a panic. One that is
+    /// dropped before it was polled is a consumer that is dropped: nothing is committed, and the listener is not called.
     ///
     /// # Errors
     /// [`CloseError::Unfinished`] when the last commit failed or the group could not be told within `timeout` (Java writes that in
@@ -68,17 +69,28 @@ impl Drop for Closing {
         if let Some(mut rest) = self.rest.take()
             && !thread::panicking()
         {
-            let runtime = rest.core.runtime.clone();
+            // The network task may share a thread with those of other consumers: no listener is to hold that up.
+            let runtime = Handle::try_current().unwrap_or_else(|_| {
+                rest.listener = None;
+                rest.core.runtime.clone()
+            });
             runtime.spawn(async move {
                 let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
                 let timeout = rest.deadline.map_or(Duration::MAX, left);
-                match rest.close(timeout).await {
-                    // The first attempt came to its end before it was dropped.
-                    Ok(()) | Err(CloseError::TaskGone) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "a consumer whose close was dropped is closed, but not all was done");
-                    }
+                if timeout.is_zero() {
+                    rest.listener = None;
                 }
+                let over = rest.deadline.map(|deadline| rest.core.sleep_until(deadline));
+                let closing = async {
+                    match rest.close(timeout).await {
+                        // The first attempt came to its end before it was dropped.
+                        Ok(()) | Err(CloseError::TaskGone) => {}
+                        Err(error) => {
+                            tracing::warn!(%error, "a consumer whose close was dropped is closed, but not all was done");
+                        }
+                    }
+                };
+                until(over, closing).await;
             });
         }
     }

@@ -148,8 +148,8 @@ impl<K, V> Consumer<K, V> {
     /// ([`Cause::Enforced`](super::Cause::Enforced)); an empty one is Kafka's `rebalance enforced by user`. The last call before a
     /// poll counts.
     ///
-    /// A rebalance that is under way is not repeated for it, and without a subscription nothing happens. If what the member says
-    /// is what it said before, and it does not lead, the coordinator gives it what it had, and no other member joins.
+    /// All members join again, as in every rebalance. One that is under way is not repeated for it, and without a subscription
+    /// nothing happens.
     ///
     /// # Errors
     /// [`SubscribeError::NoGroup`] without `group.id`.

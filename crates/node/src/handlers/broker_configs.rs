@@ -28,7 +28,8 @@ pub(super) fn scope(call: &Call, name: &str) -> Result<Scope, Refusal> {
 pub(super) fn scope_to_alter(cx: &Cx<'_>, call: &Call, name: &str) -> Result<Scope, Refusal> {
     match scope(call, name)? {
         Scope::Broker if cx.cluster.brokers.len() > 1 => {
-            let message = "The brokers of this process share their settings: alter those of all, without an id.";
+            let message =
+                "The brokers of this process share their settings: alter those of all, without an id.";
             Err((ErrorCode::InvalidRequest, message.into()))
         }
         scope => Ok(scope),
@@ -48,6 +49,6 @@ pub(super) fn set(cx: &mut Cx<'_>, scope: Scope, config: DynamicConfig) -> Resul
     if let Err(error) = cx.topics.configure_brokers(scope, config, surroundings) {
         return Err((cx.storage_failed("brokers", &error), error.to_string()));
     }
-    cx.watch_retention();
+    cx.configured();
     Ok(())
 }

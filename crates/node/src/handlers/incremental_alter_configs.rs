@@ -150,7 +150,7 @@ pub(super) fn topic<'a>(cx: &'a Cx<'_>, name: &str) -> Result<&'a Topic, Refusal
 pub(super) fn set(cx: &mut Cx<'_>, name: &str, config: TopicConfig) -> Result<(), Refusal> {
     match cx.topics.configure(name, config, cx.config, cx.wall_ms) {
         Ok(()) => {
-            cx.watch_retention();
+            cx.configured();
             Ok(())
         }
         Err(error) => Err((cx.storage_failed(name, &error), error.to_string())),

@@ -2,9 +2,13 @@
 
 use kohort_records::{Batch, BatchError, Decompressor, OpenBatch};
 
-/// How many bytes of records the batches hold that a request opens, until it opens no more: as many as one batch may. Kafka has no
-/// bound.
+/// How many bytes of records the batches of a request hold that are more than [`HONEST`] times their size, until it opens no more: as
+/// many as one batch may. Kafka has no bound.
 const MOST_OPENED: usize = 256 << 20;
+
+/// How many times its size a batch may hold that does not count: few records that somebody wants to read are compressed further, and
+/// some clients give up when a partition is not answered.
+const HONEST: usize = 16;
 
 /// How many bytes a batch may hold once decompressed. It was appended within its bound.
 const LARGEST_DECOMPRESSED: usize = usize::MAX;
@@ -13,7 +17,7 @@ const LARGEST_DECOMPRESSED: usize = usize::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Search {
     decompressor: Decompressor,
-    /// In bytes of records, decompressed.
+    /// In bytes of records, decompressed, beyond what is honest.
     opened: usize,
 }
 
@@ -26,8 +30,9 @@ impl Search {
     /// Opens a batch, however much was opened before.
     pub(super) fn open(&mut self, batch: &Batch) -> Result<OpenBatch, BatchError> {
         let opened = batch.open_with(&mut self.decompressor, LARGEST_DECOMPRESSED);
-        let bytes = opened.as_ref().map_or(0, OpenBatch::size).max(batch.size());
-        self.opened = self.opened.saturating_add(bytes);
+        let bytes = opened.as_ref().map_or(0, OpenBatch::size);
+        let honest = batch.size().saturating_mul(HONEST);
+        self.opened = self.opened.saturating_add(bytes.saturating_sub(honest));
         opened
     }
 }

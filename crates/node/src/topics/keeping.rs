@@ -26,7 +26,7 @@ impl Topics {
         seed: u64,
         wall_ms: i64,
     ) -> Result<(Self, Vec<String>), StorageError> {
-        let (journal, mut remembered) = match storage.is_lasting() {
+        let (mut journal, mut remembered) = match storage.is_lasting() {
             true => Journal::open(storage.as_mut(), config, wall_ms)?,
             false => (Journal::none(config), Remembered::default()),
         };
@@ -35,6 +35,7 @@ impl Topics {
                 config.set_dynamic(scope, dynamic.clone());
             }
         }
+        journal.configure(config);
         let mut topics = Self {
             storage,
             journal,
@@ -281,11 +282,13 @@ impl Topics {
     }
 }
 
-/// Whose settings are in force here of those that are kept for the broker of this id, or for all where it is empty.
+/// Whose settings are in force here of those that are kept for the broker of this id, or for all where it is empty. One of several
+/// brokers has none of its own, for they share their logs; they are kept for when it is alone.
 fn scope(cluster: &Cluster, id: &str) -> Option<Scope> {
+    let is_alone = cluster.brokers.len() == 1;
     match id {
         "" => Some(Scope::Cluster),
-        id => (id.parse() == Ok(cluster.controller())).then_some(Scope::Broker),
+        id => (is_alone && id.parse() == Ok(cluster.controller())).then_some(Scope::Broker),
     }
 }
 

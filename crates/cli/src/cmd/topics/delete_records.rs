@@ -143,7 +143,7 @@ fn summary(cuts: &[Cut]) -> String {
     let changed = cuts.iter().filter(|cut| cut.deleted() > 0).count();
     let deleted = cuts.iter().map(Cut::deleted).fold(0, i64::saturating_add);
     format!(
-        "{changed} of {} partitions change; {deleted} records are deleted",
+        "{changed} of {} partitions change; {deleted} offsets go",
         cuts.len()
     )
 }
@@ -185,7 +185,7 @@ mod tests {
     fn the_summary_adds_up() {
         assert_eq!(
             summary(&[cut(25), cut(3), cut(100)]),
-            "2 of 3 partitions change; 105 records are deleted"
+            "2 of 3 partitions change; 105 offsets go"
         );
     }
 
