@@ -14,19 +14,19 @@ from topics import Topic, Writer
 
 PAUSE = 20
 PARTITIONS = 12
-SESSION = 6000  # ms, the shortest that a broker grants by default; where nobody is killed, one that a busy machine keeps
-LONG_SESSION = 30000
-QUICK = ("range", "cooperative-sticky")
+SESSION = 6000  # ms, the shortest that a broker grants by default
+BUSY_SESSION = 12000  # where other work runs beside
+LONG_SESSION = 30000  # where nobody is killed
 STICKY = ("sticky", "cooperative-sticky")
 
 
 def everyone(table, clients, kohort, bootstrap, run_id, count, quick):
-    """All clients that have the assignor, once for each assignor; `quick`: for the two of Kafka's default list, and one leader is killed."""
-    for assignor in QUICK if quick else kohort.assignors:
+    """All clients that have the assignor, once for each assignor; `quick`: for the last one, and one leader is killed."""
+    for assignor in kohort.assignors[-1:] if quick else kohort.assignors:
         members = [client for client in (kohort, *clients) if assignor in client.assignors]
         with table.step("group of", " + ".join(client.name for client in members), assignor) as told:
             topic = Topic(f"{run_id}-{assignor}-everyone", PARTITIONS)
-            with scene(topic, clients, bootstrap, count, SESSION) as group:
+            with scene(topic, clients, bootstrap, count, BUSY_SESSION if quick else SESSION) as group:
                 for client in members:
                     group.comes(client, [assignor])
                 survivors = len(members) - 1 if quick else 1

@@ -1,7 +1,7 @@
 //! The one task that owns the node: takes inputs in the order they come, performs the node's actions, arms its deadline.
 //!
-//! While the node carries out a request, it looks at no other, and its deadlines pass. What came meanwhile is taken before they count:
-//! a heartbeat that came in time keeps its member, however long the request before it took.
+//! While the node carries out a request, it looks at no other, and its deadlines pass. What came meanwhile, and was read, is taken before
+//! they count, as many as wait at a time (1,024): a heartbeat that came in time keeps its member, although the request before it took long.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -12,6 +12,8 @@ const fn within(mutant: Mutant, half: Half) -> u64 {
         // Need a commit that arrives when others have gone on; few do.
         (Mutant::CommitOfOldMember, Half::Driver) => 100,
         (Mutant::GenerationFenceSkipped, _) => 200,
+        // Needs a panic behind a record that was decoded in the same poll.
+        (Mutant::PanicLosesDecoded, _) => 100,
         _ => 40,
     }
 }

@@ -12,9 +12,9 @@ use super::application::Application;
 const FEW: i64 = 50;
 
 impl Application {
-    /// Now and then it looks something up.
+    /// Now and then it looks something up, until all is to come to rest.
     pub(super) async fn look_up(&mut self) {
-        if !self.run.chance(1, 12) {
+        if self.wishes.calm.load(Ordering::Relaxed) || !self.run.chance(1, 12) {
             return;
         }
         let mine = self.consumer.assignment();

@@ -59,9 +59,11 @@ impl Border {
     /// What the application gets of what a poll brought.
     pub(super) fn brought(&self, run: &Run, mut reads: Vec<Read>) -> Vec<Read> {
         let mut memory = self.memory();
-        let lost = core::mem::take(&mut memory.lost);
-        reads.retain(|read| !lost.contains(&read.id));
-        memory.decoded.clear();
+        if !reads.is_empty() {
+            let lost = core::mem::take(&mut memory.lost);
+            reads.retain(|read| !lost.contains(&read.id));
+            memory.decoded.clear();
+        }
         if self.is(Mutant::PositionBeforeDelivery) && !reads.is_empty() && run.chance(1, 10) {
             reads.remove(0);
         }

@@ -87,14 +87,14 @@ fn a_commit_is_not_tried_again_in_the_next_generation() {
     let mut rig = Rig::in_group(earliest);
     rig.subscribe();
     rig.poll().unwrap();
-    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress; 6]);
+    rig.refuse(ApiKey::OffsetCommit, &[ErrorCode::CoordinatorLoadInProgress; 7]);
     let timeout = 60 * SECOND;
     let token = commit(&mut rig, 5, CommitMode::Sync { timeout });
-    while rig.count(ApiKey::OffsetCommit) < 6 {
+    while rig.count(ApiKey::OffsetCommit) < 7 {
         rig.advance(SECOND / 100);
         rig.poll().unwrap();
     }
-    // The seventh attempt is as far away as `retry.backoff.max.ms`.
+    // The eighth attempt is as far away as `retry.backoff.max.ms`.
     let generation = rig.generation;
     rig.refuse(ApiKey::Heartbeat, &[ErrorCode::RebalanceInProgress]);
     while rig.generation == generation {
@@ -106,7 +106,7 @@ fn a_commit_is_not_tried_again_in_the_next_generation() {
     assert_eq!(rig.replies[&token], Err(CommandError::RebalanceInProgress));
     assert_eq!(
         (rig.count(ApiKey::OffsetCommit), rig.committed(0)),
-        (6, None),
+        (7, None),
         "the partition may be another member's"
     );
 }
