@@ -270,7 +270,8 @@ fn batches_that_are_too_large_leave_the_others_of_their_request_alone_until_they
     let plain = batch(&["a"]);
     // Each may hold 64 MiB, and so takes as many from twice 100.
     let bombs = alloc::vec![bomb; 4];
-    let codes = written_at_once(&[&bombs[..3], &[small.clone()], &bombs[3..], &[small, plain]].concat());
+    let (first, last) = ([small.clone()], [small, plain]);
+    let codes = written_at_once(&[&bombs[..3], &first, &bombs[3..], &last].concat());
     let (none, too_large) = (ErrorCode::None, ErrorCode::MessageTooLarge);
     assert_eq!(codes[..3], [too_large; 3]);
     assert_eq!(codes[3..], [none, too_large, too_large, none]);
@@ -296,7 +297,6 @@ fn looked_for(bench: &mut Bench, version: i16, partitions: &[i32], timestamp: i6
         partition_index: *partition,
         current_leader_epoch: -1,
         timestamp,
-        ..Default::default()
     });
     let request = ListOffsetsRequest {
         topics: alloc::vec![ListOffsetsTopic {
