@@ -369,10 +369,7 @@ impl Builder {
         };
         match data_dir {
             Some(dir) => dir.owner(&wanted, default),
-            None => Ok(Owner {
-                cluster_id: wanted.cluster_id.map_or(default.cluster_id, str::to_owned),
-                node_id: wanted.node_id.unwrap_or(default.node_id),
-            }),
+            None => Ok(wanted.or(default)),
         }
     }
 

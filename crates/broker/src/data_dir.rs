@@ -86,6 +86,16 @@ pub(crate) struct Wanted<'a> {
     pub(crate) node_id: Option<i32>,
 }
 
+impl Wanted<'_> {
+    /// Whose logs they are where nobody has said so yet.
+    pub(crate) fn or(&self, default: Owner) -> Owner {
+        Owner {
+            cluster_id: self.cluster_id.map_or(default.cluster_id, str::to_owned),
+            node_id: self.node_id.unwrap_or(default.node_id),
+        }
+    }
+}
+
 /// A directory that is ours until this is dropped.
 #[derive(Debug)]
 pub(crate) struct DataDir {
@@ -139,10 +149,7 @@ impl DataDir {
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let owner = Owner {
-                    cluster_id: wanted.cluster_id.map_or(default.cluster_id, str::to_owned),
-                    node_id: wanted.node_id.unwrap_or(default.node_id),
-                };
+                let owner = wanted.or(default);
                 self.mark(&file, &owner).map_err(failed)?;
                 return Ok(owner);
             }

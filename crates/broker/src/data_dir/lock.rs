@@ -57,17 +57,19 @@ mod tests {
         fcntl(file, FcntlArg::F_SETLK(&whole_file()))
     }
 
+    /// Another handle of the file.
+    fn open(scratch: &Scratch) -> File {
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(false);
+        options
+            .open(scratch.path().join(".lock"))
+            .expect("a file of ours")
+    }
+
     #[test]
     fn who_locks_as_java_does_keeps_us_off() {
         let scratch = Scratch::new("java-first");
-        let create = || {
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(scratch.path().join(".lock"))
-        };
-        let (java, ours) = (create().unwrap(), create().unwrap());
+        let (java, ours) = (open(&scratch), open(&scratch));
         lock_as_java(&java).unwrap();
         assert!(!try_lock(&ours).unwrap());
         drop(java);
@@ -77,18 +79,11 @@ mod tests {
     #[test]
     fn we_keep_off_who_locks_as_java_does_whatever_else_is_closed() {
         let scratch = Scratch::new("java-second");
-        let create = || {
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(scratch.path().join(".lock"))
-        };
-        let ours = create().unwrap();
+        let ours = open(&scratch);
         assert!(try_lock(&ours).unwrap());
-        drop(create().unwrap());
-        assert_eq!(lock_as_java(&create().unwrap()), Err(Errno::EAGAIN));
+        drop(open(&scratch));
+        assert_eq!(lock_as_java(&open(&scratch)), Err(Errno::EAGAIN));
         drop(ours);
-        lock_as_java(&create().unwrap()).unwrap();
+        lock_as_java(&open(&scratch)).unwrap();
     }
 }
