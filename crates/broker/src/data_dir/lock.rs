@@ -16,6 +16,8 @@ pub(super) fn try_lock(file: &File) -> io::Result<bool> {
     match fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file())) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        // A kernel without such locks, as some sandboxes have: this one keeps Kohort's brokers off, if not Kafka's.
+        Err(Errno::EINVAL) => try_flock(file),
         Err(error) => Err(error.into()),
     }
 }
@@ -23,6 +25,10 @@ pub(super) fn try_lock(file: &File) -> io::Result<bool> {
 /// Takes the lock until the file is closed; `false` when somebody else has it. Here one kind of lock sees the other.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn try_lock(file: &File) -> io::Result<bool> {
+    try_flock(file)
+}
+
+fn try_flock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(std::fs::TryLockError::WouldBlock) => Ok(false),
