@@ -8,6 +8,7 @@ use kohort_protocol::ErrorCode;
 use super::incremental_alter_configs::Refusal;
 use crate::config::{ConfigError, DynamicConfig, Scope};
 use crate::context::{Call, Cx};
+use crate::interface::Level;
 
 /// Whose settings a resource of this name has: those of all brokers where it is empty.
 // Kafka: ConfigAdminManager.validateResourceNameIsCurrentNodeId, ConfigHelper.resourceNameToBrokerId
@@ -47,7 +48,11 @@ pub(super) fn refused(error: &ConfigError) -> Refusal {
 pub(super) fn set(cx: &mut Cx<'_>, scope: Scope, config: DynamicConfig) -> Result<(), Refusal> {
     let surroundings = (&mut *cx.config, cx.cluster, cx.wall_ms);
     if let Err(error) = cx.topics.configure_brokers(scope, config, surroundings) {
-        return Err((cx.storage_failed("brokers", &error), error.to_string()));
+        cx.log(
+            Level::Warn,
+            format!("the settings of brokers are not kept: {error}"),
+        );
+        return Err((ErrorCode::KafkaStorageError, error.to_string()));
     }
     cx.configured();
     Ok(())
