@@ -76,6 +76,7 @@ pub mod control;
 pub mod error;
 mod header;
 pub mod open;
+pub mod recompress;
 
 pub mod record;
 pub mod stored;

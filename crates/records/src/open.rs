@@ -72,6 +72,11 @@ impl OpenBatch {
         self.opened.records.len()
     }
 
+    /// The records as they lie there, one after another, without compression.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.opened.records
+    }
+
     /// The number of records.
     pub fn len(&self) -> usize {
         self.opened.count as usize

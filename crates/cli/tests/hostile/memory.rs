@@ -125,10 +125,10 @@ fn requests_of_as_many_elements_as_are_allowed_are_answered_within_bounded_memor
     assert_eq!(answered, count);
 }
 
-/// A batch of one record of zeros.
-fn bomb(codec: Compression) -> Bytes {
+/// A batch of one record of so many zeros.
+fn zeros(codec: Compression, count: usize) -> Bytes {
     let mut builder = BatchBuilder::new(codec, None).expect("no level");
-    let value = vec![0; 257 << 20];
+    let value = vec![0; count];
     builder.append(0, None, Some(&value), &[]).expect("it fits");
     builder.build(0).expect("a record")
 }
@@ -168,7 +168,7 @@ fn decompression_bombs_of_every_codec_are_refused_within_bounded_memory() {
     );
     // Large enough for the bomb of snappy, which saves least.
     create(&mut client, "roomy", &[("max.message.bytes", "20000000")]);
-    let bombs = at_once(CODECS.to_vec(), |codec| (codec, bomb(codec)));
+    let bombs = at_once(CODECS.to_vec(), |codec| (codec, zeros(codec, 257 << 20)));
     let tasks = ["kept", "stamped", "roomy"].iter().flat_map(|topic| {
         bombs
             .iter()
@@ -183,6 +183,31 @@ fn decompression_bombs_of_every_codec_are_refused_within_bounded_memory() {
             let answer = client.ask(9, produce(topic, vec![bomb]));
             let code = ErrorCode::from_code(answer.responses[0].partition_responses[0].error_code);
             assert_eq!(code, ErrorCode::MessageTooLarge, "{codec} in {topic}");
+        })
+    });
+}
+
+#[test]
+fn batches_that_a_topic_keeps_in_another_codec_are_written_anew_within_bounded_memory() {
+    let broker = Broker::start("anew", &[]);
+    let mut client = Client::connect(&broker.address);
+    for codec in ["uncompressed", "lz4"] {
+        create(&mut client, codec, &[("compression.type", codec)]);
+    }
+    let batch = zeros(Compression::Zstd, 60 << 20);
+    let tasks = ["uncompressed", "lz4"].repeat(AT_ONCE);
+    let tasks = tasks.into_iter().map(|topic| (topic, batch.clone())).collect();
+    // One at a time: its records, and what is made of them, each in a buffer that grows.
+    within(4 * 64 * MIB + BESIDE, &broker, || {
+        at_once(tasks, |(topic, batch)| {
+            let mut client = Client::connect(&broker.address);
+            let answer = client.ask(9, produce(topic, vec![batch]));
+            let code = ErrorCode::from_code(answer.responses[0].partition_responses[0].error_code);
+            let expected = match topic {
+                "lz4" => ErrorCode::None,
+                _ => ErrorCode::MessageTooLarge,
+            };
+            assert_eq!(code, expected, "{topic}");
         })
     });
 }

@@ -269,6 +269,7 @@ async fn what_cannot_be_changed_of_a_broker_is_refused() {
         ("", "num.partitions", SET, "4"),
         (id.as_str(), "log.retention.hours", SET, "4"),
         (id.as_str(), "log.retention.ms", SET, "soon"),
+        (id.as_str(), "log.retention.ms", SET, "0"),
         (id.as_str(), "log.segment.bytes", SET, "5"),
         ("4711", "log.retention.ms", SET, "5"),
         ("x", "log.retention.ms", SET, "5"),

@@ -2,6 +2,7 @@
 //! `KOHORT_BOOTSTRAP` names.
 
 mod broker_admin;
+mod broker_compression;
 mod broker_configs;
 mod broker_fetch;
 mod broker_fetch_sessions;

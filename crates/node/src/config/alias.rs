@@ -40,20 +40,20 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
 /// All of them; of those that stand for one key the first that is set is in force.
-// Kafka: AbstractKafkaConfig.logRetentionTimeMillis and logRollTimeMillis; ServerLogConfigs
+// Kafka: AbstractKafkaConfig.logRetentionTimeMillis, logRollTimeMillis and validateValues; ServerLogConfigs
 pub(super) const ALIASES: &[Alias] = &[
     alias(
         "log.retention.minutes",
         "log.retention.ms",
         "",
-        Accepts::All,
+        Accepts::RangeWithoutZero(i64::MIN, i64::MAX),
         MINUTE,
     ),
     alias(
         "log.retention.hours",
         "log.retention.ms",
         "168",
-        Accepts::All,
+        Accepts::RangeWithoutZero(i64::MIN, i64::MAX),
         HOUR,
     ),
     alias(
@@ -135,6 +135,9 @@ mod tests {
         let error = config.set("log.roll.hours", "0").expect_err("0 is too few");
         assert!(error.to_string().contains("log.roll.hours"), "{error}");
         assert!(config.set("log.retention.hours", "2147483648").is_err());
+        for key in ["log.retention.hours", "log.retention.minutes", "log.retention.ms"] {
+            assert!(config.set(key, "0").is_err(), "{key}");
+        }
         config.set("log.roll.hours", "1").expect("a number of hours");
         assert_eq!(config.int("log.roll.ms"), 3_600_000);
     }

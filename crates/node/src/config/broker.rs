@@ -1,6 +1,7 @@
 //! The configuration keys that this broker knows, with Kafka's defaults.
 
 use super::definition::{Accepts, Definition, Kind};
+use super::topic::COMPRESSION_TYPES;
 
 const MAX: i64 = i64::MAX;
 
@@ -20,10 +21,23 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, accepts: Acc
 pub const BROKER_KEYS: &[Definition] = &[
     key("auto.create.topics.enable", Kind::Boolean, "true", Accepts::All),
     key(
+        "compression.gzip.level",
+        Kind::Int,
+        "-1",
+        Accepts::RangeWithoutZero(-1, 9),
+    ),
+    key("compression.lz4.level", Kind::Int, "9", Accepts::Range(1, 17)),
+    key(
         "compression.type",
         Kind::String,
         "producer",
-        Accepts::OneOf(&["producer"]),
+        Accepts::OneOf(COMPRESSION_TYPES),
+    ),
+    key(
+        "compression.zstd.level",
+        Kind::Int,
+        "3",
+        Accepts::Range(-131_072, 22),
     ),
     key("connections.max.idle.ms", Kind::Long, "600000", Accepts::All),
     key(
@@ -115,11 +129,12 @@ pub const BROKER_KEYS: &[Definition] = &[
         "300000",
         Accepts::Range(1, MAX),
     ),
+    // Kafka: AbstractKafkaConfig.validateValues; logRetentionTimeMillis: less than nothing is without limit
     key(
         "log.retention.ms",
         Kind::Long,
         "604800000",
-        Accepts::Range(-1, MAX),
+        Accepts::RangeWithoutZero(i64::MIN, MAX),
     ),
     key("log.roll.ms", Kind::Long, "604800000", Accepts::Range(1, MAX)),
     key(

@@ -51,6 +51,8 @@ pub enum Accepts {
     All,
     /// Integers from the first to the second, both included.
     Range(i64, i64),
+    /// As `Range`, but not 0.
+    RangeWithoutZero(i64, i64),
     /// One of these texts; of a list, each element.
     OneOf(&'static [&'static str]),
 }
@@ -94,6 +96,9 @@ impl Definition {
                 if number < low || number > high {
                     return Err(refused(alloc::format!("expected {low} to {high}")));
                 }
+                if number == 0 && matches!(self.accepts, Accepts::RangeWithoutZero(..)) {
+                    return Err(refused("it may not be 0".into()));
+                }
                 Ok(number.to_string())
             }
             Kind::Double => match value.parse::<f64>() {
@@ -128,7 +133,7 @@ impl Definition {
             _ => (i64::MIN, i64::MAX),
         };
         match self.accepts {
-            Accepts::Range(from, to) => (low.max(from), high.min(to)),
+            Accepts::Range(from, to) | Accepts::RangeWithoutZero(from, to) => (low.max(from), high.min(to)),
             _ => (low, high),
         }
     }

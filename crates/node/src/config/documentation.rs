@@ -9,7 +9,14 @@ pub fn documentation(key: &str) -> Option<&'static str> {
         "cleanup.policy" | "log.cleanup.policy" => {
             "What becomes of old records: \"delete\" drops them by age and size, \"compact\" keeps the last of each key."
         }
-        "compression.type" => "The codec of stored batches; \"producer\" keeps them as they came.",
+        "compression.gzip.level" => {
+            "The level of batches that compression.type has compressed by gzip; -1 for its default."
+        }
+        "compression.lz4.level" => "The level of batches that compression.type has compressed by lz4.",
+        "compression.type" => {
+            "The codec of stored batches; \"producer\" keeps them as they came. Batches of another codec are compressed anew."
+        }
+        "compression.zstd.level" => "The level of batches that compression.type has compressed by zstd.",
         "connections.max.idle.ms" => {
             "How long a connection may be idle before it is closed, in milliseconds; -1 for no limit."
         }

@@ -10,7 +10,10 @@ use super::{ConfigError, find};
 /// broker starts.
 // Kafka: DynamicBrokerConfig.ALL_DYNAMIC_CONFIGS
 const DYNAMIC_KEYS: &[&str] = &[
+    "compression.gzip.level",
+    "compression.lz4.level",
     "compression.type",
+    "compression.zstd.level",
     "log.cleanup.policy",
     "log.flush.interval.messages",
     "log.flush.interval.ms",

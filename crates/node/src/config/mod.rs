@@ -16,7 +16,7 @@ pub use broker::BROKER_KEYS;
 pub use definition::{Accepts, Definition, Kind, Source};
 pub use documentation::documentation;
 pub use dynamic::{DynamicConfig, Scope, is_dynamic};
-pub use topic::{LogConfig, TOPIC_KEYS, TimestampType, TopicConfig};
+pub use topic::{LogConfig, TOPIC_KEYS, TimestampType, TopicCompression, TopicConfig};
 
 /// Why a setting was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

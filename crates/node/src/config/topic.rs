@@ -4,6 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::time::Duration;
 
+use kohort_records::Compression;
+
 use super::definition::{Accepts, Definition, Kind, Source};
 use super::{Config, ConfigError};
 
@@ -29,11 +31,14 @@ const fn key(
     }
 }
 
+/// The values of `compression.type`.
+// Kafka: BrokerCompressionType
+pub(super) const COMPRESSION_TYPES: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
+
 /// The keys of a topic.
 ///
 /// Keys that concern cleaning (compaction), preallocation, jitter and other replicas are accepted, so that scripts written for
-/// Kafka run, and have no effect; those that concern indexes and flushing have none on a log in memory. Keys that would change
-/// what is stored are refused where this broker cannot obey.
+/// Kafka run, and have no effect; those that concern indexes and flushing have none on a log in memory.
 // Kafka: LogConfig
 pub const TOPIC_KEYS: &[Definition] = &[
     key(
@@ -43,13 +48,33 @@ pub const TOPIC_KEYS: &[Definition] = &[
         Accepts::OneOf(&["compact", "delete"]),
         "log.cleanup.policy",
     ),
-    // The broker stores batches as they come and does not recompress, so only `producer` is accepted.
+    key(
+        "compression.gzip.level",
+        Kind::Int,
+        "-1",
+        Accepts::RangeWithoutZero(-1, 9),
+        "compression.gzip.level",
+    ),
+    key(
+        "compression.lz4.level",
+        Kind::Int,
+        "9",
+        Accepts::Range(1, 17),
+        "compression.lz4.level",
+    ),
     key(
         "compression.type",
         Kind::String,
         "producer",
-        Accepts::OneOf(&["producer"]),
+        Accepts::OneOf(COMPRESSION_TYPES),
         "compression.type",
+    ),
+    key(
+        "compression.zstd.level",
+        Kind::Int,
+        "3",
+        Accepts::Range(-131_072, 22),
+        "compression.zstd.level",
     ),
     key(
         "delete.retention.ms",
@@ -192,11 +217,22 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
+/// A codec in which a topic wants its batches, whatever the producer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicCompression {
+    /// The codec.
+    pub codec: Compression,
+    /// Its level, if it has levels.
+    pub level: Option<i32>,
+}
+
 /// What a partition's log obeys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
     /// The largest batch that is appended, in bytes.
     pub max_message_bytes: usize,
+    /// How batches are stored; `None`: as the producer compressed them.
+    pub compression: Option<TopicCompression>,
     /// Who sets the timestamps.
     pub timestamp_type: TimestampType,
     /// How much older than the broker's clock a CreateTime may be, in milliseconds.
@@ -296,8 +332,21 @@ impl TopicConfig {
         let number = |key: &str| text(key).parse::<i64>().unwrap_or(0);
         let count = |key: &str| u64::try_from(number(key)).unwrap_or(0);
         let has_policy = |policy: &str| text("cleanup.policy").split(',').any(|set| set.trim() == policy);
+        let with_level = |codec, key| TopicCompression {
+            codec,
+            level: i32::try_from(number(key)).ok(),
+        };
+        let without_level = |codec| TopicCompression { codec, level: None };
         LogConfig {
             max_message_bytes: usize::try_from(number("max.message.bytes")).unwrap_or(0),
+            compression: match text("compression.type") {
+                "uncompressed" => Some(without_level(Compression::None)),
+                "gzip" => Some(with_level(Compression::Gzip, "compression.gzip.level")),
+                "snappy" => Some(without_level(Compression::Snappy)),
+                "lz4" => Some(with_level(Compression::Lz4, "compression.lz4.level")),
+                "zstd" => Some(with_level(Compression::Zstd, "compression.zstd.level")),
+                _ => None,
+            },
             timestamp_type: match text("message.timestamp.type") {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
@@ -346,6 +395,53 @@ mod tests {
         assert_eq!(topic.log_config(&broker).max_message_bytes, 77);
         topic.set("max.message.bytes", "99").expect("a known key");
         assert_eq!(topic.log_config(&broker).max_message_bytes, 99);
+    }
+
+    #[test]
+    fn a_topic_has_the_codec_and_the_level_that_it_or_the_broker_names() {
+        let mut broker = Config::default();
+        let mut topic = TopicConfig::default();
+        assert_eq!(topic.log_config(&broker).compression, None);
+        broker.set("compression.type", "gzip").expect("a codec");
+        broker.set("compression.zstd.level", "5").expect("a level");
+        let compression = |codec, level| Some(TopicCompression { codec, level });
+        assert_eq!(
+            topic.log_config(&broker).compression,
+            compression(Compression::Gzip, Some(-1))
+        );
+        topic.set("compression.type", "zstd").expect("a codec");
+        assert_eq!(
+            topic.log_config(&broker).compression,
+            compression(Compression::Zstd, Some(5))
+        );
+        topic.set("compression.type", "uncompressed").expect("none");
+        assert_eq!(
+            topic.log_config(&broker).compression,
+            compression(Compression::None, None)
+        );
+        topic.set("compression.type", "producer").expect("the producer's");
+        assert_eq!(topic.log_config(&broker).compression, None);
+    }
+
+    // Kafka: CompressionType.levelValidator
+    #[test]
+    fn every_level_that_a_key_accepts_is_one_of_its_codec() {
+        for (key, codec) in [
+            ("compression.gzip.level", Compression::Gzip),
+            ("compression.lz4.level", Compression::Lz4),
+            ("compression.zstd.level", Compression::Zstd),
+        ] {
+            for level in [-131_073, -131_072, -2, -1, 0, 1, 9, 10, 17, 18, 22, 23] {
+                let is_accepted = TopicConfig::default()
+                    .set(key, &alloc::format!("{level}"))
+                    .is_ok();
+                assert_eq!(
+                    is_accepted,
+                    codec.check_level(Some(level)).is_ok(),
+                    "{key}={level}"
+                );
+            }
+        }
     }
 
     #[test]

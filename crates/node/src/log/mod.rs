@@ -9,6 +9,7 @@ mod latest;
 mod memory;
 mod partition;
 mod producer_state;
+mod recompress;
 mod search;
 mod segmented;
 mod segments;

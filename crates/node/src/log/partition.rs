@@ -16,7 +16,7 @@ use super::producer_state::{Produced, ProducerStates, Verdict};
 use super::search::Search;
 use super::segments::{Incoming, Segments};
 use super::storage::{BatchPlace, StorageError, StoredLog};
-use super::validate::{self, Origin, Rejection};
+use super::validate::{self, Checked, Origin, Rejection};
 use crate::config::{LogConfig, TimestampType};
 
 /// How long an idempotent producer that sends nothing is remembered, in milliseconds: the producers of older segments are not
@@ -169,13 +169,13 @@ impl PartitionLog {
         &mut self,
         batch: &Batch,
         config: &LogConfig,
-        origin: Origin<'_>,
+        mut origin: Origin<'_>,
         wall_ms: i64,
     ) -> Result<Appended, Rejection> {
         if let Some(reason) = self.flush.failure() {
             return Err(Rejection::new(ErrorCode::KafkaStorageError, reason));
         }
-        let max_timestamp = validate::check(batch, config, origin, wall_ms)?;
+        let Checked { max_timestamp, open } = validate::check(batch, config, &mut origin, wall_ms)?;
         let produced = Produced::of(batch);
         let verdict = produced.map_or(Ok(Verdict::Append), |produced| self.producers.check(&produced));
         match verdict {
@@ -211,6 +211,11 @@ impl PartitionLog {
                 "the log has no offsets left",
             ));
         };
+        let recompressed = match (&mut origin, open) {
+            (Origin::Client(opened), Some(open)) => opened.recompress(batch, &open, config)?,
+            _ => None,
+        };
+        let batch = recompressed.as_ref().unwrap_or(batch);
         let append_time = (config.timestamp_type == TimestampType::LogAppendTime).then_some(wall_ms);
         // Kafka: LogValidator sets what the header should have said.
         let is_mistaken = batch.max_timestamp() != max_timestamp

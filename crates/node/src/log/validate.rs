@@ -8,6 +8,7 @@ use kohort_protocol::ErrorCode;
 use kohort_records::codec::Compression;
 use kohort_records::{Batch, BatchError, Decompressor, OpenBatch};
 
+use super::recompress::Recompression;
 use crate::config::{LogConfig, TimestampType};
 
 /// How many times `max.message.bytes` a batch may hold once decompressed, and how many bytes it may hold in any case: a bound
@@ -46,6 +47,7 @@ pub(crate) struct Opened {
     held: usize,
     /// By those that could not, at most.
     wasted: usize,
+    recompression: Recompression,
 }
 
 impl Opened {
@@ -77,6 +79,24 @@ impl Opened {
         }
         Ok(opened?)
     }
+
+    /// See [`Recompression::run`].
+    pub(super) fn recompress(
+        &mut self,
+        batch: &Batch,
+        open: &OpenBatch,
+        config: &LogConfig,
+    ) -> Result<Option<Batch>, Rejection> {
+        self.recompression.run(batch, open, config)
+    }
+}
+
+/// What a check found out of a batch.
+pub(crate) struct Checked {
+    /// The greatest timestamp of its records, which its header may get wrong.
+    pub(crate) max_timestamp: i64,
+    /// Its records, if a client sent them.
+    pub(crate) open: Option<OpenBatch>,
 }
 
 /// Why a batch is not appended.
@@ -149,15 +169,14 @@ pub(crate) fn one_batch(records: &Bytes, allow_zstd: bool) -> Result<Batch, Reje
     Ok(batch)
 }
 
-/// Checks a batch against the rules of the log; `wall_ms` is the broker's clock. Returns the greatest timestamp of its
-/// records, which its header may get wrong.
+/// Checks a batch against the rules of the log; `wall_ms` is the broker's clock.
 // Kafka: UnifiedLog.analyzeAndValidateRecords, LogValidator.validateBatch
 pub(crate) fn check(
     batch: &Batch,
     config: &LogConfig,
-    origin: Origin<'_>,
+    origin: &mut Origin<'_>,
     wall_ms: i64,
-) -> Result<i64, Rejection> {
+) -> Result<Checked, Rejection> {
     if batch.base_offset() != 0 {
         return Err(Rejection::new(
             ErrorCode::InvalidRecord,
@@ -187,7 +206,10 @@ pub(crate) fn check(
         ));
     }
     let Origin::Client(opened) = origin else {
-        return Ok(batch.max_timestamp());
+        return Ok(Checked {
+            max_timestamp: batch.max_timestamp(),
+            open: None,
+        });
     };
     if batch.is_control() {
         return Err(Rejection::new(
@@ -205,7 +227,11 @@ pub(crate) fn check(
             ),
         ));
     }
-    check_records(batch, &opened.open(batch, config)?, config, wall_ms)
+    let open = opened.open(batch, config)?;
+    Ok(Checked {
+        max_timestamp: check_records(batch, &open, config, wall_ms)?,
+        open: Some(open),
+    })
 }
 
 fn largest_decompressed(config: &LogConfig) -> usize {
