@@ -273,6 +273,9 @@ mod tests {
         let dir = Dir::new();
         let file = opened(&dir.file());
         let warnings = Warnings::default();
+        // Where there is one subscriber only, tracing asks the thread that first comes to a place in the code whether anybody listens
+        // there, and remembers it for all: another test's thread would say no.
+        let _second = tracing::Dispatch::new(Warnings::default());
         let _set = tracing::subscriber::set_default(warnings.clone());
         let mut large = rebalance(1);
         large.gave_up = (0..10_000)
