@@ -12,11 +12,15 @@ pub fn documentation(key: &str) -> Option<&'static str> {
         "compression.gzip.level" => {
             "The level of batches that compression.type has compressed by gzip; -1 for its default."
         }
-        "compression.lz4.level" => "The level of batches that compression.type has compressed by lz4.",
+        "compression.lz4.level" => {
+            "The level of batches that compression.type has compressed by lz4; all levels compress alike here."
+        }
         "compression.type" => {
             "The codec of stored batches; \"producer\" keeps them as they came. Batches of another codec are compressed anew."
         }
-        "compression.zstd.level" => "The level of batches that compression.type has compressed by zstd.",
+        "compression.zstd.level" => {
+            "The level of batches that compression.type has compressed by zstd; levels below -7 and above 4 compress as those."
+        }
         "connections.max.idle.ms" => {
             "How long a connection may be idle before it is closed, in milliseconds; -1 for no limit."
         }

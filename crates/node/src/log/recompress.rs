@@ -4,7 +4,7 @@ use alloc::string::ToString;
 
 use kohort_protocol::ErrorCode;
 use kohort_records::recompress::Recompressor;
-use kohort_records::{Batch, BuildError, OpenBatch};
+use kohort_records::{BATCH_OVERHEAD, Batch, BuildError, Compression, OpenBatch};
 
 use super::validate::Rejection;
 use crate::config::{LogConfig, TopicCompression};
@@ -31,24 +31,32 @@ impl Recompression {
         if batch.compression()? == wanted.codec {
             return Ok(None);
         }
+        // What stays uncompressed needs no copy to be known to be too large.
+        if wanted.codec == Compression::None {
+            check_size(BATCH_OVERHEAD.saturating_add(open.size()), config)?;
+        }
         let mut recompressor = match self.last.take() {
             Some((last, recompressor)) if last == wanted => recompressor,
             _ => Recompressor::new(wanted.codec, wanted.level)?,
         };
         let written = recompressor.run(batch, open)?;
         self.last = Some((wanted, recompressor));
-        if written.len() > config.max_message_bytes {
-            return Err(Rejection::new(
-                ErrorCode::MessageTooLarge,
-                alloc::format!(
-                    "as the topic's compression.type has it, the batch has {} bytes, more than the {} of max.message.bytes",
-                    written.len(),
-                    config.max_message_bytes
-                ),
-            ));
-        }
+        check_size(written.len(), config)?;
         Ok(Batch::decode(written, 0)?)
     }
+}
+
+fn check_size(bytes: usize, config: &LogConfig) -> Result<(), Rejection> {
+    let most = config.max_message_bytes;
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(Rejection::new(
+        ErrorCode::MessageTooLarge,
+        alloc::format!(
+            "as the topic's compression.type has it, the batch has {bytes} bytes, more than the {most} of max.message.bytes"
+        ),
+    ))
 }
 
 impl From<BuildError> for Rejection {
@@ -66,7 +74,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use bytes::Bytes;
-    use kohort_records::{BatchBuilder, Compression, TimestampType};
+    use kohort_records::{BatchBuilder, TimestampType};
 
     use super::super::memory::MemoryStorage;
     use super::super::partition::{Appended, PartitionLog};
