@@ -178,6 +178,11 @@ impl Batch {
         self.header.last_offset_delta
     }
 
+    /// The attributes as they stand in the header.
+    pub(crate) const fn attributes(&self) -> i16 {
+        self.header.attributes
+    }
+
     /// The codec of the records.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use crate::codec::{Compression, Compressor};
 use crate::error::BuildError;
 use crate::header::{ATTRIBUTES, BATCH_OVERHEAD, CODEC_MASK, LENGTH, LOG_OVERHEAD};
 use crate::open::OpenBatch;
+use crate::stored;
 
 /// Writes batches in one codec, whatever theirs was, and keeps the codec's tables between them.
 ///
@@ -62,13 +63,9 @@ impl Recompressor {
         self.compressor.run(records, &mut written)?;
         let too_large = BuildError::TooLarge { bytes: written.len() };
         let length = i32::try_from(written.len().saturating_sub(LOG_OVERHEAD)).map_err(|_| too_large)?;
-        if let Some(field) = written.get_mut(LENGTH..LENGTH + 4) {
-            field.copy_from_slice(&length.to_be_bytes());
-        }
-        if let Some(field) = written.get_mut(ATTRIBUTES..).and_then(<[u8]>::first_chunk_mut) {
-            let others = i16::from_be_bytes(*field) & !CODEC_MASK;
-            *field = (others | i16::from(codec.id())).to_be_bytes();
-        }
+        let attributes = (batch.attributes() & !CODEC_MASK) | i16::from(codec.id());
+        stored::write(&mut written, LENGTH, length.to_be_bytes());
+        stored::write(&mut written, ATTRIBUTES, attributes.to_be_bytes());
         write_crc(&mut written);
         Ok(written.into())
     }

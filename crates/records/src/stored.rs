@@ -140,7 +140,7 @@ fn whole(batch: &[u8]) -> Result<(Header, usize), BatchError> {
     Header::decode(batch, 0)?.ok_or_else(cut)
 }
 
-fn write<const N: usize>(batch: &mut [u8], at: usize, bytes: [u8; N]) {
+pub(crate) fn write<const N: usize>(batch: &mut [u8], at: usize, bytes: [u8; N]) {
     // A whole batch is longer than its header.
     if let Some(field) = batch.get_mut(at..at + N) {
         field.copy_from_slice(&bytes);

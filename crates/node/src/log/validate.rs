@@ -47,7 +47,7 @@ pub(crate) struct Opened {
     held: usize,
     /// By those that could not, at most.
     wasted: usize,
-    recompression: Recompression,
+    pub(super) recompression: Recompression,
 }
 
 impl Opened {
@@ -78,16 +78,6 @@ impl Opened {
             Err(_) => self.wasted = self.wasted.saturating_add(left.max(LARGEST_BLOCK)),
         }
         Ok(opened?)
-    }
-
-    /// See [`Recompression::run`].
-    pub(super) fn recompress(
-        &mut self,
-        batch: &Batch,
-        open: &OpenBatch,
-        config: &LogConfig,
-    ) -> Result<Option<Batch>, Rejection> {
-        self.recompression.run(batch, open, config)
     }
 }
 
