@@ -225,12 +225,12 @@ impl fmt::Debug for Decompressor {
 #[derive(Debug)]
 pub(crate) struct Compressor {
     codec: Compression,
-    level: Option<i32>,
     state: State,
 }
 
 enum State {
     Stateless,
+    Gzip(Box<gzip::Deflater>),
     Snappy(Box<snap::raw::Encoder>),
     Zstd(Box<zrip::CompressContext>),
 }
@@ -239,6 +239,7 @@ impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stateless => "Stateless",
+            Self::Gzip(_) => "Gzip",
             Self::Snappy(_) => "Snappy",
             Self::Zstd(_) => "Zstd",
         })
@@ -249,13 +250,14 @@ impl Compressor {
     pub(crate) fn new(codec: Compression, level: Option<i32>) -> Result<Self, BuildError> {
         codec.check_level(level)?;
         let state = match codec {
-            Compression::None | Compression::Gzip | Compression::Lz4 => State::Stateless,
+            Compression::None | Compression::Lz4 => State::Stateless,
+            Compression::Gzip => State::Gzip(Box::new(gzip::Deflater::new(level))),
             Compression::Snappy => State::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::Zstd => State::Zstd(Box::new(
                 zstd::compressor(level).map_err(|reason| failed(codec, reason))?,
             )),
         };
-        Ok(Self { codec, level, state })
+        Ok(Self { codec, state })
     }
 
     pub(crate) const fn codec(&self) -> Compression {
@@ -265,8 +267,8 @@ impl Compressor {
     /// Appends the compressed input to the output.
     pub(crate) fn run(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), BuildError> {
         let done = match (self.codec, &mut self.state) {
-            (Compression::Gzip, _) => gzip::compress(self.level, input, output),
             (Compression::Lz4, _) => lz4::compress(input, output),
+            (_, State::Gzip(deflater)) => deflater.run(input, output),
             (_, State::Snappy(encoder)) => snappy::compress(encoder, input, output),
             (_, State::Zstd(context)) => zstd::compress(context, input, output),
             (_, State::Stateless) => {

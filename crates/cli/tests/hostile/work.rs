@@ -35,6 +35,38 @@ fn requests_of_very_many_tiny_batches_are_written_within_bounded_memory() {
 }
 
 #[test]
+fn requests_of_very_many_tiny_batches_that_are_written_anew_are_carried_out_in_part() {
+    const BATCHES: usize = 100_000;
+    let broker = Broker::start("anew", &[]);
+    let mut client = Client::connect(&broker.address);
+    for codec in CODECS {
+        create_with(
+            &mut client,
+            codec.name(),
+            1,
+            &[("compression.type", codec.name())],
+        );
+    }
+    let requests = CODECS.map(|codec| produce(codec.name(), vec![tiny(Compression::None); BATCHES]));
+    let most = QUEUED + ONE_REQUEST + CODECS.len() as u64 * 16 * MIB + BESIDE;
+    within(most, &broker, || {
+        at_once(requests.to_vec(), |request| {
+            let answer = Client::connect(&broker.address).ask(9, request);
+            let codes = answer.responses[0].partition_responses.iter();
+            let codes: Vec<_> = codes
+                .map(|answer| ErrorCode::from_code(answer.error_code))
+                .collect();
+            let written = codes.iter().filter(|code| **code == ErrorCode::None).count();
+            let (first, others) = codes.split_at(written);
+            // Each takes 4 KiB of 100 MiB, and 7 bytes for its record.
+            assert!((25_000..25_600).contains(&written), "{written}");
+            assert!(first.iter().all(|code| *code == ErrorCode::None));
+            assert!(others.iter().all(|code| *code == ErrorCode::MessageTooLarge));
+        })
+    });
+}
+
+#[test]
 fn searches_by_timestamp_in_bombs_are_answered_in_part_and_others_served() {
     const PARTITIONS: i32 = 100;
     let broker = Broker::start("searches", &[]);

@@ -212,7 +212,7 @@ impl PartitionLog {
             ));
         };
         let recompressed = match (&mut origin, open) {
-            (Origin::Client(opened), Some(open)) => opened.recompression.run(batch, &open, config)?,
+            (Origin::Client(opened), Some(open)) => opened.recompress(batch, &open, config)?,
             _ => None,
         };
         let batch = recompressed.as_ref().unwrap_or(batch);

@@ -1,25 +1,50 @@
 //! What a topic with a codec of its own (`compression.type`) keeps of a batch: the same records in that codec.
 
+use alloc::collections::VecDeque;
 use alloc::string::ToString;
 
 use kohort_protocol::ErrorCode;
 use kohort_records::recompress::Recompressor;
 use kohort_records::{BATCH_OVERHEAD, Batch, BuildError, Compression, OpenBatch};
 
-use super::validate::Rejection;
+use super::validate::{Opened, Rejection};
 use crate::config::{LogConfig, TopicCompression};
 
-/// Writes the batches of a request anew. What wrote the last one is kept: a codec's tables cost more than a small batch, of which
-/// a request may have a million.
+/// What a batch that is written anew takes of what its request may take ([`Opened`]), beside its records, which count where they
+/// came uncompressed: a codec clears its tables for each batch, however small it is.
+const EACH: usize = 4 << 10;
+
+/// What one more takes for which a codec must make its tables.
+const TABLES: usize = 256 << 10;
+
+/// How many codecs keep their tables while a request is carried out.
+const KEPT: usize = 4;
+
+/// What writes the batches of a request anew: a codec's tables cost more than a small batch, of which a request may have many
+/// thousands.
 #[derive(Debug, Default)]
-pub(crate) struct Recompression {
-    last: Option<(TopicCompression, Recompressor)>,
+pub(super) struct Recompression {
+    kept: VecDeque<(TopicCompression, Recompressor)>,
 }
 
 impl Recompression {
+    /// Takes out what writes this codec, where it is kept.
+    fn take_out(&mut self, wanted: TopicCompression) -> Option<Recompressor> {
+        let at = self.kept.iter().position(|(kept, _)| *kept == wanted)?;
+        self.kept.remove(at).map(|(_, recompressor)| recompressor)
+    }
+
+    /// Keeps it, in the place of what was not used for the longest time.
+    fn keep(&mut self, codec: TopicCompression, recompressor: Recompressor) {
+        self.kept.truncate(KEPT - 1);
+        self.kept.push_front((codec, recompressor));
+    }
+}
+
+impl Opened {
     /// The batch as the topic keeps it, or `None` if that is as it is: one of the same codec stays, whatever its level.
     // Kafka: BrokerCompressionType.targetCompression, LogValidator.validateMessagesAndAssignOffsets, UnifiedLog.append
-    pub(crate) fn run(
+    pub(super) fn recompress(
         &mut self,
         batch: &Batch,
         open: &OpenBatch,
@@ -28,19 +53,25 @@ impl Recompression {
         let Some(wanted) = config.compression else {
             return Ok(None);
         };
-        if batch.compression()? == wanted.codec {
+        let sent = batch.compression()?;
+        if sent == wanted.codec {
             return Ok(None);
         }
         // What stays uncompressed needs no copy to be known to be too large.
         if wanted.codec == Compression::None {
             check_size(BATCH_OVERHEAD.saturating_add(open.size()), config)?;
         }
-        let mut recompressor = match self.last.take() {
-            Some((last, recompressor)) if last == wanted => recompressor,
-            _ => Recompressor::new(wanted.codec, wanted.level)?,
+        let uncounted = if sent == Compression::None { open.size() } else { 0 };
+        self.take(uncounted.saturating_add(EACH), config)?;
+        let mut recompressor = match self.recompression.take_out(wanted) {
+            Some(recompressor) => recompressor,
+            None => {
+                self.take(TABLES, config)?;
+                Recompressor::new(wanted.codec, wanted.level)?
+            }
         };
         let written = recompressor.run(batch, open)?;
-        self.last = Some((wanted, recompressor));
+        self.recompression.keep(wanted, recompressor);
         check_size(written.len(), config)?;
         Ok(Batch::decode(written, 0)?)
     }
@@ -79,7 +110,7 @@ mod tests {
     use super::super::memory::MemoryStorage;
     use super::super::partition::{Appended, PartitionLog};
     use super::super::storage::{LogName, Storage};
-    use super::super::validate::{Opened, Origin};
+    use super::super::validate::Origin;
     use super::*;
     use crate::config::{Config, TopicConfig};
 
@@ -205,6 +236,62 @@ mod tests {
         let again = topic.append(&sent).expect("known");
         assert!(again.is_duplicate);
         assert_eq!((again.base_offset, topic.log.end_offset()), (0, 2));
+    }
+
+    /// How many of these a request may have written anew, where each makes its codec's tables or none does.
+    fn how_many(settings: &[&[(&str, &str)]], most: usize) -> usize {
+        let mut topics: Vec<_> = settings.iter().map(|it| Topic::with(it)).collect();
+        let mut opened = Opened::default();
+        let mut builder = BatchBuilder::new(Compression::None, None).expect("the default level");
+        builder.append(10, None, None, &[]).expect("room");
+        let sent = Batch::decode(builder.build(0).expect("built"), 0);
+        let sent = sent.expect("sound").expect("whole");
+        let count = topics.len();
+        for index in 0..most {
+            let topic = &mut topics[index % count];
+            topic.opened = core::mem::take(&mut opened);
+            let done = topic.append(&sent);
+            opened = core::mem::take(&mut topic.opened);
+            if let Err(refused) = done {
+                assert_eq!(refused.code, ErrorCode::MessageTooLarge);
+                return index;
+            }
+        }
+        most
+    }
+
+    #[test]
+    fn batches_that_are_written_anew_take_of_what_a_request_may_take_however_small_they_are() {
+        let written = how_many(&[&[("compression.type", "gzip")]], 30_000);
+        let most = (100 << 20) / EACH;
+        assert!((most * 9 / 10..most).contains(&written), "{written}");
+    }
+
+    #[test]
+    fn codecs_that_take_turns_keep_their_tables_and_more_than_are_kept_take_of_what_a_request_may_take() {
+        let four: [&[_]; 4] = [
+            &[("compression.type", "gzip")],
+            &[("compression.type", "snappy")],
+            &[("compression.type", "lz4")],
+            &[("compression.type", "zstd")],
+        ];
+        let written = how_many(&four, 30_000);
+        let most = (100 << 20) / EACH;
+        assert!((most * 9 / 10..most).contains(&written), "{written}");
+        let levels: Vec<_> = (1..=9).map(|level| alloc::format!("{level}")).collect();
+        let levels: Vec<_> = levels
+            .iter()
+            .map(|level| {
+                [
+                    ("compression.type", "gzip"),
+                    ("compression.gzip.level", level.as_str()),
+                ]
+            })
+            .collect();
+        let levels: Vec<_> = levels.iter().map(|it| &it[..]).collect();
+        let written = how_many(&levels, 30_000);
+        let most = (100 << 20) / TABLES;
+        assert!((most * 9 / 10..most).contains(&written), "{written}");
     }
 
     #[test]

@@ -59,19 +59,31 @@ impl Opened {
         all.min(together).saturating_sub(self.held).min(bound)
     }
 
+    /// The same, where there is some.
+    fn some_left(&self, bound: usize) -> Result<usize, Rejection> {
+        match self.left(bound) {
+            0 => Err(Rejection::new(
+                ErrorCode::MessageTooLarge,
+                "the batches of the request hold too much once they are decompressed",
+            )),
+            left => Ok(left),
+        }
+    }
+
+    /// Takes from what is left what a batch costs that is not in its bytes. The last one may take more than there is.
+    pub(super) fn take(&mut self, cost: usize, config: &LogConfig) -> Result<(), Rejection> {
+        self.some_left(largest_decompressed(config))?;
+        self.held = self.held.saturating_add(cost);
+        Ok(())
+    }
+
     /// Opens a batch; one that is not compressed takes nothing.
     fn open(&mut self, batch: &Batch, config: &LogConfig) -> Result<OpenBatch, Rejection> {
         let bound = largest_decompressed(config);
         if batch.compression()? == Compression::None {
             return Ok(batch.open_with(&mut self.decompressor, bound)?);
         }
-        let left = self.left(bound);
-        if left == 0 {
-            return Err(Rejection::new(
-                ErrorCode::MessageTooLarge,
-                "the batches of the request hold too much once they are decompressed",
-            ));
-        }
+        let left = self.some_left(bound)?;
         let opened = batch.open_with(&mut self.decompressor, left);
         match &opened {
             Ok(open) => self.held = self.held.saturating_add(open.size()),

@@ -1,9 +1,6 @@
 //! gzip, as `java.util.zip` writes and reads it: members one after another; what follows them and is none is ignored.
 
-use std::io::Write;
-
-use flate2::write::GzEncoder;
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::Failure;
 
@@ -64,12 +61,32 @@ impl Inflater {
     }
 }
 
-pub(super) fn compress(level: Option<i32>, input: &[u8], output: &mut Vec<u8>) -> Result<(), String> {
-    let level = level.and_then(|level| u32::try_from(level).ok());
-    let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
-    let mut encoder = GzEncoder::new(output, level);
-    encoder
-        .write_all(input)
-        .and_then(|()| encoder.finish().map(drop))
-        .map_err(|error| error.to_string())
+/// The state of the encoder: a window and tables of about 270 KB.
+pub(super) struct Deflater(Compress);
+
+impl Deflater {
+    /// An encoder of a level, or of the default level.
+    pub(super) fn new(level: Option<i32>) -> Self {
+        let level = level.and_then(|level| u32::try_from(level).ok());
+        let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+        Self(Compress::new_gzip(level, WINDOW_BITS))
+    }
+
+    /// Appends the input as one member.
+    pub(super) fn run(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), String> {
+        self.0.reset();
+        let mut rest = input;
+        loop {
+            let read = self.0.total_in();
+            let status = self.0.compress_vec(rest, output, FlushCompress::Finish);
+            // It reads no more than it is given.
+            let taken = usize::try_from(self.0.total_in() - read).unwrap_or(usize::MAX);
+            rest = rest.get(taken..).unwrap_or_default();
+            match status.map_err(|error| error.to_string())? {
+                Status::StreamEnd => return Ok(()),
+                _ if output.len() == output.capacity() => output.reserve(rest.len().clamp(64, 1 << 16)),
+                _ => return Err("the encoder stopped halfway".to_owned()),
+            }
+        }
+    }
 }

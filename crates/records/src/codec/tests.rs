@@ -43,6 +43,19 @@ fn every_length_comes_back() {
 }
 
 #[test]
+fn what_was_compressed_before_has_no_influence() {
+    for codec in Compression::ALL {
+        let mut compressor = Compressor::new(codec, None).unwrap();
+        for length in [200_000, 0, 1_000, 65_537, 1] {
+            let input = text(length);
+            let mut output = b"before".to_vec();
+            compressor.run(&input, &mut output).unwrap();
+            assert_eq!(output[6..], compress(codec, &input), "{codec} {length}");
+        }
+    }
+}
+
+#[test]
 fn decompression_stops_at_the_limit() {
     for codec in Compression::ALL {
         for length in [1_usize, 1_000, 100_000, 5_000_000] {
