@@ -14,6 +14,9 @@ use crate::wire::{DecodeError, EncodeError, Message, Reader, Segments, Writer};
 /// bound on the bytes alone would be none on the memory; a client that names a million partitions at once is far from it.
 pub const MOST_ELEMENTS_OF_REQUEST: usize = 1 << 20;
 
+/// The same of an answer: enough for what Metadata says of a million partitions with three replicas each.
+pub const MOST_ELEMENTS_OF_RESPONSE: usize = 8 << 20;
+
 /// A length prefix that no frame can have. The connection cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -167,9 +170,9 @@ pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, RequestBody), Requ
 /// Decodes the answer to a request of this API and version, without its length prefix: correlation id and body.
 ///
 /// # Errors
-/// The bytes are no such response.
+/// The bytes are no such response, or one of more than [`MOST_ELEMENTS_OF_RESPONSE`].
 pub fn decode_response(frame: Bytes, key: ApiKey, version: i16) -> Result<(i32, ResponseBody), DecodeError> {
-    let mut reader = Reader::new(frame);
+    let mut reader = Reader::with_most_elements(frame, MOST_ELEMENTS_OF_RESPONSE);
     let header = ResponseHeader::decode(&mut reader, key.response_header_version(version))?;
     let mut again = reader.clone();
     let body = match ResponseBody::decode(key, version, &mut reader) {

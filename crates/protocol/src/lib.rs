@@ -33,8 +33,8 @@
 //! vector starts no larger than those bytes, growing only as elements are decoded. So what decoding holds is at
 //! most 52 bytes for each byte of the frame and 2 KiB more (`tests/hostile.rs`): an empty string is one byte on the wire
 //! and 24 in memory, a group of an OffsetFetch request three bytes and 80, and a vector that grows holds its old block,
-//! too. Who reads frames of strangers bounds their size accordingly. In a request, [`frame::decode_request`] bounds the number
-//! of elements as well, [`frame::MOST_ELEMENTS_OF_REQUEST`].
+//! too. Who reads frames of strangers bounds their size accordingly. [`frame::decode_request`] and [`frame::decode_response`]
+//! bound the number of elements as well, [`frame::MOST_ELEMENTS_OF_REQUEST`] and [`frame::MOST_ELEMENTS_OF_RESPONSE`].
 #![no_std]
 extern crate alloc;
 #[cfg(test)]

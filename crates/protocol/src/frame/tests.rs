@@ -266,8 +266,22 @@ fn a_request_of_more_elements_than_are_allowed_is_an_error_however_they_are_spre
         assert_eq!(reason(crowd(topics + 1, fields)), too_many, "{topics} {fields}");
         assert_eq!(reason(crowd(topics, fields + 1)), too_many, "{topics} {fields}");
     }
-    // An answer may have more: whoever asked knows how much there is.
-    let body = crowd(most, 1);
-    let mut reader = Reader::new(body.slice(body.len() - (most as usize * 2 + 11)..));
-    assert!(crate::messages::MetadataRequest::decode(&mut reader, 9).is_ok());
+}
+
+#[test]
+fn an_answer_may_have_more_elements_than_a_request_and_not_any_number() {
+    // An answer to Heartbeat of version 4, with so many tagged fields.
+    let decode = |fields: usize| {
+        let mut bytes = std::vec![0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+        bytes.extend([0, 7, 14].map(|shift| (fields >> shift) as u8 | 0x80));
+        bytes.push((fields >> 21) as u8);
+        bytes.extend([9, 0].repeat(fields));
+        decode_response(bytes.into(), ApiKey::Heartbeat, 4).map_err(|error| error.reason)
+    };
+    let most = MOST_ELEMENTS_OF_RESPONSE;
+    assert!(decode(most).is_ok());
+    assert_eq!(
+        decode(most + 1).err(),
+        Some(crate::Reason::TooManyInFrame { most })
+    );
 }
