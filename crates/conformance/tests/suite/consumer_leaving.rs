@@ -77,6 +77,28 @@ async fn close_leaves_at_once_so_that_others_go_on_long_before_the_session_timeo
     assert_eq!(describe(&group, 5).await.members.len(), 1);
 }
 
+// Kafka: PlaintextConsumerCloseTest.testClassicCloseDuringRebalance
+#[tokio::test]
+async fn close_in_the_middle_of_a_rebalance_takes_no_time_and_the_others_go_on() {
+    let (topic, group) = (new_topic(2).await, unique("group"));
+    let mut members = vec![member(&group, &topic)];
+    settle(&mut members, |shares| shares[0] == [0, 1]).await;
+    // A newcomer's join waits for the member that is not polled, and so has not joined again.
+    let mut newcomer = member(&group, &topic);
+    newcomer.poll(Duration::from_millis(1)).await.expect("no error");
+    let began = Instant::now();
+    while describe(&group, 5).await.group_state != "PreparingRebalance" {
+        newcomer.poll(A_MOMENT).await.expect("no error");
+        assert!(began.elapsed() < SOON, "the newcomer does not join");
+    }
+    let began = Instant::now();
+    newcomer.close(SOON).await.expect("it leaves");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    settle(&mut members, |shares| shares[0] == [0, 1]).await;
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(describe(&group, 5).await.members.len(), 1);
+}
+
 // KIP-1092: CloseOptions.GroupMembershipOperation
 #[tokio::test]
 async fn close_may_leave_the_membership_as_it_is() {

@@ -1,6 +1,7 @@
 //! Commits: those of the caller and the automatic ones.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -86,7 +87,10 @@ impl ConsumerEngine {
             &commit.offsets,
             names.clone(),
         );
-        let target = Target::Coordinator(Arc::clone(&group.group_id));
+        let target = match job.owner {
+            JobOwner::BeforeClose => self.for_last_words(&group.group_id),
+            _ => Target::Coordinator(Arc::clone(&group.group_id)),
+        };
         if let Some(job) = self.jobs.get_mut(id)
             && let JobKind::Commit(commit) = &mut job.kind
         {
@@ -123,14 +127,28 @@ impl ConsumerEngine {
         names: &Names,
         identity: Option<Box<Identity>>,
     ) {
-        let Some(what) = self.jobs.get(id).map(|job| job.what()) else {
+        let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let errors = match OffsetCommitResponse::try_from(body) {
-            Ok(response) => offset_wire::commit_errors(response, names),
-            Err(_) => return,
+        let what = job.what();
+        let JobKind::Commit(commit) = &job.kind else {
+            return;
         };
-        let Some((partition, code)) = errors.into_iter().next() else {
+        let Ok(response) = OffsetCommitResponse::try_from(body) else {
+            return;
+        };
+        let mut asked: BTreeSet<_> = commit.offsets.iter().map(|(partition, _)| partition).collect();
+        let mut failed = None;
+        for (partition, code) in offset_wire::commit_results(response, names) {
+            if asked.remove(&partition) && code.is_error() && failed.is_none() {
+                failed = Some((partition, code));
+            }
+        }
+        // Nothing says that a partition that the answer leaves out is committed.
+        let left_out = asked
+            .pop_first()
+            .map(|partition| (partition.clone(), ErrorCode::UnknownTopicOrPartition));
+        let Some((partition, code)) = failed.or(left_out) else {
             return self.finish(now, id, Ok(CommandReply::Done));
         };
         if let Some(identity) = identity

@@ -64,8 +64,8 @@ pub(super) enum Purpose {
     FindStart { slots: Vec<(SlotId, FetchEpoch)> },
     /// Part of a job.
     Job { job: JobId, detail: JobRequest },
-    /// The member's.
-    Member { token: Token },
+    /// The member's; whether the coordinator may answer it only when others have come.
+    Member { token: Token, waits_for_others: bool },
 }
 
 /// A Kafka consumer as a machine; see the [module](super).
@@ -250,7 +250,7 @@ impl ConsumerEngine {
             Purpose::FindReset { slots } => self.on_reset_found(now, &slots, reply.result),
             Purpose::FindStart { slots } => self.on_start_found(&slots, reply.result),
             Purpose::Job { job, detail } => self.on_job_reply(now, job, reply.id, detail, reply.result),
-            Purpose::Member { token } => self.on_member_reply(now, token, reply),
+            Purpose::Member { token, .. } => self.on_member_reply(now, token, reply),
         }
     }
 

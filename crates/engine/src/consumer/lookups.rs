@@ -1,6 +1,6 @@
 //! Commands that ask and change nothing: positions, committed offsets, offsets of logs, topics.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -138,14 +138,23 @@ impl ConsumerEngine {
                 return self.fail_attempt(now, id, refused(None, code));
             }
         };
+        let mut asked: BTreeSet<&TopicPartition> = order.iter().collect();
         let mut by_name: BTreeMap<TopicPartition, Option<OffsetAndMetadata>> = BTreeMap::new();
         for (partition, result) in committed {
+            if !asked.remove(&partition) {
+                continue;
+            }
             match result {
                 Ok(offset) => {
                     by_name.insert(partition, offset);
                 }
                 Err(code) => return self.fail_attempt(now, id, refused(Some(partition), code)),
             }
+        }
+        // What the answer leaves out is not known to have no commit.
+        if let Some(partition) = asked.pop_first() {
+            let error = refused(Some(partition.clone()), ErrorCode::UnknownTopicOrPartition);
+            return self.fail_attempt(now, id, error);
         }
         let with_offset = |partition: TopicPartition| {
             let offset = by_name.remove(&partition).flatten();

@@ -260,9 +260,37 @@ impl ConsumerEngine {
             MemberApi::OffsetCommit => return,
         };
         let build = Box::new(move |version| wire::request(&request, version).ok());
-        let target = Target::Coordinator(Arc::clone(&membership.group));
+        let target = match api {
+            ApiKey::LeaveGroup => self.for_last_words(&membership.group),
+            _ => Target::Coordinator(Arc::clone(&membership.group)),
+        };
+        let waits_for_others = matches!(api, ApiKey::JoinGroup | ApiKey::SyncGroup);
         let id = self.client.request_with(now, target, api, build, timeout);
-        self.requests.insert(id, Purpose::Member { token });
+        let purpose = Purpose::Member {
+            token,
+            waits_for_others,
+        };
+        self.requests.insert(id, purpose);
+    }
+
+    /// Where the coordinator hears at once what a member says last. A connection's requests are answered in their order, so that
+    /// behind a JoinGroup that waits for others it would hear of it when the rebalance is over; nothing comes later that could
+    /// overtake what goes another way.
+    pub(super) fn for_last_words(&self, group: &Arc<str>) -> Target {
+        let waits = |purpose: &Purpose| {
+            matches!(
+                purpose,
+                Purpose::Member {
+                    waits_for_others: true,
+                    ..
+                }
+            )
+        };
+        let node = self.client.coordinator(group).map(|broker| broker.id);
+        match node.filter(|node| self.client.cluster().broker(*node).is_some()) {
+            Some(node) if self.requests.values().any(waits) => Target::Broker(node),
+            _ => Target::Coordinator(Arc::clone(group)),
+        }
     }
 
     pub(super) fn on_member_reply(&mut self, now: Instant, token: Token, reply: Reply) {

@@ -225,27 +225,25 @@ pub(super) fn commit(
     })
 }
 
-/// The errors in the answer to [`commit`].
-pub(super) fn commit_errors(
+/// What the answer to [`commit`] says of each partition whose topic was asked for.
+pub(super) fn commit_results(
     response: OffsetCommitResponse,
     names: &Names,
 ) -> Vec<(TopicPartition, ErrorCode)> {
-    let mut errors = Vec::new();
+    let mut results = Vec::new();
     for topic in response.topics {
-        let name = names
-            .name(&topic.name, topic.topic_id)
-            .unwrap_or_else(|| "?".into());
+        let Some(name) = names.name(&topic.name, topic.topic_id) else {
+            continue;
+        };
         for partition in topic.partitions {
             let code = ErrorCode::from_code(partition.error_code);
-            if code.is_error() {
-                errors.push((
-                    TopicPartition::new(Arc::clone(&name), partition.partition_index),
-                    code,
-                ));
-            }
+            results.push((
+                TopicPartition::new(Arc::clone(&name), partition.partition_index),
+                code,
+            ));
         }
     }
-    errors
+    results
 }
 
 /// Asks one leader for offsets.

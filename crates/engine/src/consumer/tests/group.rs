@@ -517,12 +517,33 @@ fn a_close_that_could_not_tell_a_coordinator_that_is_silent_while_the_group_reba
     rig.hold.extend([ApiKey::JoinGroup, ApiKey::LeaveGroup]);
     rebalance(&mut rig);
     rig.do_due().unwrap();
-    let token = close(&mut rig);
+    let token = rig.command(Command::Close {
+        timeout: 20 * SECOND,
+        leave: LeaveGroup::Default,
+    });
     rig.do_due().unwrap();
-    rig.advance(30 * SECOND);
+    rig.advance(20 * SECOND);
     let leave = Some(Failure::TimedOut);
     let unfinished = CommandError::Unfinished { commit: None, leave };
     assert_eq!(rig.replies[&token], Err(unfinished));
+}
+
+#[test]
+fn a_member_that_closes_while_its_join_waits_for_others_tells_the_coordinator_on_another_connection() {
+    let mut rig = joined(earliest);
+    rig.hold.extend([ApiKey::JoinGroup, ApiKey::LeaveGroup]);
+    rebalance(&mut rig);
+    rig.do_due().unwrap();
+    close(&mut rig);
+    rig.do_due().unwrap();
+    let connection = |rig: &Rig, api| {
+        let mut waiting = rig.driven.network.waiting();
+        waiting.find(|it| it.body.api_key() == api).map(|it| it.link)
+    };
+    let join = connection(&rig, ApiKey::JoinGroup);
+    let leave = connection(&rig, ApiKey::LeaveGroup);
+    assert!(join.is_some() && leave.is_some());
+    assert_ne!(join, leave);
 }
 
 // Kafka: AbstractCoordinator.shouldSendLeaveGroupRequest

@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicI64, Ordering};
 use core::time::Duration;
 
 use bytes::Bytes;
+use kohort_groups::OffsetAndMetadata;
+use kohort_machine::Token;
 use kohort_protocol::messages::FetchResponse;
 use kohort_protocol::messages::fetch::{FetchableTopicResponse, LeaderIdAndEpoch, PartitionData};
 use kohort_protocol::messages::list_offsets::ListOffsetsPartitionResponse;
@@ -216,6 +218,104 @@ fn an_error_of_a_partition_that_nobody_asked_for_does_not_fail_a_lookup() {
         timeout: SECOND,
     });
     assert!(matches!(rig.replies[&token], Ok(CommandReply::Offsets(_))));
+}
+
+fn commit_of_t0(rig: &mut Rig) -> Token {
+    rig.command(Command::Commit {
+        offsets: vec![(of_t(0), OffsetAndMetadata::new(5))],
+        mode: CommitMode::Sync { timeout: SECOND },
+    })
+}
+
+fn committed_of_t0(rig: &mut Rig) -> Token {
+    rig.command(Command::Committed {
+        partitions: vec![of_t(0)],
+        timeout: SECOND,
+    })
+}
+
+/// That it was tried again at the backoff until its time was over, because an answer left a partition out.
+fn assert_tried_again(rig: &Rig, token: Token, api: ApiKey) {
+    let Err(CommandError::TimedOut { last: Some(last), .. }) = &rig.replies[&token] else {
+        panic!("{:?}", rig.replies);
+    };
+    let left_out = CommandError::Refused {
+        what: match api {
+            ApiKey::OffsetCommit => "committing offsets",
+            _ => "fetching committed offsets",
+        },
+        partition: Some(of_t(0)),
+        code: ErrorCode::UnknownTopicOrPartition,
+    };
+    assert_eq!(**last, left_out);
+    assert!((2..=15).contains(&rig.count(api)), "{:?}", rig.served);
+}
+
+#[test]
+fn a_commit_that_the_answer_leaves_out_is_not_taken_for_done() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.lie = Some((200, |body| {
+        if let ResponseBody::OffsetCommit(response) = body {
+            response.topics.clear();
+        }
+    }));
+    let token = commit_of_t0(&mut rig);
+    rig.advance(SECOND);
+    assert_tried_again(&rig, token, ApiKey::OffsetCommit);
+}
+
+#[test]
+fn an_error_of_a_partition_or_topic_that_nobody_committed_does_not_fail_a_commit() {
+    let mut rig = Rig::in_group(earliest);
+    rig.assign(&[0]);
+    rig.lie = Some((200, |body| {
+        if let ResponseBody::OffsetCommit(response) = body {
+            let mut unasked = response.topics[0].partitions[0].clone();
+            unasked.error_code = ErrorCode::TopicAuthorizationFailed.code();
+            let mut other = response.topics[0].clone();
+            other.name = "other".into();
+            other.topic_id = Uuid([9; 16]);
+            other.partitions[0] = unasked.clone();
+            unasked.partition_index = 7;
+            response.topics[0].partitions.insert(0, unasked);
+            response.topics.insert(0, other);
+        }
+    }));
+    let token = commit_of_t0(&mut rig);
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Done));
+}
+
+#[test]
+fn a_committed_offset_that_the_answer_leaves_out_is_not_taken_for_none() {
+    let mut rig = Rig::in_group(earliest);
+    rig.lie = Some((200, |body| {
+        if let ResponseBody::OffsetFetch(response) = body {
+            response.topics.clear();
+            response.groups.iter_mut().for_each(|group| group.topics.clear());
+        }
+    }));
+    let token = committed_of_t0(&mut rig);
+    rig.advance(SECOND);
+    assert_tried_again(&rig, token, ApiKey::OffsetFetch);
+}
+
+#[test]
+fn an_error_of_a_partition_that_nobody_asked_for_does_not_fail_a_lookup_of_committed_offsets() {
+    let mut rig = Rig::in_group(earliest);
+    rig.lie = Some((200, |body| {
+        if let ResponseBody::OffsetFetch(response) = body {
+            for topic in response.groups.iter_mut().flat_map(|group| &mut group.topics) {
+                let mut unasked = topic.partitions[0].clone();
+                unasked.partition_index = 7;
+                unasked.error_code = ErrorCode::UnknownServerError.code();
+                topic.partitions.insert(0, unasked);
+            }
+        }
+    }));
+    let token = committed_of_t0(&mut rig);
+    let expected = vec![(of_t(0), None)];
+    assert_eq!(rig.replies[&token], Ok(CommandReply::Committed(expected)));
 }
 
 #[test]
