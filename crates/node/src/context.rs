@@ -81,7 +81,11 @@ impl Cx<'_> {
     pub(crate) fn create_with_defaults(&mut self, name: &str) -> Result<(), ErrorCode> {
         let segment_bytes = self.config.text("offsets.topic.segment.bytes");
         let settings: &[(&str, &str)] = match name {
-            CONSUMER_OFFSETS => &[("cleanup.policy", "compact"), ("segment.bytes", segment_bytes)],
+            CONSUMER_OFFSETS => &[
+                ("cleanup.policy", "compact"),
+                ("compression.type", "producer"),
+                ("segment.bytes", segment_bytes),
+            ],
             // Some thousand rebalances of small groups; the oldest go first.
             REBALANCES => &[("retention.bytes", "4194304"), ("segment.bytes", "1048576")],
             _ => &[],
