@@ -1,4 +1,4 @@
-//! Answers that are to take much memory: decompression bombs, and very many tagged fields. One test at a time, because the allocator
+//! Answers that are to take much memory: decompression bombs, very many tagged fields or elements, frames that are announced. One test at a time, because the allocator
 //! counts for the whole process.
 
 #![allow(clippy::print_stdout, reason = "a measurement prints its figures")]
@@ -18,8 +18,10 @@ use kohort::transport::Transport;
 use kohort::{Consumer, Producer, ProducerRecord, TopicPartition};
 use kohort_broker::{ApiKey, Broker};
 use kohort_protocol::ResponseBody;
+use kohort_protocol::frame::MOST_ELEMENTS_OF_RESPONSE;
 use kohort_records::{BatchBuilder, BatchError, Compression};
 use peak_alloc::PeakAlloc;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::Mutex;
 
 #[global_allocator]
@@ -210,5 +212,96 @@ async fn very_many_tagged_fields_take_no_more_memory_than_their_bytes() {
     assert!(is_said.load(Ordering::Relaxed));
     // The liar has made two copies of the frame, and the receive buffer grows by doubling.
     assert!(grew < 5 * told, "{grew}");
+    reader.close(SOON).await.expect("it closes");
+}
+
+/// Polls for so long with a peer that does this with each connection; how much memory that took at most.
+async fn memory_with<F, R>(serve: F, polls: usize) -> usize
+where
+    F: Fn(DuplexStream) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let transport = Transport::new(move |_host: String, _port| {
+        let serve = serve.clone();
+        async move {
+            let (near, far) = tokio::io::duplex(1 << 16);
+            tokio::spawn(serve(far));
+            Ok(near)
+        }
+    });
+    let mut reader: Consumer<(), String> = Consumer::builder()
+        .bootstrap_servers("liar:9092")
+        .transport(transport)
+        .build()
+        .expect("valid settings");
+    reader.assign([TopicPartition::new("t", 0)]).expect("a partition");
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    for _ in 0..polls {
+        let records = reader.poll(Duration::from_secs(1)).await;
+        assert!(records.expect("nothing came yet").is_empty());
+    }
+    MEMORY.peak_usage().saturating_sub(before)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_is_announced_and_does_not_come_takes_no_memory() {
+    let _alone = ALONE.lock().await;
+    let slowly = |mut stream: DuplexStream| async move {
+        // 200 MB, of which 160 bytes come in a second.
+        let _ = stream.write_all(&200_000_000u32.to_be_bytes()).await;
+        while stream.write_all(&[7; 16]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let grew = memory_with(slowly, 20).await;
+    println!("a frame that does not come: {grew} bytes at most");
+    assert!(grew < 4 << 20, "{grew}");
+}
+
+#[tokio::test]
+async fn an_answer_of_very_many_elements_ends_its_connection_within_a_bound_and_the_member_joins_again() {
+    let _alone = ALONE.lock().await;
+    let broker = Broker::builder().topic("t", 2).start().await.expect("it starts");
+    fill(&broker).await;
+    let count = 12_000_000;
+    let is_said = Arc::new(AtomicBool::new(false));
+    let transport = {
+        let is_said = Arc::clone(&is_said);
+        liar::transport(&broker, move |answer| {
+            if answer.api == ApiKey::JoinGroup && !is_said.swap(true, Ordering::Relaxed) {
+                // No tagged fields of the header, no throttling, no error, generation 0, no protocol, an empty leader and id.
+                let mut bytes = vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
+                varint(&mut bytes, count + 1);
+                // Members without id, instance id, metadata and tagged fields.
+                bytes.extend([1, 0, 1, 0].repeat(count as usize));
+                bytes.push(0);
+                answer.wire = liar::Wire::Bytes(bytes.into());
+            }
+        })
+    };
+    let mut reader: Consumer<(), String> = Consumer::builder()
+        .bootstrap_servers(broker.bootstrap_servers())
+        .auto_offset_reset(AutoOffsetReset::Earliest)
+        .group_id("g")
+        .transport(transport)
+        .build()
+        .expect("valid settings");
+    reader.subscribe(["t"]).expect("a group");
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let mut values = Vec::new();
+    while values.len() < 12 {
+        // The one that fails says why, if it says anything.
+        if let Ok(records) = reader.poll(SOON).await {
+            values.extend(records.into_iter().map(|record| record.value));
+        }
+    }
+    let grew = MEMORY.peak_usage().saturating_sub(before);
+    println!("{count} members in 48 MB: {grew} bytes at most");
+    assert!(is_said.load(Ordering::Relaxed));
+    // A member takes 80 bytes, and half as much again while the vector grows; beside them are the frame and the liar's copies.
+    let most = MOST_ELEMENTS_OF_RESPONSE * 120 + 5 * 4 * count as usize;
+    assert!(grew < most, "{grew}, more than {most}");
     reader.close(SOON).await.expect("it closes");
 }

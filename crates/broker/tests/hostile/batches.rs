@@ -1,7 +1,9 @@
 //! Record batches that lie: answered with an error, on a connection that goes on.
 
 use bytes::BytesMut;
-use kohort_records::BATCH_OVERHEAD;
+use kohort_protocol::messages::FetchRequest;
+use kohort_protocol::messages::fetch::{FetchPartition, FetchTopic};
+use kohort_records::{BATCH_OVERHEAD, Batch};
 
 use super::*;
 
@@ -178,14 +180,53 @@ async fn compressed_bytes_changed_anywhere_are_refused_or_stored_whole() {
     let mut client = bed.client().await;
     for codec in Compression::ALL {
         let whole = batch(codec, 5);
+        let mut stored = Vec::new();
         for at in BATCH_OVERHEAD..whole.len() {
             let mut hostile = BytesMut::from(&whole[..]);
             hostile[at] ^= 0x55;
             seal(&mut hostile);
-            timeout(SOON, client.ask(9, produce(hostile.freeze())))
+            let answer = timeout(SOON, client.ask(9, produce(hostile.freeze())))
                 .await
                 .expect("an answer");
+            let partition = &answer.responses[0].partition_responses[0];
+            match ErrorCode::from_code(partition.error_code) {
+                ErrorCode::None => stored.push(partition.base_offset),
+                ErrorCode::CorruptMessage | ErrorCode::InvalidRecord | ErrorCode::MessageTooLarge => {}
+                code => panic!("{codec} at {at}: {code}"),
+            }
+        }
+        // Whoever reads what was stored can read all of it.
+        for offset in stored {
+            let answer = client.ask(11, fetch(offset)).await;
+            let records = answer.responses[0].partitions[0].records.clone();
+            let batch = Batch::decode(records.unwrap_or_default(), 0);
+            let batch = batch.expect("sound").expect("whole");
+            assert_eq!(batch.base_offset(), offset, "{codec}");
+            batch.verify_crc().expect("the checksum is that of the bytes");
+            let open = batch.open(1 << 20).expect("sound records");
+            assert_eq!(open.iter().count(), 5, "{codec} at {offset}");
         }
         bed.others_are_served().await;
+    }
+}
+
+fn fetch(fetch_offset: i64) -> FetchRequest {
+    FetchRequest {
+        max_wait_ms: 0,
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        session_epoch: -1,
+        topics: vec![FetchTopic {
+            topic: "t".into(),
+            partitions: vec![FetchPartition {
+                fetch_offset,
+                current_leader_epoch: -1,
+                log_start_offset: -1,
+                partition_max_bytes: 1,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
     }
 }

@@ -276,9 +276,9 @@ async fn names_that_no_topic_may_have_are_refused() {
     bed.others_are_served().await;
 }
 
-fn join(member_id: &str, metadata: &'static [u8]) -> JoinGroupRequest {
+fn join(group: &str, member_id: &str, metadata: &'static [u8]) -> JoinGroupRequest {
     JoinGroupRequest {
-        group_id: "g".into(),
+        group_id: group.into(),
         session_timeout_ms: 10_000,
         rebalance_timeout_ms: 10_000,
         member_id: member_id.into(),
@@ -291,15 +291,70 @@ fn join(member_id: &str, metadata: &'static [u8]) -> JoinGroupRequest {
     }
 }
 
+/// Joins a group that is empty and takes these bytes for its share; its id and generation, and what it was given.
+async fn become_member(
+    client: &mut Client<TcpStream>,
+    group: &str,
+    bytes: &'static [u8],
+) -> (String, i32, Bytes) {
+    let named = timeout(SOON, client.ask(9, join(group, "", bytes)));
+    let named = named.await.expect("an answer");
+    assert_eq!(
+        ErrorCode::from_code(named.error_code),
+        ErrorCode::MemberIdRequired
+    );
+    let joined = timeout(SOON, client.ask(9, join(group, &named.member_id, bytes)));
+    let joined = joined.await.expect("an answer");
+    assert_eq!(
+        ErrorCode::from_code(joined.error_code),
+        ErrorCode::None,
+        "{bytes:?}"
+    );
+    assert_eq!(joined.members[0].metadata, bytes, "what it said is carried");
+    let sync = SyncGroupRequest {
+        group_id: group.into(),
+        generation_id: joined.generation_id,
+        member_id: joined.member_id.clone(),
+        protocol_type: Some("consumer".into()),
+        protocol_name: Some("range".into()),
+        assignments: vec![SyncGroupRequestAssignment {
+            member_id: joined.member_id.clone(),
+            assignment: Bytes::from_static(bytes),
+        }],
+        ..Default::default()
+    };
+    let synced = timeout(SOON, client.ask(5, sync)).await.expect("an answer");
+    assert_eq!(
+        ErrorCode::from_code(synced.error_code),
+        ErrorCode::None,
+        "{bytes:?}"
+    );
+    (joined.member_id, joined.generation_id, synced.assignment)
+}
+
+async fn heartbeat(client: &mut Client<TcpStream>, group: &str, member_id: &str, generation_id: i32) {
+    let heartbeat = HeartbeatRequest {
+        group_id: group.into(),
+        generation_id,
+        member_id: member_id.into(),
+        ..Default::default()
+    };
+    let answer = timeout(SOON, client.ask(4, heartbeat)).await.expect("an answer");
+    assert_eq!(ErrorCode::from_code(answer.error_code), ErrorCode::None);
+}
+
 #[tokio::test]
 async fn subscriptions_and_assignments_that_cannot_be_read_are_carried_and_harm_no_group() {
     let mut bed = Bed::new().await;
     let mut client = bed.client().await;
     let find = FindCoordinatorRequest {
-        coordinator_keys: vec!["g".into()],
+        coordinator_keys: vec!["g".into(), "other".into()],
         ..Default::default()
     };
     client.ask(4, find).await;
+    // Version 0 with no topics, and no user data.
+    let sound: &'static [u8] = &[0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+    let (other, others_generation, _) = become_member(&mut client, "other", sound).await;
     let hostile: [&'static [u8]; 5] = [
         b"",
         &[0xff],
@@ -310,38 +365,12 @@ async fn subscriptions_and_assignments_that_cannot_be_read_are_carried_and_harm_
         // Version 1, one topic of length -1.
         &[0, 1, 0, 0, 0, 1, 0xff, 0xff],
     ];
-    for metadata in hostile {
+    for bytes in hostile {
         // Kafka leaves such a group hanging; here it must be answered, and the group must go on.
-        let mut member_id = timeout(SOON, client.ask(9, join("", metadata)))
-            .await
-            .expect("an answer")
-            .member_id;
-        let joined = timeout(SOON, client.ask(9, join(&member_id, metadata)))
-            .await
-            .expect("an answer");
-        if joined.error_code == 0 {
-            member_id = joined.member_id;
-            let sync = SyncGroupRequest {
-                group_id: "g".into(),
-                generation_id: joined.generation_id,
-                member_id: member_id.clone(),
-                protocol_type: Some("consumer".into()),
-                protocol_name: Some("range".into()),
-                assignments: vec![SyncGroupRequestAssignment {
-                    member_id: member_id.clone(),
-                    assignment: Bytes::from_static(metadata),
-                }],
-                ..Default::default()
-            };
-            timeout(SOON, client.ask(5, sync)).await.expect("an answer");
-            let heartbeat = HeartbeatRequest {
-                group_id: "g".into(),
-                generation_id: joined.generation_id,
-                member_id: member_id.clone(),
-                ..Default::default()
-            };
-            timeout(SOON, client.ask(4, heartbeat)).await.expect("an answer");
-        }
+        let (member_id, generation, share) = become_member(&mut client, "g", bytes).await;
+        assert_eq!(share, bytes, "what it was given is carried");
+        heartbeat(&mut client, "g", &member_id, generation).await;
+        heartbeat(&mut client, "other", &other, others_generation).await;
         let leave = kohort_protocol::messages::LeaveGroupRequest {
             group_id: "g".into(),
             members: vec![kohort_protocol::messages::leave_group::MemberIdentity {
@@ -350,7 +379,8 @@ async fn subscriptions_and_assignments_that_cannot_be_read_are_carried_and_harm_
             }],
             ..Default::default()
         };
-        timeout(SOON, client.ask(5, leave)).await.expect("an answer");
+        let left = timeout(SOON, client.ask(5, leave)).await.expect("an answer");
+        assert_eq!(ErrorCode::from_code(left.error_code), ErrorCode::None);
         bed.others_are_served().await;
     }
 }

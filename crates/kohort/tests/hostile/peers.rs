@@ -125,7 +125,7 @@ async fn a_peer_that_echoes_what_it_is_asked_is_hung_up_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_sends_noise_without_end_costs_no_memory() {
+async fn a_peer_that_announces_much_and_sends_it_slowly_is_hung_up_on() {
     let (transport, connections) = way(|mut stream: DuplexStream| async move {
         // A frame of 200 MB that comes slowly, byte by byte.
         let _ = stream.write_all(&200_000_000u32.to_be_bytes()).await;
