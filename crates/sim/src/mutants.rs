@@ -68,7 +68,7 @@ mutants! {
     /// What was fetched is handed out after its partition was revoked.
     HandOutAfterRevoke "hand-out-after-revoke" BOTH;
     /// Nothing is handed out while the group rebalances, of what stays neither.
-    RetainedIsPaused "retained-is-paused" MACHINES;
+    RetainedIsPaused "retained-is-paused" BOTH;
     /// A commit of all that was consumed takes along what was revoked a moment ago.
     RevokedStaysConsumed "revoked-stays-consumed" BOTH;
     /// An automatic commit covers what the application has not processed yet.

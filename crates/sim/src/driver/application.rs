@@ -135,7 +135,12 @@ impl Application {
         if begun.saturating_since(self.polled_at) > PAUSE {
             self.run.lock().ledger.was_busy(begun, self.no);
         }
+        let paused = self.pause_in_rebalances();
         let polled = self.poll_for(patience).await.unwrap_or_default();
+        for partition in &paused {
+            // If it still has it.
+            let _ = self.consumer.resume([partition]);
+        }
         self.polled_at = self.run.now();
         let mut shared = self.run.lock();
         shared.steps += 1;
@@ -145,6 +150,18 @@ impl Application {
         }
         drop(shared);
         polled
+    }
+
+    /// What the next poll is kept from by a bug.
+    fn pause_in_rebalances(&mut self) -> Vec<TopicPartition> {
+        let is_paused =
+            self.border.pauses_in_rebalances() && self.consumer.rebalance_journal().under_way().is_some();
+        if !is_paused {
+            return Vec::new();
+        }
+        let all = self.consumer.assignment();
+        let _ = self.consumer.pause(&all);
+        all
     }
 
     async fn poll_for(&mut self, patience: Duration) -> Option<Records> {

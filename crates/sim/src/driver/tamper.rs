@@ -78,6 +78,11 @@ impl Border {
         reads
     }
 
+    /// Whether a poll brings nothing while the group rebalances.
+    pub(super) fn pauses_in_rebalances(&self) -> bool {
+        self.is(Mutant::RetainedIsPaused)
+    }
+
     /// Whether a poll that is given up halfway has taken its records, which nobody gets.
     pub(super) fn loses_dropped_polls(&self) -> bool {
         self.is(Mutant::DroppedPollLosesRecords)
