@@ -87,10 +87,7 @@ impl ConsumerEngine {
             &commit.offsets,
             names.clone(),
         );
-        let target = match job.owner {
-            JobOwner::BeforeClose => self.for_last_words(&group.group_id),
-            _ => Target::Coordinator(Arc::clone(&group.group_id)),
-        };
+        let target = Target::Coordinator(Arc::clone(&group.group_id));
         if let Some(job) = self.jobs.get_mut(id)
             && let JobKind::Commit(commit) = &mut job.kind
         {

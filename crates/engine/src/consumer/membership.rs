@@ -261,7 +261,7 @@ impl ConsumerEngine {
         };
         let build = Box::new(move |version| wire::request(&request, version).ok());
         let target = match api {
-            ApiKey::LeaveGroup => self.for_last_words(&membership.group),
+            ApiKey::LeaveGroup => self.for_leaving(&membership.group),
             _ => Target::Coordinator(Arc::clone(&membership.group)),
         };
         let waits_for_others = matches!(api, ApiKey::JoinGroup | ApiKey::SyncGroup);
@@ -273,10 +273,9 @@ impl ConsumerEngine {
         self.requests.insert(id, purpose);
     }
 
-    /// Where the coordinator hears at once what a member says last. A connection's requests are answered in their order, so that
-    /// behind a JoinGroup that waits for others it would hear of it when the rebalance is over; nothing comes later that could
-    /// overtake what goes another way.
-    pub(super) fn for_last_words(&self, group: &Arc<str>) -> Target {
+    /// Where the coordinator hears at once that the member goes. A connection's requests are answered in their order, so that
+    /// behind a JoinGroup that waits for others it would hear of it when the rebalance is over.
+    fn for_leaving(&self, group: &Arc<str>) -> Target {
         let waits = |purpose: &Purpose| {
             matches!(
                 purpose,
