@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::broker::Broker;
-use crate::client::{Others, PATIENCE};
+use crate::client::Others;
+use crate::memory::LONGEST_WAIT;
 
 /// Lets this process and the broker that it starts open as many files as the system allows; how many that are.
 fn open_files() -> usize {
@@ -54,7 +55,10 @@ fn thousands_of_idle_connections_cost_little_memory_and_disturb_nobody() {
     let others = Others::begin(&broker.address);
     std::thread::sleep(Duration::from_millis(500));
     let (rounds, longest) = others.end();
-    assert!(rounds > 0 && longest < PATIENCE, "{rounds} rounds, {longest:?}");
+    assert!(
+        rounds > 0 && longest < LONGEST_WAIT,
+        "{rounds} rounds, {longest:?}"
+    );
     if let (Some(before), Some(after)) = (before, after) {
         let each = after.saturating_sub(before) * 1024 / count.max(1) as u64;
         println!("{count} idle connections: {before} KiB before, {after} KiB with them, {each} bytes each");

@@ -11,6 +11,7 @@ mod client;
 mod crowds;
 #[cfg(target_os = "linux")]
 mod files;
+#[cfg(target_os = "linux")]
 mod idle;
 #[cfg(target_os = "linux")]
 mod memory;

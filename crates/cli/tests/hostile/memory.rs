@@ -38,7 +38,7 @@ pub(crate) const CODECS: [Compression; 4] = [
 /// How long another client waits for an answer at most. Requests are carried out one after another, and who attacks has one at a time
 /// on each of [`AT_ONCE`] connections, so that no more than these are before it. Several times what docs/hostile.md has measured,
 /// for machines under other load.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// Carries out every task, some at once, each with the address of the broker.
 pub(crate) fn at_once<T: Send, R: Send>(tasks: Vec<T>, carry_out: impl Fn(T) -> R + Sync) -> Vec<R> {

@@ -64,8 +64,8 @@ pub(super) enum Purpose {
     FindStart { slots: Vec<(SlotId, FetchEpoch)> },
     /// Part of a job.
     Job { job: JobId, detail: JobRequest },
-    /// The member's; whether the coordinator may answer it only when others have come.
-    Member { token: Token, waits_for_others: bool },
+    /// The member's; whether it is a JoinGroup, which the coordinator answers only when others have joined.
+    Member { token: Token, is_join: bool },
 }
 
 /// A Kafka consumer as a machine; see the [module](super).

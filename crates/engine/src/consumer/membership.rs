@@ -261,33 +261,29 @@ impl ConsumerEngine {
         };
         let build = Box::new(move |version| wire::request(&request, version).ok());
         let target = match api {
-            ApiKey::LeaveGroup => self.for_leaving(&membership.group),
+            ApiKey::LeaveGroup => self.for_leaving(now, &membership.group),
             _ => Target::Coordinator(Arc::clone(&membership.group)),
         };
-        let waits_for_others = matches!(api, ApiKey::JoinGroup | ApiKey::SyncGroup);
+        let is_join = api == ApiKey::JoinGroup;
         let id = self.client.request_with(now, target, api, build, timeout);
-        let purpose = Purpose::Member {
-            token,
-            waits_for_others,
-        };
-        self.requests.insert(id, purpose);
+        self.requests.insert(id, Purpose::Member { token, is_join });
     }
 
     /// Where the coordinator hears at once that the member goes. A connection's requests are answered in their order, so that
-    /// behind a JoinGroup that waits for others it would hear of it when the rebalance is over.
-    fn for_leaving(&self, group: &Arc<str>) -> Target {
-        let waits = |purpose: &Purpose| {
-            matches!(
-                purpose,
-                Purpose::Member {
-                    waits_for_others: true,
-                    ..
-                }
-            )
-        };
+    /// behind a JoinGroup that waits for others it would hear of it when the rebalance is over. It answers such a JoinGroup then;
+    /// a SyncGroup it would not, so that waits for its answer.
+    // Kafka: GroupMetadataManager.removeMemberAndUpdateClassicGroup, ClassicGroup.remove
+    fn for_leaving(&self, now: Instant, group: &Arc<str>) -> Target {
+        let is_join = |purpose: &Purpose| matches!(purpose, Purpose::Member { is_join: true, .. });
         let node = self.client.coordinator(group).map(|broker| broker.id);
         match node.filter(|node| self.client.cluster().broker(*node).is_some()) {
-            Some(node) if self.requests.values().any(waits) => Target::Broker(node),
+            Some(node) if self.requests.values().any(is_join) => {
+                let is_ready = |target: &Target| self.client.is_ready(now, target);
+                let ready = [Target::Broker(node), Target::Fetch(node)]
+                    .into_iter()
+                    .find(is_ready);
+                ready.unwrap_or(Target::Broker(node))
+            }
             _ => Target::Coordinator(Arc::clone(group)),
         }
     }

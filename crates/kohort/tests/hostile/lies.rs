@@ -50,6 +50,7 @@ async fn a_changed_reply_of_any_api_costs_a_connection_and_no_record() {
                 Transport::new(broker.connector().into_fn()),
             )
             .group_id("g")
+            .enable_auto_commit(false)
             .build()
             .expect("valid settings");
             reader.subscribe(["t"]).expect("a group");

@@ -47,6 +47,8 @@ pub(crate) struct Opened {
     held: usize,
     /// By those that could not, at most.
     wasted: usize,
+    /// By those that were written anew, each in its bytes and what it costs besides.
+    rewritten: usize,
     pub(super) recompression: Recompression,
 }
 
@@ -59,21 +61,17 @@ impl Opened {
         all.min(together).saturating_sub(self.held).min(bound)
     }
 
-    /// The same, where there is some.
-    fn some_left(&self, bound: usize) -> Result<usize, Rejection> {
-        match self.left(bound) {
-            0 => Err(Rejection::new(
-                ErrorCode::MessageTooLarge,
-                "the batches of the request hold too much once they are decompressed",
-            )),
-            left => Ok(left),
-        }
-    }
-
-    /// Takes from what is left what a batch costs that is not in its bytes. The last one may take more than there is.
+    /// Counts what writing a batch anew costs. Together that may be twice what the batches may hold, which is what those cost that
+    /// come compressed; the last one may take more than there is.
     pub(super) fn take(&mut self, cost: usize, config: &LogConfig) -> Result<(), Rejection> {
-        self.some_left(largest_decompressed(config))?;
-        self.held = self.held.saturating_add(cost);
+        let together = largest_decompressed(config).max(REQUEST_DECOMPRESSED);
+        if self.rewritten >= together.saturating_mul(2) {
+            return Err(Rejection::new(
+                ErrorCode::MessageTooLarge,
+                "the batches of the request cost too much to write in the topics' codecs",
+            ));
+        }
+        self.rewritten = self.rewritten.saturating_add(cost);
         Ok(())
     }
 
@@ -83,7 +81,13 @@ impl Opened {
         if batch.compression()? == Compression::None {
             return Ok(batch.open_with(&mut self.decompressor, bound)?);
         }
-        let left = self.some_left(bound)?;
+        let left = self.left(bound);
+        if left == 0 {
+            return Err(Rejection::new(
+                ErrorCode::MessageTooLarge,
+                "the batches of the request hold too much once they are decompressed",
+            ));
+        }
         let opened = batch.open_with(&mut self.decompressor, left);
         match &opened {
             Ok(open) => self.held = self.held.saturating_add(open.size()),

@@ -1,7 +1,7 @@
 //! What each reader was assigned, and what it was handed out: one owner within a generation (I1), nothing after a revocation or from
 //! before a seek (I5), nothing left out (I4), the right beginning (I3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kohort_groups::TopicPartition;
 use kohort_machine::Instant;
@@ -27,6 +27,9 @@ pub(super) struct Readers {
     held: BTreeMap<ReaderNo, BTreeMap<TopicPartition, Held>>,
     /// Who was assigned a partition in a generation.
     claims: BTreeMap<(i32, TopicPartition), ReaderNo>,
+    /// Static members that are gone. A close that was dropped may still take what it was assigned, for a moment, in the generation
+    /// in which the next one in their place goes on.
+    gone_statics: BTreeSet<ReaderNo>,
     /// What was committed when a reader got what it has given up since it was last told of resets.
     past_floors: BTreeMap<ReaderNo, Vec<(TopicPartition, Option<i64>)>>,
     /// The last assignment or revocation.
@@ -78,7 +81,10 @@ impl Ledger {
         for (partition, _) in all {
             let claim = (generation, partition.clone());
             let share = self.coordinator.share(&claim);
-            let owner = *self.readers.claims.entry(claim).or_insert(reader);
+            let owner = match self.readers.gone_statics.contains(&reader) {
+                true => reader,
+                false => *self.readers.claims.entry(claim).or_insert(reader),
+            };
             if owner != reader {
                 broken.push(format!(
                     "{partition} is m{owner}'s and m{reader}'s in generation {generation} at {now:?}"
@@ -204,6 +210,7 @@ impl Ledger {
         self.readers.held.remove(&reader);
         self.readers.past_floors.remove(&reader);
         if is_static {
+            self.readers.gone_statics.insert(reader);
             self.readers.claims.retain(|_, owner| *owner != reader);
         }
     }

@@ -215,6 +215,20 @@ fn two_owners_are_seen_in_the_assignment_and_at_the_listeners() {
 }
 
 #[test]
+fn who_goes_on_in_the_place_of_a_static_member_has_its_share_in_the_same_generation_though_a_close_goes_on() {
+    let mut ledger = Ledger::default();
+    ledger.assigned(Instant::ZERO, 1, Some(1), &[of_t(0)]);
+    ledger.gone(1, true);
+    // Its close was dropped, and hears of what it was assigned in the background.
+    ledger.assigned(Instant::ZERO, 1, Some(1), &[of_t(0)]);
+    ledger.given_up(Instant::ZERO, 1, &[of_t(0)]);
+    ledger.assigned(Instant::ZERO, 2, Some(1), &[of_t(0)]);
+    assert_eq!(ledger.violations(), []);
+    ledger.assigned(Instant::ZERO, 3, Some(1), &[of_t(0)]);
+    assert_eq!(broken(&ledger), ["I1"]);
+}
+
+#[test]
 fn who_has_what_the_leader_gave_to_another_is_seen_also_when_nobody_else_says_so() {
     for (generation, invariant) in [(1, Some("I1")), (2, None)] {
         let mut ledger = Ledger::default();
