@@ -1,5 +1,5 @@
 //! Inputs in files: one a line, in hexadecimal. `corpus/TARGET.hex` is part of the project: inputs that together pass every
-//! edge that was ever passed, and those that found something.
+//! edge that was passed when it was written. What found something is a test at what was wrong.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -208,7 +208,10 @@ fn shorten(line: &str) -> &str {
     line.get(..200).unwrap_or(line)
 }
 
-/// The smallest inputs that together pass every edge that all of them pass, seeds apart.
+/// How large a corpus may be, as a file.
+const LARGEST_CORPUS: usize = 190_000;
+
+/// The smallest inputs that together pass every edge that all of them pass, seeds apart, or as many of these as a corpus may have.
 fn smallest(target: &Target, mut inputs: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let mut coverage = Coverage::default();
     coverage.by_edge_only = true;
@@ -217,7 +220,6 @@ fn smallest(target: &Target, mut inputs: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         run(target, &seed);
         coverage.take();
     }
-    // What found something once stays, whatever it passes.
     inputs.sort_by_key(Vec::len);
     inputs.dedup();
     inputs.retain(|input| {
@@ -225,5 +227,12 @@ fn smallest(target: &Target, mut inputs: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let outcome = run(target, input);
         coverage.take() && outcome.panic.is_none() && input.len() <= 4096
     });
+    let mut left = LARGEST_CORPUS;
     inputs
+        .into_iter()
+        .take_while(|input| {
+            let line = corpus::encode(input).len() + 1;
+            left.checked_sub(line).inspect(|rest| left = *rest).is_some()
+        })
+        .collect()
 }

@@ -22,6 +22,7 @@ fn no_target_fails_on_what_is_known_nor_on_changes_of_it() {
         let mut inputs = (target.seeds)();
         let seeds = inputs.len();
         inputs.extend(corpus::read(&corpus::kept(target.name)));
+        assert!(inputs.len() > seeds, "{} has no corpus", target.name);
         inputs.push(Vec::new());
         for input in &inputs {
             check(target, input);

@@ -78,13 +78,17 @@ impl Bench {
             next: 1,
             replies: BTreeMap::new(),
         };
-        for (name, policy) in [("t", "delete"), ("c", "compact")] {
+        // Batches of one of them are written anew in its codec.
+        for (name, policy, compression) in [("t", "delete", "producer"), ("c", "compact", "zstd")] {
             bench.event(Event::Control {
                 token: Token(0),
                 control: Box::new(Control::CreateTopic {
                     name: name.into(),
                     partitions: 2,
-                    config: vec![("cleanup.policy".into(), policy.into())],
+                    config: vec![
+                        ("cleanup.policy".into(), policy.into()),
+                        ("compression.type".into(), compression.into()),
+                    ],
                 }),
             });
         }

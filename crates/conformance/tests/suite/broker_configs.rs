@@ -10,7 +10,7 @@ use kohort_protocol::messages::{
 };
 
 use crate::consumer_setup::soon;
-use crate::setup::{code, topic, wire};
+use crate::setup::{code, coordinator_ready, topic, wire};
 
 // Kafka: ConfigResource.Type
 const TOPIC: i8 = 2;
@@ -138,6 +138,21 @@ async fn a_key_says_where_its_value_comes_from_and_what_else_there_was() {
             ("message.max.bytes", Some("1048588"), DEFAULT_CONFIG)
         ]
     );
+}
+
+// Kafka: GroupCoordinatorService.groupMetadataTopicConfigs
+#[tokio::test]
+async fn the_topic_of_commits_is_compacted_and_kept_in_the_codec_that_it_is_written_in() {
+    let mut wire = wire().await;
+    coordinator_ready(&mut wire, &unique("group")).await;
+    for (key, value) in [("cleanup.policy", "compact"), ("compression.type", "producer")] {
+        let config = config(&mut wire, "__consumer_offsets", key).await;
+        assert_eq!(
+            (config.value.as_deref(), config.config_source),
+            (Some(value), TOPIC_CONFIG),
+            "{key}"
+        );
+    }
 }
 
 /// The id of the broker under test.
