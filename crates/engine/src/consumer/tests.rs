@@ -6,6 +6,7 @@ mod cooperative;
 mod fetching;
 mod group;
 mod hostile;
+mod leaving;
 mod lookups;
 mod patterns;
 mod positions;
